@@ -1,0 +1,50 @@
+// How a release is let out: what a rollout stores of the config when it is created, in normal form.
+
+/** `strict`: a grant only while bad + hot < budget, never overshot. `loose`: overshoot at most the hot ones. */
+export type Budget = 'strict' | 'loose';
+
+export interface StepPolicy {
+  /** Who is inside: exactly one of the three is set. Percent is cumulative, 1–100. */
+  labels: Record<string, string> | null;
+  count: number | null;
+  percent: number | null;
+  /** Present agents that the step must have, as far as the lane has them. */
+  min: number;
+  /** Observed time after the step is done. */
+  soakMs: number;
+  /** True: a person promotes the lane after the soak. */
+  manual: boolean;
+  budget: Budget;
+}
+
+export interface Policy {
+  name: string;
+  /** Regions that go together; waves one after another. */
+  waves: string[][];
+  /** The last one is 100 %. */
+  steps: StepPolicy[];
+  /** Ratios are integers per 10,000. */
+  doneRatio: number;
+  badRatio: number;
+  minSample: number;
+  /** Bad outcomes that halt a lane whatever the ratio; null: the ratio alone. */
+  badCount: number | null;
+  /** Hot attempts in one lane at a time. */
+  maxHot: number;
+  /** Bad attempts after which an agent is quarantined for the release. */
+  attemptsPerAgent: number;
+  supersede: 'finish' | 'replace-unstarted' | 'replace';
+  minAgeMs: number;
+  /** Silence, in observed time, after which an agent is not present any more. */
+  staleAfterMs: number;
+  stageWithinMs: number;
+  activateWithinMs: number;
+  proveWithinMs: number;
+  stableForMs: number;
+}
+
+/** Observed time from the grant after which an obedient agent must have ended: then silence is `lost`. */
+export function attemptBudgetMs(policy: Policy): number {
+  // The agent may use its whole time to activate and to prove, then goes back (as long again at most) and reports.
+  return policy.activateWithinMs + 2 * (policy.proveWithinMs + policy.stableForMs) + policy.staleAfterMs;
+}

@@ -1,0 +1,68 @@
+// What a release is, once what GitHub said has been read: plain values, no fetching.
+
+/**
+ * `announced` → `pending` → `complete`, or `withdrawn` (deleted or unpublished upstream), `altered` (tag, commit or a
+ * digest changed after it was complete), `refused` (its version stands under two tags).
+ */
+export type ReleaseState = 'announced' | 'pending' | 'complete' | 'withdrawn' | 'altered' | 'refused';
+
+/** Why a release, or one platform of it, is not complete. */
+export type PendingReason =
+  | 'no_assets'
+  | 'asset_missing'
+  | 'asset_not_uploaded'
+  | 'asset_without_digest'
+  | 'asset_empty'
+  | 'asset_ambiguous';
+
+/** One file of a release for one platform. */
+export interface Artifact {
+  /** `os-arch[-libc]`, e.g. `linux-x64`. */
+  platform: string;
+  /** File name of the asset. */
+  name: string;
+  /** Bytes. */
+  size: number;
+  /** 64 lower-case hex digits. */
+  sha256: string;
+  /** GitHub's id of the asset, as text. */
+  assetId: string;
+}
+
+export interface MissingPlatform {
+  platform: string;
+  reason: PendingReason;
+}
+
+export interface Release {
+  id: string;
+  product: string;
+  /** GitHub's id of the release, as text. */
+  sourceId: string;
+  tag: string;
+  /** As the product's scheme prints it. */
+  version: string;
+  /** Orders as text in the same way as the scheme orders versions. */
+  sortKey: string;
+  prerelease: boolean;
+  state: ReleaseState;
+  /** Set when the state is `pending`, `withdrawn`, `altered` or `refused`: one sentence with what and where. */
+  why: string | null;
+  /** Milliseconds since the epoch, from GitHub. */
+  publishedAt: number;
+  firstSeenAt: number;
+  /** The platforms that are complete. */
+  artifacts: Artifact[];
+  /** The platforms of the product that are not. */
+  missing: MissingPlatform[];
+}
+
+/** True when nothing stands against letting the release out on its complete platforms. */
+export function isUsable(release: Release): boolean {
+  const state = release.state;
+  return (state === 'complete' || state === 'pending') && release.artifacts.length > 0;
+}
+
+export function artifactFor(release: Release, platform: string): Artifact | undefined {
+  return release.artifacts.find((artifact) => artifact.platform === platform);
+}

@@ -1,0 +1,146 @@
+// Rollout, lane and step as plain values, the table of a lane's legal transitions, and what is derived from them.
+import { AppError } from '../errors.ts';
+import type { Policy } from './policy.ts';
+
+/** States from which a pause may come and to which a resume leads back. */
+export type RunningState =
+  | { name: 'open'; step: number; since: number }
+  /** `observedMs` is the observed instant at which the soak began. */
+  | { name: 'soaking'; step: number; since: number; observedMs: number }
+  | { name: 'approval'; step: number; since: number };
+
+export type LaneState =
+  | { name: 'waiting'; since: number }
+  | RunningState
+  | { name: 'paused'; since: number; by: string; reason: string; resume: RunningState; soakedMs: number }
+  | { name: 'halted'; since: number; by: string; reason: string; step: number | null }
+  | { name: 'rolling_back'; since: number; by: string; reason: string }
+  | { name: 'rolled_back'; since: number }
+  /** `evidence`: agents proved it here; without, there was nothing to do. */
+  | { name: 'completed'; since: number; evidence: boolean }
+  | { name: 'superseded'; since: number; by: string }
+  | { name: 'cancelled'; since: number; by: string; reason: string };
+
+export type LaneStateName = LaneState['name'];
+
+const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
+  waiting: ['open', 'completed', 'halted', 'superseded', 'cancelled'],
+  open: ['open', 'soaking', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled', 'completed'],
+  soaking: ['open', 'approval', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
+  approval: ['open', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
+  paused: ['open', 'soaking', 'approval', 'halted', 'rolling_back', 'superseded', 'cancelled'],
+  halted: ['open', 'rolling_back', 'superseded', 'cancelled'],
+  rolling_back: ['rolled_back', 'halted'],
+  completed: ['rolling_back'],
+  rolled_back: [],
+  superseded: [],
+  cancelled: [],
+};
+
+const LIVE = new Set<LaneStateName>(['open', 'soaking', 'approval', 'paused', 'rolling_back']);
+const TERMINAL = new Set<LaneStateName>(['completed', 'rolled_back', 'superseded', 'cancelled']);
+
+export function isLiveLane(name: LaneStateName): boolean {
+  return LIVE.has(name);
+}
+
+export function isTerminalLane(name: LaneStateName): boolean {
+  return TERMINAL.has(name);
+}
+
+export function mayMoveLane(from: LaneStateName, to: LaneStateName): boolean {
+  return TRANSITIONS[from].includes(to);
+}
+
+/** The lane in its new state, with the next revision. Throws `illegal_transition` where the table does not have it. */
+export function moveLane(lane: Lane, state: LaneState): Lane {
+  if (!mayMoveLane(lane.state.name, state.name)) {
+    throw new AppError(
+      'illegal_transition',
+      `the lane in ${lane.region} cannot go from ${lane.state.name} to ${state.name}`,
+    );
+  }
+  return { ...lane, state, revision: lane.revision + 1 };
+}
+
+/** Counters of one step in the lane's present budget epoch; each equals the fold of its attempts. */
+export interface StepCounters {
+  /** Offered or staged attempts. */
+  pending: number;
+  hot: number;
+  hotMembers: number;
+  /** Members whose worst attempt is a success. */
+  succeeded: number;
+  /** Agents (members and late joiners) whose worst attempt is bad. */
+  bad: number;
+  declined: number;
+  failedBeforeGrant: number;
+  inconclusive: number;
+}
+
+export const NO_COUNTS: StepCounters = {
+  pending: 0,
+  hot: 0,
+  hotMembers: 0,
+  succeeded: 0,
+  bad: 0,
+  declined: 0,
+  failedBeforeGrant: 0,
+  inconclusive: 0,
+};
+
+export interface Step {
+  step: number;
+  openedAt: number;
+  /** Number of members, frozen when it opened. */
+  size: number;
+  /** Inside: rank below `threshold`, or equal with an id not after `thresholdId`. */
+  threshold: number;
+  thresholdId: string;
+  /** Sticky: enough members have succeeded. */
+  done: boolean;
+  counters: StepCounters;
+}
+
+export interface Lane {
+  id: string;
+  rolloutId: string;
+  product: string;
+  region: string;
+  wave: number;
+  state: LaneState;
+  /** Raised by a retry: only attempts of the present epoch count. */
+  budgetEpoch: number;
+  /** Bad outcomes that a person accepted. */
+  allowance: number;
+  revision: number;
+  /** The opened steps, in order. */
+  steps: Step[];
+}
+
+export interface Rollout {
+  id: string;
+  product: string;
+  releaseId: string;
+  version: string;
+  policy: Policy;
+  /** Seed of the rank order. */
+  seed: number;
+  createdAt: number;
+  endedAt: number | null;
+  lanes: Lane[];
+}
+
+export type RolloutState = 'waiting' | 'active' | 'halted' | 'completed' | 'superseded' | 'cancelled' | 'rolled_back';
+
+/** Derived, never stored: halted beats active beats waiting; ended when every lane is terminal. */
+export function rolloutState(rollout: Pick<Rollout, 'lanes'>): RolloutState {
+  const names = rollout.lanes.map((lane) => lane.state.name);
+  if (names.includes('halted')) return 'halted';
+  if (names.some((name) => isLiveLane(name))) return 'active';
+  if (names.includes('waiting')) return names.includes('completed') ? 'active' : 'waiting';
+  if (names.includes('rolled_back')) return 'rolled_back';
+  if (names.includes('superseded')) return 'superseded';
+  if (names.includes('cancelled')) return 'cancelled';
+  return 'completed';
+}

@@ -1,0 +1,36 @@
+// Strict JSON for both ends of the wire: what one reader would see differently from another is refused.
+import { AppError } from '../errors.ts';
+
+const STRING = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
+const MAX_DEPTH = 32;
+
+/**
+ * Parses JSON text (RFC 8259) and refuses duplicate keys and nesting deeper than 32: the signature covers the bytes, so
+ * every reader must see the same value in them. Throws `bad_request`.
+ */
+export function parseJson(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new AppError('bad_request', `not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  // Every key of the text is one `"…":` token; a duplicate leaves fewer keys in the value than in the text.
+  let keysInText = 0;
+  for (const match of text.matchAll(STRING)) if (match[1] !== undefined) keysInText += 1;
+  if (keysInText !== countKeys(value, 0)) throw new AppError('bad_request', 'a key stands twice in one JSON object');
+  return value;
+}
+
+function countKeys(value: unknown, depth: number): number {
+  if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON nested deeper than ${MAX_DEPTH}`);
+  if (Array.isArray(value)) {
+    let sum = 0;
+    for (const item of value) sum += countKeys(item, depth + 1);
+    return sum;
+  }
+  if (value === null || typeof value !== 'object') return 0;
+  let sum = 0;
+  for (const item of Object.values(value)) sum += 1 + countKeys(item, depth + 1);
+  return sum;
+}

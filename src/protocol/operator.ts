@@ -1,0 +1,178 @@
+// The operator API's wire: what CLI and dashboard read and send, under /api/v1. Times are milliseconds since the epoch.
+import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
+
+function Strict<T extends TProperties>(properties: T): TObject<T> {
+  return Type.Object(properties, { additionalProperties: false });
+}
+
+function Nullable<T extends TSchema>(schema: T) {
+  return Type.Union([schema, Type.Null()]);
+}
+
+const Text = Type.String({ maxLength: 2000 });
+const Integer = Type.Integer();
+const Reason = Type.String({ minLength: 1, maxLength: 500 });
+const Name = Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$' });
+
+/** Why something does not go on. */
+export const HoldView = Strict({ reason: Text, sentence: Text, since: Integer, until: Nullable(Integer) });
+export type HoldView = Static<typeof HoldView>;
+
+export const StepView = Strict({
+  step: Integer,
+  state: Type.String(),
+  size: Integer,
+  succeeded: Integer,
+  bad: Integer,
+  hot: Integer,
+  pending: Integer,
+  /** Bad outcomes that halt the lane. */
+  budget: Integer,
+  /** The failure rate that so many clean agents detect at 95 % confidence, fraction 0–1. */
+  detects: Type.Number(),
+});
+export type StepView = Static<typeof StepView>;
+
+export const LaneView = Strict({
+  id: Text,
+  region: Text,
+  wave: Integer,
+  state: Text,
+  /** One sentence: what the state is about, e.g. why it halted. */
+  sentence: Text,
+  since: Integer,
+  step: Nullable(Integer),
+  steps: Type.Array(StepView),
+  /** Number of attempts by state. */
+  attempts: Type.Record(Type.String(), Integer),
+  /** The present hold, if any. */
+  hold: Nullable(HoldView),
+  /** Time spent in each hold so far. */
+  holds: Type.Array(Strict({ reason: Text, ms: Integer })),
+});
+export type LaneView = Static<typeof LaneView>;
+
+export const RolloutView = Strict({
+  id: Text,
+  product: Text,
+  version: Text,
+  state: Text,
+  policy: Text,
+  createdAt: Integer,
+  endedAt: Nullable(Integer),
+  lanes: Type.Array(LaneView),
+});
+export type RolloutView = Static<typeof RolloutView>;
+
+export const ProductView = Strict({
+  name: Text,
+  repository: Text,
+  /** Highest release that may be let out. */
+  newest: Nullable(Text),
+  releases: Integer,
+  rejectedTags: Integer,
+  source: Strict({
+    lastSuccessAt: Nullable(Integer),
+    nextPollAt: Nullable(Integer),
+    errorCode: Nullable(Text),
+    error: Nullable(Text),
+  }),
+  /** Agents by version. */
+  versions: Type.Array(Strict({ region: Text, version: Text, agents: Integer, present: Integer })),
+  /** What holds the product itself (nothing to let out, vetoed, …). */
+  hold: Nullable(HoldView),
+});
+export type ProductView = Static<typeof ProductView>;
+
+export const BrakeView = Strict({ scope: Text, actor: Text, reason: Text, at: Integer });
+export type BrakeView = Static<typeof BrakeView>;
+
+export const StatusReply = Strict({
+  now: Integer,
+  agents: Strict({ enrolled: Integer, present: Integer }),
+  brakes: Type.Array(BrakeView),
+  products: Type.Array(ProductView),
+  /** Newest first, at most 50. */
+  rollouts: Type.Array(RolloutView),
+});
+export type StatusReply = Static<typeof StatusReply>;
+
+export const RolloutsReply = Strict({ rollouts: Type.Array(RolloutView) });
+export type RolloutsReply = Static<typeof RolloutsReply>;
+
+export const AgentView = Strict({
+  id: Text,
+  name: Text,
+  region: Text,
+  platform: Text,
+  products: Type.Array(Strict({ product: Text, version: Text, digest: Text })),
+  health: Strict({ status: Text, reason: Nullable(Text) }),
+  enrolledAt: Integer,
+  lastSeenAt: Nullable(Integer),
+  attempts: Type.Array(Strict({ id: Text, product: Text, version: Text, state: Text })),
+});
+export type AgentView = Static<typeof AgentView>;
+
+/** A page of agents ordered by id; `next` is the cursor of the following page. */
+export const AgentsReply = Strict({ agents: Type.Array(AgentView), next: Nullable(Text) });
+export type AgentsReply = Static<typeof AgentsReply>;
+
+export const ExplainReply = Strict({
+  agent: AgentView,
+  products: Type.Array(
+    Strict({
+      product: Text,
+      /** What the agent would be answered now: none, hold, stage, activate or withdraw. */
+      answer: Text,
+      sentence: Text,
+      trace: Type.Array(Strict({ rule: Text, result: Text, sentence: Text })),
+    }),
+  ),
+  /** Newest first, at most 20. */
+  history: Type.Array(
+    Strict({
+      id: Text,
+      product: Text,
+      version: Text,
+      state: Text,
+      offeredAt: Integer,
+      endedAt: Nullable(Integer),
+      cause: Nullable(Text),
+      detail: Nullable(Text),
+    }),
+  ),
+});
+export type ExplainReply = Static<typeof ExplainReply>;
+
+export const HaltRequest = Strict({
+  reason: Reason,
+  /** One lane; without it all lanes of the rollout. */
+  region: Type.Optional(Name),
+  /** `release` also vetoes the release everywhere. Default `lane`. */
+  scope: Type.Optional(Type.Enum(['lane', 'release'])),
+});
+export type HaltRequest = Static<typeof HaltRequest>;
+export const HaltReply = Strict({ rollout: RolloutView, changed: Type.Boolean() });
+export type HaltReply = Static<typeof HaltReply>;
+
+/** scope: `fleet`, `product:<name>` or `region:<name>`. */
+export const BrakeScope = Type.String({ pattern: '^(fleet|(product|region):[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)$' });
+export const BrakeRequest = Strict({ scope: BrakeScope, on: Type.Boolean(), reason: Reason });
+export type BrakeRequest = Static<typeof BrakeRequest>;
+export const BrakeReply = Strict({ brakes: Type.Array(BrakeView), changed: Type.Boolean() });
+export type BrakeReply = Static<typeof BrakeReply>;
+
+export const CreateEnrolTokenRequest = Strict({
+  region: Name,
+  labels: Type.Optional(
+    Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_.-]{0,62}$' }), Type.String({ maxLength: 128 }), {
+      additionalProperties: false,
+      maxProperties: 32,
+    }),
+  ),
+  uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+  expiresInMs: Type.Optional(Type.Integer({ minimum: 60_000, maximum: 31_536_000_000 })),
+});
+export type CreateEnrolTokenRequest = Static<typeof CreateEnrolTokenRequest>;
+export const CreateEnrolTokenReply = Strict({ token: Text, id: Text, region: Text, uses: Integer, expiresAt: Integer });
+export type CreateEnrolTokenReply = Static<typeof CreateEnrolTokenReply>;
