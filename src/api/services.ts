@@ -1,0 +1,97 @@
+// What the routes need from the engine, passed in by the composition root; the engine implements it, tests use the real one.
+import type { Agent, AgentReport, Attempt, InstalledProduct } from '../domain/agent.ts';
+import type { HoldReason } from '../domain/holds.ts';
+
+export interface EnrolInput {
+  tokenId: string;
+  /** SHA-256 of the token's secret, lower-case hex. */
+  secretHash: string;
+  publicKey: string;
+  name: string;
+  platform: string;
+  products: InstalledProduct[];
+}
+
+export type CheckInAnswer =
+  | { kind: 'none' }
+  | { kind: 'hold'; reason: HoldReason; sentence: string }
+  | {
+      kind: 'instruction';
+      action: 'stage' | 'activate' | 'withdraw';
+      attempt: Attempt;
+      override: boolean;
+      rollback: boolean;
+      stageWithinMs: number;
+      activateWithinMs: number;
+      proveWithinMs: number;
+      stableForMs: number;
+    };
+
+export interface CheckInResult {
+  answer: CheckInAnswer;
+  acknowledged: { id: string; state: string }[];
+  nextInMs: number;
+  wantFacts: boolean;
+}
+
+export interface AgentService {
+  /**
+   * Durable when it resolves. The same key enrolling again with the same token gets the same agent without another use.
+   * Throws `enrol_denied`, `conflict`, `overloaded`.
+   */
+  enrol(input: EnrolInput): Promise<Agent>;
+  /** From memory; undefined when not enrolled. */
+  findAgent(id: string): { handle: number; region: string; publicKey: string } | undefined;
+  /** From memory; undefined when not enrolled. */
+  agentOf(handle: number): { id: string; region: string } | undefined;
+  /**
+   * Answers one check-in; what it says is committed. Waits up to `waitMs` while there is nothing to do, less when the
+   * signal aborts. Throws `foreign_attempt`, `unknown_version`, `illegal_transition`, `overloaded`.
+   */
+  checkIn(report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult>;
+  /** Raised by a restore. */
+  epoch(): number;
+}
+
+export interface TraceLine {
+  rule: string;
+  result: 'pass' | 'hold' | 'deny';
+  sentence: string;
+}
+
+export interface ExplainedProduct {
+  product: string;
+  answer: 'none' | 'hold' | 'stage' | 'activate' | 'withdraw';
+  sentence: string;
+  trace: TraceLine[];
+}
+
+/** The engine's side of the operator API: verbs, and what only memory knows. */
+export interface OperatorService {
+  /** Idempotent: false when nothing was left to halt. Throws `not_found`, `illegal_transition`. */
+  halt(
+    rolloutId: string,
+    options: { region: string | null; vetoRelease: boolean; actor: string; reason: string },
+  ): Promise<boolean>;
+  /** Idempotent: false when it already was so. */
+  setBrake(options: { scope: string; on: boolean; actor: string; reason: string }): Promise<boolean>;
+  /** Agents that have checked in within the stale time, by handle. */
+  isPresent(handle: number): boolean;
+  /** Milliseconds since the epoch; null when not seen since the server knows it. */
+  lastSeenAt(handle: number): number | null;
+  counts(): { enrolled: number; present: number };
+  /** Agents by product, region and version. */
+  versions(): { product: string; region: string; version: string; agents: number; present: number }[];
+  /** What holds each product that has no rollout going on; from the last plan. */
+  productHolds(): { product: string; reason: HoldReason; sentence: string; since: number; until: number | null }[];
+  /** The highest release that may be let out, by product; from the last plan. */
+  newest(product: string): string | null;
+  /** What the agent would be answered now, with the trace of rules. Throws `not_found`. */
+  explain(agentId: string): Promise<ExplainedProduct[]>;
+}
+
+/** Bytes by digest, from the server's cache. */
+export interface ArtifactService {
+  /** Path of the verified file and its size in bytes. Throws `not_found` for a digest of no release, `artifact_unavailable`. */
+  open(sha256: string): Promise<{ path: string; size: number }>;
+}
