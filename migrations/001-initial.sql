@@ -183,9 +183,11 @@ create table steps (
   hot_members integer not null default 0,
   succeeded integer not null default 0,
   bad integer not null default 0,
+  bad_members integer not null default 0,
   declined integer not null default 0,
   failed_before_grant integer not null default 0,
   inconclusive integer not null default 0,
+  exhausted integer not null default 0,
   primary key (lane_id, step)
 );
 

@@ -73,9 +73,13 @@ export interface StepCounters {
   succeeded: number;
   /** Agents (members and late joiners) whose worst attempt is bad. */
   bad: number;
+  /** The members among `bad`. */
+  badMembers: number;
   declined: number;
   failedBeforeGrant: number;
   inconclusive: number;
+  /** Members that declined, or whose attempts are used up without a success or a bad outcome. */
+  exhausted: number;
 }
 
 export const NO_COUNTS: StepCounters = {
@@ -84,9 +88,11 @@ export const NO_COUNTS: StepCounters = {
   hotMembers: 0,
   succeeded: 0,
   bad: 0,
+  badMembers: 0,
   declined: 0,
   failedBeforeGrant: 0,
   inconclusive: 0,
+  exhausted: 0,
 };
 
 export interface Step {

@@ -1,0 +1,73 @@
+// A step's counters as the fold of its attempts: the one definition that the ledger's bookkeeping is checked against.
+import type { Attempt } from './agent.ts';
+import { isHot, isLive, type Weight, weigh, worst } from './attempt.ts';
+import { NO_COUNTS, type StepCounters } from './rollout.ts';
+
+/** What one agent's attempts in one step and budget epoch come to. */
+export interface AgentTally {
+  member: boolean;
+  weight: Weight;
+  hot: boolean;
+  pending: boolean;
+  /** No success, nothing bad, and no further attempt will be offered. */
+  exhausted: boolean;
+}
+
+/** Folds all attempts of one step and one budget epoch. `attemptsPerAgent` is the policy's. */
+export function foldStep(attempts: readonly Attempt[], attemptsPerAgent: number): StepCounters {
+  const byAgent = new Map<string, Attempt[]>();
+  for (const attempt of attempts) {
+    const list = byAgent.get(attempt.agentId);
+    if (list === undefined) byAgent.set(attempt.agentId, [attempt]);
+    else list.push(attempt);
+  }
+  let counters = NO_COUNTS;
+  for (const list of byAgent.values()) counters = add(counters, tally(list, attemptsPerAgent), 1);
+  return counters;
+}
+
+/** The counters with one agent's old tally taken out and its new one put in: how the ledger books a change. */
+export function retally(
+  counters: StepCounters,
+  before: readonly Attempt[],
+  after: readonly Attempt[],
+  attemptsPerAgent: number,
+): StepCounters {
+  const without = before.length === 0 ? counters : add(counters, tally(before, attemptsPerAgent), -1);
+  return after.length === 0 ? without : add(without, tally(after, attemptsPerAgent), 1);
+}
+
+/** Attempts of one agent, in one step and epoch; never empty. */
+export function tally(attempts: readonly Attempt[], attemptsPerAgent: number): AgentTally {
+  const weight = worst(attempts.map(weigh));
+  const live = attempts.some((attempt) => isLive(attempt.state));
+  const setbacks = attempts.filter((attempt) => isSetback(weigh(attempt))).length;
+  return {
+    member: attempts.some((attempt) => attempt.member),
+    weight,
+    hot: attempts.some((attempt) => isHot(attempt.state)),
+    pending: attempts.some((attempt) => isLive(attempt.state) && !isHot(attempt.state)),
+    exhausted: !live && (weight === 'declined' || (isSetback(weight) && setbacks >= attemptsPerAgent)),
+  };
+}
+
+/** An end that says nothing about the release. */
+export function isSetback(weight: Weight): boolean {
+  return weight === 'inconclusive' || weight === 'declined' || weight === 'failed_before_grant';
+}
+
+function add(counters: StepCounters, one: AgentTally, sign: 1 | -1): StepCounters {
+  const when = (condition: boolean) => (condition ? sign : 0);
+  return {
+    pending: counters.pending + when(one.pending),
+    hot: counters.hot + when(one.hot),
+    hotMembers: counters.hotMembers + when(one.hot && one.member),
+    succeeded: counters.succeeded + when(one.weight === 'succeeded' && one.member),
+    bad: counters.bad + when(one.weight === 'bad'),
+    badMembers: counters.badMembers + when(one.weight === 'bad' && one.member),
+    declined: counters.declined + when(one.weight === 'declined'),
+    failedBeforeGrant: counters.failedBeforeGrant + when(one.weight === 'failed_before_grant'),
+    inconclusive: counters.inconclusive + when(one.weight === 'inconclusive'),
+    exhausted: counters.exhausted + when(one.exhausted && one.member),
+  };
+}
