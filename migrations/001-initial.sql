@@ -29,7 +29,6 @@ create table releases (
   prerelease integer not null check (prerelease in (0, 1)),
   state text not null check (state in ('announced', 'pending', 'complete', 'withdrawn', 'altered', 'refused')),
   why text,
-  commit_sha text,
   published_at integer not null,
   first_seen_at integer not null,
   missing text not null default '[]'
@@ -93,7 +92,7 @@ create table enrol_tokens (
 create table operator_tokens (
   id text primary key,
   name text not null,
-  secret_hash text not null,
+  secret_hash text not null unique,
   created_at integer not null,
   expires_at integer,
   revoked_at integer
@@ -123,7 +122,6 @@ create table agent_products (
   product text not null,
   version text not null,
   digest text not null,
-  since integer not null,
   primary key (agent_id, product)
 );
 
@@ -160,7 +158,6 @@ create table lanes (
   budget_epoch integer not null default 0,
   allowance integer not null default 0,
   revision integer not null default 0,
-  changed_at integer not null,
   unique (rollout_id, region)
 );
 create unique index lanes_one_live on lanes (product, region) where live = 1;
@@ -258,3 +255,7 @@ create table audit (
   prev_hash text not null,
   hash text not null
 );
+-- The end of the chain stands apart, so that rows cut off at the end are missed too, and so that two appenders on
+-- PostgreSQL meet in one row that they must both lock.
+insert into meta (key, value)
+  values ('audit_head', '{"seq":0,"hash":"0000000000000000000000000000000000000000000000000000000000000000"}');

@@ -1,0 +1,191 @@
+// Opens a SQLite file: one server per file, settings read back on every open, refuses what is not ours before touching it.
+import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { Kysely, SqliteDialect, type SqliteStatement } from 'kysely';
+import { AppError } from '../errors.ts';
+import type { DB, Db } from './schema.ts';
+
+/** `TDGT`: stands in the file's header (offset 68) and says whose file it is. */
+export const APPLICATION_ID = 0x54444754;
+
+// Older versions can lose committed writes when a WAL file is reset under a second connection
+// (https://sqlite.org/wal.html, "The WAL-Reset Bug").
+const OLDEST_SQLITE = '3.51.3';
+const MEMORY = ':memory:';
+// SQLite waits inside its call and so blocks the whole process; only a person's own sqlite3 shell can be in the way,
+// and `transaction` tries again.
+const BUSY_TIMEOUT_MS = 1000;
+const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
+const MAX_STATEMENTS = 500;
+
+export interface SqliteHandle {
+  db: Db;
+  /** Null in memory. */
+  path: string | null;
+  /** Forgets prepared statements; after migrations. */
+  forgetStatements(): void;
+  /** Releases the file for other servers; after `db.destroy()`. */
+  unlock(): void;
+}
+
+/**
+ * Opens or creates the file (and its directory, 0700). Throws `database_locked` when another server has it,
+ * `database_unusable` when it is not a Tidegate database, is damaged, or cannot be written.
+ */
+export function openSqlite(path: string): SqliteHandle {
+  assertVersion(sqliteVersion());
+  if (path === MEMORY) return connect(path, () => {});
+  try {
+    prepareFile(path);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  const unlock = lockFile(path);
+  try {
+    return connect(path, unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/** Throws `database_unusable` for a SQLite that is too old to be trusted with a WAL file. */
+export function assertVersion(version: string): void {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  const [leastMajor = 0, leastMinor = 0, leastPatch = 0] = OLDEST_SQLITE.split('.').map(Number);
+  const difference = major - leastMajor || minor - leastMinor || patch - leastPatch;
+  if (difference < 0) {
+    throw new AppError('database_unusable', `SQLite ${version} is older than ${OLDEST_SQLITE}`, {
+      hint: 'Install the dependencies of the lock file with `npm ci`.',
+    });
+  }
+}
+
+function sqliteVersion(): string {
+  const memory = new Sqlite(MEMORY);
+  try {
+    return memory.prepare('select sqlite_version()').pluck().get() as string;
+  } finally {
+    memory.close();
+  }
+}
+
+function prepareFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // The WAL files take over the mode of the file.
+  const file = openSync(path, 'a+', 0o600);
+  try {
+    const header = Buffer.alloc(100);
+    if (readSync(file, header, 0, 100, 0) === 0) return;
+    if (header.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
+      throw new AppError('database_unusable', `${path} is not a SQLite database`);
+    }
+    // Ours is in the header from the first write on, before the file turns to WAL, so it can be read without SQLite.
+    if (header.readUInt32BE(68) !== APPLICATION_ID) {
+      throw new AppError('database_unusable', `${path} is a database of another program`, {
+        hint: 'Name another file in `database`; this one was not touched.',
+      });
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Holds an exclusive lock on `<path>.lock`; the kernel releases it when this process ends, however it ends. */
+function lockFile(path: string): () => void {
+  let lock: Sqlite.Database | undefined;
+  try {
+    lock = new Sqlite(`${path}.lock`, { timeout: 0 });
+    lock.exec('begin exclusive');
+  } catch (error) {
+    lock?.close();
+    if (isBusy(error)) throw new AppError('database_locked', `another server has ${path} open`, { cause: error });
+    throw unusable(path, error);
+  }
+  const held = lock;
+  return () => held.close();
+}
+
+function connect(path: string, unlock: () => void): SqliteHandle {
+  let raw: Sqlite.Database | undefined;
+  try {
+    raw = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+    configure(raw, path);
+  } catch (error) {
+    raw?.close();
+    throw unusable(path, error);
+  }
+  const { database, forgetStatements } = withStatementCache(raw);
+  const db = new Kysely<DB>({ dialect: new SqliteDialect({ database }) });
+  return { db, path: path === MEMORY ? null : path, forgetStatements, unlock };
+}
+
+function configure(raw: Sqlite.Database, path: string): void {
+  // Before WAL: then it is in the file's header at once.
+  if (raw.pragma('application_id', { simple: true }) === 0) raw.pragma(`application_id = ${APPLICATION_ID}`);
+  set(raw, 'journal_mode', path === MEMORY ? 'memory' : 'wal');
+  // better-sqlite3 opens existing WAL files at NORMAL (1), which may lose committed transactions at power loss.
+  set(raw, 'synchronous', 'full', 2);
+  set(raw, 'foreign_keys', 'on', 1);
+  set(raw, 'trusted_schema', 'off', 0);
+  set(raw, 'cell_size_check', 'on', 1);
+  set(raw, 'journal_size_limit', JOURNAL_SIZE_LIMIT_BYTES);
+  set(raw, 'busy_timeout', BUSY_TIMEOUT_MS);
+  const check = raw.pragma('quick_check(1)', { simple: true });
+  if (check !== 'ok') throw new AppError('database_unusable', `${path} is damaged: ${String(check)}`);
+}
+
+function set(raw: Sqlite.Database, name: string, value: string | number, expected: string | number = value): void {
+  raw.pragma(`${name} = ${value}`);
+  const actual = raw.pragma(name, { simple: true });
+  if (actual !== expected) {
+    throw new AppError('database_unusable', `SQLite has ${name} = ${String(actual)}, not ${expected}`);
+  }
+}
+
+interface CachedDatabase {
+  prepare(text: string): SqliteStatement;
+  close(): void;
+}
+
+/**
+ * kysely prepares every query anew, which costs more than running it. The oldest statement leaves when there are too
+ * many. Transactions begin immediate: a deferred one that turns to writing fails where waiting would have helped.
+ */
+function withStatementCache(raw: Sqlite.Database): { database: CachedDatabase; forgetStatements(): void } {
+  const statements = new Map<string, SqliteStatement>();
+  const begin = raw.prepare('begin immediate') as unknown as SqliteStatement;
+  const rollback = tolerantRollback(raw);
+  function prepare(text: string): SqliteStatement {
+    if (text === 'begin') return begin;
+    if (text === 'rollback') return rollback;
+    const known = statements.get(text);
+    if (known !== undefined) return known;
+    const statement = raw.prepare(text) as unknown as SqliteStatement;
+    if (statements.size >= MAX_STATEMENTS) statements.delete(statements.keys().next().value as string);
+    statements.set(text, statement);
+    return statement;
+  }
+  return { database: { prepare, close: () => raw.close() }, forgetStatements: () => statements.clear() };
+}
+
+/** SQLite rolls back by itself on a full disk or an I/O error; a second rollback would hide the first error. */
+function tolerantRollback(raw: Sqlite.Database): SqliteStatement {
+  const statement = raw.prepare('rollback');
+  return {
+    reader: false,
+    all: () => [],
+    run: () => (raw.inTransaction ? statement.run() : { changes: 0, lastInsertRowid: 0 }),
+    iterate: () => [][Symbol.iterator](),
+  };
+}
+
+export function isBusy(error: unknown): boolean {
+  return error instanceof Sqlite.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
+}
+
+function unusable(path: string, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError('database_unusable', `cannot use ${path}: ${(error as Error).message}`, { cause: error });
+}
