@@ -230,7 +230,7 @@ create table attempts (
 );
 create unique index attempts_one_live on attempts (agent_id, product) where live = 1;
 create unique index attempts_one_hot on attempts (agent_id) where hot = 1;
-create index attempts_by_lane on attempts (lane_id, step, state);
+create index attempts_by_lane on attempts (lane_id, state, step);
 create index attempts_by_agent on attempts (agent_id, product, version);
 create index attempts_by_deadline on attempts (deadline_observed) where live = 1;
 

@@ -1,6 +1,6 @@
 // Many rows or ids as one JSON parameter: no limit on their number, one statement text to prepare, the same for both databases.
 import { PostgresAdapter, type RawBuilder, sql } from 'kysely';
-import type { Db, Tx } from './schema.ts';
+import type { DB, Db, Tx } from './schema.ts';
 
 /** How a column arrives in SQL; flags, times and counts are `bigint`. */
 export type ColumnTypes = Record<string, 'text' | 'bigint'>;
@@ -19,6 +19,20 @@ export function rowsAs(db: Db | Tx, columns: ColumnTypes, rows: readonly object[
   }
   const picked = names.map((name) => sql`value->>${sql.lit(name)} as ${sql.id(name)}`);
   return sql`select ${sql.join(picked)} from json_each(${json})`;
+}
+
+/** Inserts all rows in one statement; their fields carry the names of the columns. */
+export async function insertRows(
+  tx: Tx,
+  table: keyof DB,
+  columns: ColumnTypes,
+  rows: readonly object[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const names = sql.join(Object.keys(columns).map((name) => sql.id(name)));
+  await sql`insert into ${sql.table(table)} (${names}) select ${names} from (${rowsAs(tx, columns, rows)}) as v`.execute(
+    tx,
+  );
 }
 
 /** The right side of `where x in …` for any number of texts. */

@@ -1,0 +1,205 @@
+// Agents and what they run, read and written in sets; last-seen in its own narrow table.
+import { type Selectable, sql } from 'kysely';
+import type { Agent, InstalledProduct } from '../domain/agent.ts';
+import { chunks, insertRows, integersIn, rowsAs, textsIn } from './batch.ts';
+import type { DB, Db, Tx } from './schema.ts';
+
+export interface Seen {
+  handle: number;
+  /** Milliseconds since the epoch. */
+  seenAt: number;
+}
+
+const SEEN_PER_STATEMENT = 1000;
+const PRODUCT_COLUMNS = { agent_id: 'text', product: 'text', version: 'text', digest: 'text' } as const;
+
+/** Gives the agent the next handle and returns it with that; a handle in `agent` is not looked at. */
+export async function insertAgent(tx: Tx, agent: Omit<Agent, 'handle'>): Promise<Agent> {
+  const { highest } = await tx
+    .selectFrom('agents')
+    .select((select) => select.fn.coalesce(select.fn.max('handle'), sql.lit(0)).as('highest'))
+    .executeTakeFirstOrThrow();
+  const inserted = { ...agent, handle: highest + 1 };
+  await tx
+    .insertInto('agents')
+    .values({
+      id: inserted.id,
+      handle: inserted.handle,
+      name: inserted.name,
+      region: inserted.region,
+      platform: inserted.platform,
+      labels: JSON.stringify(inserted.labels),
+      public_key: inserted.publicKey,
+      enrol_token_id: inserted.enrolTokenId,
+      enrolled_at: inserted.enrolledAt,
+      sequence: inserted.sequence,
+      facts: inserted.facts === null ? null : JSON.stringify(inserted.facts),
+      health: inserted.health,
+      health_reason: inserted.healthReason,
+      revision: inserted.revision,
+    })
+    .execute();
+  await insertRows(tx, 'agent_products', PRODUCT_COLUMNS, productRows([inserted]));
+  return inserted;
+}
+
+export async function findAgent(db: Db | Tx, id: string): Promise<Agent | undefined> {
+  const rows = await db.selectFrom('agents').selectAll().where('id', '=', id).execute();
+  return (await withProducts(db, rows))[0];
+}
+
+/** `publicKey`: base64url of the raw Ed25519 key. */
+export async function findAgentByKey(db: Db | Tx, publicKey: string): Promise<Agent | undefined> {
+  const rows = await db.selectFrom('agents').selectAll().where('public_key', '=', publicKey).execute();
+  return (await withProducts(db, rows))[0];
+}
+
+/** In the order of the handles; unknown ones are left out. */
+export async function loadAgentsByHandles(db: Db | Tx, handles: readonly number[]): Promise<Agent[]> {
+  const rows = await db
+    .selectFrom('agents')
+    .selectAll()
+    .where('handle', 'in', integersIn(db, handles))
+    .orderBy('handle')
+    .execute();
+  return await withProducts(db, rows);
+}
+
+/** A page of all agents in the order of the handles; the next one starts after the last handle of this. Begin with 0. */
+export async function loadAllAgents(db: Db | Tx, afterHandle: number, limit: number): Promise<Agent[]> {
+  const rows = await db
+    .selectFrom('agents')
+    .selectAll()
+    .where('handle', '>', afterHandle)
+    .orderBy('handle')
+    .limit(limit)
+    .execute();
+  return await withProducts(db, rows);
+}
+
+/** A page in the order of the ids; `after` is the last id of the page before. */
+export async function listAgents(db: Db | Tx, page: { after?: string | null; limit: number }): Promise<Agent[]> {
+  const rows = await db
+    .selectFrom('agents')
+    .selectAll()
+    .$if(typeof page.after === 'string', (query) => query.where('id', '>', page.after as string))
+    .orderBy('id')
+    .limit(page.limit)
+    .execute();
+  return await withProducts(db, rows);
+}
+
+/**
+ * Writes what may change of an agent: platform, health, facts, revision, products, and the sequence, which never
+ * decreases. Each agent once.
+ */
+export async function saveAgents(tx: Tx, agents: readonly Agent[]): Promise<void> {
+  if (agents.length === 0) return;
+  const values = rowsAs(
+    tx,
+    {
+      id: 'text',
+      platform: 'text',
+      health: 'text',
+      health_reason: 'text',
+      facts: 'text',
+      sequence: 'bigint',
+      revision: 'bigint',
+    },
+    agents.map((agent) => ({
+      id: agent.id,
+      platform: agent.platform,
+      health: agent.health,
+      health_reason: agent.healthReason,
+      facts: agent.facts === null ? null : JSON.stringify(agent.facts),
+      sequence: agent.sequence,
+      revision: agent.revision,
+    })),
+  );
+  await sql`with v as (${values})
+    update agents set platform = v.platform, health = v.health, health_reason = v.health_reason, facts = v.facts,
+      sequence = case when v.sequence > agents.sequence then v.sequence else agents.sequence end, revision = v.revision
+    from v where agents.id = v.id`.execute(tx);
+  await saveProducts(tx, agents);
+}
+
+async function saveProducts(tx: Tx, agents: readonly Agent[]): Promise<void> {
+  const values = rowsAs(tx, PRODUCT_COLUMNS, productRows(agents));
+  const ids = textsIn(
+    tx,
+    agents.map((agent) => agent.id),
+  );
+  await sql`with v as (${values})
+    delete from agent_products where agent_id in ${ids} and not exists (
+      select 1 from v where v.agent_id = agent_products.agent_id and v.product = agent_products.product)`.execute(tx);
+  await sql`insert into agent_products (agent_id, product, version, digest)
+    select agent_id, product, version, digest from (${values}) as v where true
+    on conflict (agent_id, product) do update set version = excluded.version, digest = excluded.digest
+    where agent_products.version <> excluded.version or agent_products.digest <> excluded.digest`.execute(tx);
+}
+
+/** One statement for every 1,000; each handle once. An older time than the known one changes nothing. */
+export async function flushSeen(tx: Tx, rows: readonly Seen[]): Promise<void> {
+  for (const some of chunks(rows, SEEN_PER_STATEMENT)) {
+    const values = rowsAs(
+      tx,
+      { handle: 'bigint', seen_at: 'bigint' },
+      some.map((row) => ({ handle: row.handle, seen_at: row.seenAt })),
+    );
+    await sql`insert into agent_seen (handle, seen_at) select handle, seen_at from (${values}) as v where true
+      on conflict (handle) do update set seen_at = excluded.seen_at where agent_seen.seen_at < excluded.seen_at`.execute(
+      tx,
+    );
+  }
+}
+
+export async function loadSeen(db: Db | Tx): Promise<Seen[]> {
+  return await db.selectFrom('agent_seen').select(['handle', 'seen_at as seenAt']).orderBy('handle').execute();
+}
+
+async function withProducts(db: Db | Tx, rows: readonly Selectable<DB['agents']>[]): Promise<Agent[]> {
+  if (rows.length === 0) return [];
+  const ids = textsIn(
+    db,
+    rows.map((row) => row.id),
+  );
+  const products = await db
+    .selectFrom('agent_products')
+    .selectAll()
+    .where('agent_id', 'in', ids)
+    .orderBy('agent_id')
+    .orderBy('product')
+    .execute();
+  const byAgent = Map.groupBy(products, (product) => product.agent_id);
+  return rows.map((row) => toAgent(row, (byAgent.get(row.id) ?? []).map(toProduct)));
+}
+
+function toProduct(row: Selectable<DB['agent_products']>): InstalledProduct {
+  return { product: row.product, version: row.version, digest: row.digest };
+}
+
+function toAgent(row: Selectable<DB['agents']>, products: InstalledProduct[]): Agent {
+  return {
+    id: row.id,
+    handle: row.handle,
+    name: row.name,
+    region: row.region,
+    platform: row.platform,
+    labels: JSON.parse(row.labels),
+    publicKey: row.public_key,
+    enrolTokenId: row.enrol_token_id,
+    enrolledAt: row.enrolled_at,
+    sequence: row.sequence,
+    facts: row.facts === null ? null : JSON.parse(row.facts),
+    health: row.health,
+    healthReason: row.health_reason,
+    revision: row.revision,
+    products,
+  };
+}
+
+function productRows(agents: readonly Agent[]): DB['agent_products'][] {
+  return agents.flatMap((agent) =>
+    agent.products.map(({ product, version, digest }) => ({ agent_id: agent.id, product, version, digest })),
+  );
+}

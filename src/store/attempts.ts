@@ -1,0 +1,264 @@
+// Attempts: written in sets, read by what the ledger and the reconciler ask; counters are folded from them for checks.
+import { type Selectable, sql } from 'kysely';
+import type { Attempt } from '../domain/agent.ts';
+import { ATTEMPT_STATES, type AttemptState, isHot, isLive } from '../domain/attempt.ts';
+import { foldStep } from '../domain/counters.ts';
+import type { Policy } from '../domain/policy.ts';
+import type { StepCounters } from '../domain/rollout.ts';
+import { assert } from '../errors.ts';
+import { type ColumnTypes, insertRows, rowsAs, textsIn } from './batch.ts';
+import type { DB, Db, Tx } from './schema.ts';
+
+/** Bad attempts of an agent at a version, over all rollouts and time: what quarantine is decided by. */
+export interface BadCount {
+  agentId: string;
+  product: string;
+  version: string;
+  bad: number;
+}
+
+type AttemptRow = DB['attempts'];
+
+const COLUMNS = {
+  id: 'text',
+  agent_id: 'text',
+  rollout_id: 'text',
+  lane_id: 'text',
+  step: 'bigint',
+  member: 'bigint',
+  budget_epoch: 'bigint',
+  product: 'text',
+  version: 'text',
+  platform: 'text',
+  sha256: 'text',
+  size: 'bigint',
+  from_version: 'text',
+  from_digest: 'text',
+  sequence: 'bigint',
+  state: 'text',
+  live: 'bigint',
+  hot: 'bigint',
+  offered_at: 'bigint',
+  granted_at: 'bigint',
+  ended_at: 'bigint',
+  deadline_observed: 'bigint',
+  cause: 'text',
+  detail: 'text',
+  corrected: 'bigint',
+} as const satisfies Record<keyof AttemptRow, ColumnTypes[string]>;
+
+// With the 1 in the text: a bound parameter would not match the partial indexes.
+const IS_LIVE = sql<boolean>`live = 1`;
+
+/** In one statement. An attempt that ends to make room for one of these must have been updated before. */
+export async function insertAttempts(tx: Tx, attempts: readonly Attempt[]): Promise<void> {
+  await insertRows(tx, 'attempts', COLUMNS, attempts.map(fromAttempt));
+}
+
+/** Writes what may change of an attempt; each one once, and each must exist. */
+export async function updateAttempts(tx: Tx, attempts: readonly Attempt[]): Promise<void> {
+  // Those that give up a slot first: the unique indexes look at every row as it is written.
+  const rows = attempts.map(fromAttempt);
+  await updateRows(
+    tx,
+    rows.filter((row) => row.hot === 0),
+  );
+  await updateRows(
+    tx,
+    rows.filter((row) => row.hot === 1),
+  );
+}
+
+async function updateRows(tx: Tx, rows: readonly AttemptRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const { id, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected } = COLUMNS;
+  const columns = { id, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected };
+  const result = await sql`with v as (${rowsAs(tx, columns, rows)})
+    update attempts set state = v.state, live = v.live, hot = v.hot, granted_at = v.granted_at, ended_at = v.ended_at,
+      deadline_observed = v.deadline_observed, cause = v.cause, detail = v.detail, corrected = v.corrected
+    from v where attempts.id = v.id`.execute(tx);
+  assert(result.numAffectedRows === BigInt(rows.length), 'every attempt that is updated exists');
+}
+
+/** All that have not ended, oldest first: what the server starts with. */
+export async function liveAttempts(db: Db | Tx): Promise<Attempt[]> {
+  return toAttempts(await db.selectFrom('attempts').selectAll().where(IS_LIVE).orderBy('id').execute());
+}
+
+export async function liveAttemptsOfAgents(db: Db | Tx, agentIds: readonly string[]): Promise<Attempt[]> {
+  const query = db.selectFrom('attempts').selectAll().where('agent_id', 'in', textsIn(db, agentIds));
+  return toAttempts(await query.where(IS_LIVE).orderBy('id').execute());
+}
+
+/** Unknown ids are left out. */
+export async function attemptsById(db: Db | Tx, ids: readonly string[]): Promise<Attempt[]> {
+  return toAttempts(
+    await db.selectFrom('attempts').selectAll().where('id', 'in', textsIn(db, ids)).orderBy('id').execute(),
+  );
+}
+
+export async function attemptsOfAgentsInLanes(
+  db: Db | Tx,
+  agentIds: readonly string[],
+  laneIds: readonly string[],
+): Promise<Attempt[]> {
+  const query = db.selectFrom('attempts').selectAll().where('agent_id', 'in', textsIn(db, agentIds));
+  return toAttempts(await query.where('lane_id', 'in', textsIn(db, laneIds)).orderBy('id').execute());
+}
+
+/** Agents and versions without a bad attempt are left out. */
+export async function badCounts(db: Db | Tx, agentIds: readonly string[]): Promise<BadCount[]> {
+  // The same as `weigh(attempt) === 'bad'` in the domain.
+  const isBad = sql<boolean>`(state in ('rolled_back', 'lost') or (state = 'failed' and granted_at is not null))`;
+  return await db
+    .selectFrom('attempts')
+    .select((select) => ['agent_id as agentId', 'product', 'version', select.fn.countAll<number>().as('bad')])
+    .where('agent_id', 'in', textsIn(db, agentIds))
+    .where(isBad)
+    .groupBy(['agent_id', 'product', 'version'])
+    .orderBy('agent_id')
+    .orderBy('product')
+    .orderBy('version')
+    .execute();
+}
+
+/** Live ones whose observed deadline lies before `observedMs`, the most overdue first. */
+export async function overdueAttempts(db: Db | Tx, observedMs: number, limit: number): Promise<Attempt[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where(IS_LIVE)
+    .where('deadline_observed', '<', observedMs)
+    .orderBy('deadline_observed')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return toAttempts(rows);
+}
+
+/** Offered and staged ones of a lane, oldest first. */
+export async function ungrantedOfLane(db: Db | Tx, laneId: string, limit: number): Promise<Attempt[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('lane_id', '=', laneId)
+    .where('state', 'in', ['offered', 'staged'])
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return toAttempts(rows);
+}
+
+/** Every lane that is asked for has an entry with every state. */
+export async function countByState(
+  db: Db | Tx,
+  laneIds: readonly string[],
+): Promise<Map<string, Record<AttemptState, number>>> {
+  const rows = await db
+    .selectFrom('attempts')
+    .select((select) => ['lane_id', 'state', select.fn.countAll<number>().as('count')])
+    .where('lane_id', 'in', textsIn(db, laneIds))
+    .groupBy(['lane_id', 'state'])
+    .execute();
+  const counts = new Map(laneIds.map((laneId) => [laneId, noAttempts()]));
+  for (const row of rows) (counts.get(row.lane_id) as Record<AttemptState, number>)[row.state] = row.count;
+  return counts;
+}
+
+/** Newest first. */
+export async function historyOfAgent(db: Db | Tx, agentId: string, limit: number): Promise<Attempt[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('agent_id', '=', agentId)
+    .orderBy('sequence', 'desc')
+    .limit(limit)
+    .execute();
+  return toAttempts(rows);
+}
+
+/** The step's counters from scratch, from all attempts of the budget epoch: what the stored ones are checked against. */
+export async function foldCounters(
+  db: Db | Tx,
+  laneId: string,
+  step: number,
+  budgetEpoch: number,
+): Promise<StepCounters> {
+  const { policy } = await db
+    .selectFrom('lanes')
+    .innerJoin('rollouts', 'rollouts.id', 'lanes.rollout_id')
+    .select('rollouts.policy')
+    .where('lanes.id', '=', laneId)
+    .executeTakeFirstOrThrow();
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('lane_id', '=', laneId)
+    .where('step', '=', step)
+    .where('budget_epoch', '=', budgetEpoch)
+    .orderBy('id')
+    .execute();
+  return foldStep(toAttempts(rows), (JSON.parse(policy) as Policy).attemptsPerAgent);
+}
+
+function noAttempts(): Record<AttemptState, number> {
+  return Object.fromEntries(ATTEMPT_STATES.map((state) => [state, 0])) as Record<AttemptState, number>;
+}
+
+function toAttempts(rows: readonly Selectable<AttemptRow>[]): Attempt[] {
+  return rows.map((row) => ({
+    id: row.id,
+    agentId: row.agent_id,
+    rolloutId: row.rollout_id,
+    laneId: row.lane_id,
+    step: row.step,
+    member: row.member === 1,
+    budgetEpoch: row.budget_epoch,
+    product: row.product,
+    version: row.version,
+    platform: row.platform,
+    sha256: row.sha256,
+    size: row.size,
+    fromVersion: row.from_version,
+    fromDigest: row.from_digest,
+    sequence: row.sequence,
+    state: row.state,
+    offeredAt: row.offered_at,
+    grantedAt: row.granted_at,
+    endedAt: row.ended_at,
+    deadlineObserved: row.deadline_observed,
+    cause: row.cause,
+    detail: row.detail,
+    corrected: row.corrected === 1,
+  }));
+}
+
+function fromAttempt(attempt: Attempt): AttemptRow {
+  return {
+    id: attempt.id,
+    agent_id: attempt.agentId,
+    rollout_id: attempt.rolloutId,
+    lane_id: attempt.laneId,
+    step: attempt.step,
+    member: attempt.member ? 1 : 0,
+    budget_epoch: attempt.budgetEpoch,
+    product: attempt.product,
+    version: attempt.version,
+    platform: attempt.platform,
+    sha256: attempt.sha256,
+    size: attempt.size,
+    from_version: attempt.fromVersion,
+    from_digest: attempt.fromDigest,
+    sequence: attempt.sequence,
+    state: attempt.state,
+    live: isLive(attempt.state) ? 1 : 0,
+    hot: isHot(attempt.state) ? 1 : 0,
+    offered_at: attempt.offeredAt,
+    granted_at: attempt.grantedAt,
+    ended_at: attempt.endedAt,
+    deadline_observed: attempt.deadlineObserved,
+    cause: attempt.cause,
+    detail: attempt.detail,
+    corrected: attempt.corrected ? 1 : 0,
+  };
+}

@@ -1,0 +1,107 @@
+// Who did what and when, as a chain: each row's hash covers the row before it, so a changed or missing row shows.
+import { createHash } from 'node:crypto';
+import type { Selectable } from 'kysely';
+import { isPostgres } from './batch.ts';
+import { getMeta, setMeta } from './meta.ts';
+import type { DB, Db, Tx } from './schema.ts';
+
+export interface AuditEvent {
+  at: number;
+  /** `system`, or the name of an operator's token. */
+  actor: string;
+  action: string;
+  /** What it was done to, e.g. a rollout's id. */
+  subject: string;
+  /** Plain JSON. */
+  data: unknown;
+}
+
+export interface AuditEntry extends AuditEvent {
+  seq: number;
+  hash: string;
+}
+
+interface Head {
+  seq: number;
+  hash: string;
+}
+
+const FIRST_PREVIOUS = '0'.repeat(64);
+const HEAD_KEY = 'audit_head';
+const PAGE = 1000;
+
+/** Appends to the chain, in the transaction of what it records. */
+export async function appendAudit(tx: Tx, event: AuditEvent): Promise<AuditEntry> {
+  const head = await lockHead(tx);
+  const row = {
+    seq: head.seq + 1,
+    at: event.at,
+    actor: event.actor,
+    action: event.action,
+    subject: event.subject,
+    data: JSON.stringify(event.data ?? null),
+    prev_hash: head.hash,
+  };
+  const hash = hashOf(row);
+  await tx
+    .insertInto('audit')
+    .values({ ...row, hash })
+    .execute();
+  await setMeta(tx, HEAD_KEY, JSON.stringify({ seq: row.seq, hash }));
+  return { ...event, seq: row.seq, hash };
+}
+
+/** Walks the whole chain. `seq` is the first row that is changed, missing or does not follow from the one before. */
+export async function verifyAudit(db: Db | Tx): Promise<{ ok: true; count: number } | { ok: false; seq: number }> {
+  // Read first: rows that are appended during the walk lie beyond it, rows up to it must be there.
+  const head = readHead(await getMeta(db, HEAD_KEY));
+  let last: Head = { seq: 0, hash: FIRST_PREVIOUS };
+  for (let more = true; more; ) {
+    const rows = await db
+      .selectFrom('audit')
+      .selectAll()
+      .where('seq', '>', last.seq)
+      .orderBy('seq')
+      .limit(PAGE)
+      .execute();
+    for (const row of rows) {
+      const seq = last.seq + 1;
+      if (row.seq !== seq || row.prev_hash !== last.hash || row.hash !== hashOf(row)) return { ok: false, seq };
+      if (seq === head.seq && row.hash !== head.hash) return { ok: false, seq };
+      last = { seq, hash: row.hash };
+    }
+    more = rows.length === PAGE;
+  }
+  return last.seq < head.seq ? { ok: false, seq: last.seq + 1 } : { ok: true, count: last.seq };
+}
+
+/** Newest first. */
+export async function listAudit(db: Db | Tx, options: { limit: number }): Promise<AuditEntry[]> {
+  const rows = await db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(options.limit).execute();
+  return rows.map(({ prev_hash: _, ...row }) => ({ ...row, data: JSON.parse(row.data) }));
+}
+
+/**
+ * The end of the chain, locked on PostgreSQL: a second appender waits there, and then fails as a serialization failure
+ * and runs again, instead of appending to the same row.
+ */
+async function lockHead(tx: Tx): Promise<Head> {
+  const row = await tx
+    .selectFrom('meta')
+    .select('value')
+    .where('key', '=', HEAD_KEY)
+    .$if(isPostgres(tx), (query) => query.forUpdate())
+    .executeTakeFirst();
+  return readHead(row?.value);
+}
+
+function readHead(value: string | undefined): Head {
+  if (value === undefined) throw new Error('the head of the audit chain is missing');
+  return JSON.parse(value) as Head;
+}
+
+function hashOf(row: Omit<Selectable<DB['audit']>, 'hash'>): string {
+  // A list, not an object: the order of its parts is part of the format.
+  const text = JSON.stringify([row.prev_hash, row.seq, row.at, row.actor, row.action, row.subject, row.data]);
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,91 @@
+// What restrains every plan: vetoes and brakes; and the baselines that regions have reached.
+import { sql } from 'kysely';
+import type { Brake, Veto } from '../domain/directives.ts';
+import type { Baseline } from '../domain/snapshot.ts';
+import type { Db, Tx } from './schema.ts';
+
+export async function listVetoes(db: Db | Tx): Promise<Veto[]> {
+  const rows = await db.selectFrom('vetoes').selectAll().orderBy('product').orderBy('version').execute();
+  return rows.map((row) => ({ ...row, automatic: row.automatic === 1 }));
+}
+
+/** Replaces a veto that stands already, but never a person's by an automatic one, which a retry would lift. */
+export async function putVeto(tx: Tx, veto: Veto): Promise<void> {
+  await tx
+    .insertInto('vetoes')
+    .values({
+      product: veto.product,
+      version: veto.version,
+      automatic: veto.automatic ? 1 : 0,
+      actor: veto.actor,
+      reason: veto.reason,
+      at: veto.at,
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['product', 'version'])
+        .doUpdateSet((set) => ({
+          automatic: set.ref('excluded.automatic'),
+          actor: set.ref('excluded.actor'),
+          reason: set.ref('excluded.reason'),
+          at: set.ref('excluded.at'),
+        }))
+        .where(sql<boolean>`excluded.automatic <= vetoes.automatic`),
+    )
+    .execute();
+}
+
+/** False when there was none. */
+export async function deleteVeto(tx: Tx, product: string, version: string): Promise<boolean> {
+  const deleted = await tx
+    .deleteFrom('vetoes')
+    .where('product', '=', product)
+    .where('version', '=', version)
+    .executeTakeFirst();
+  return deleted.numDeletedRows === 1n;
+}
+
+export async function listBrakes(db: Db | Tx): Promise<Brake[]> {
+  return await db.selectFrom('brakes').selectAll().orderBy('scope').execute();
+}
+
+/** False when the brake was set already; then who set it first, and why, stays. */
+export async function putBrake(tx: Tx, brake: Brake): Promise<boolean> {
+  const inserted = await tx
+    .insertInto('brakes')
+    .values({ scope: brake.scope, actor: brake.actor, reason: brake.reason, at: brake.at })
+    .onConflict((conflict) => conflict.column('scope').doNothing())
+    .executeTakeFirst();
+  return inserted.numInsertedOrUpdatedRows === 1n;
+}
+
+/** False when it was not set. */
+export async function deleteBrake(tx: Tx, scope: string): Promise<boolean> {
+  const deleted = await tx.deleteFrom('brakes').where('scope', '=', scope).executeTakeFirst();
+  return deleted.numDeletedRows === 1n;
+}
+
+/** All that were ever reached, oldest first. */
+export async function listBaselines(db: Db | Tx, product?: string): Promise<Baseline[]> {
+  const rows = await db
+    .selectFrom('baselines')
+    .selectAll()
+    .$if(product !== undefined, (query) => query.where('product', '=', product as string))
+    .orderBy('at')
+    .orderBy('product')
+    .orderBy('region')
+    .execute();
+  return rows.map(({ release_id, ...same }) => ({ ...same, releaseId: release_id }));
+}
+
+/** A baseline that is reached again becomes the newest again. */
+export async function putBaseline(tx: Tx, baseline: Baseline): Promise<void> {
+  const { releaseId, at, ...key } = baseline;
+  await tx
+    .insertInto('baselines')
+    .values({ ...key, release_id: releaseId, at })
+    .onConflict((conflict) =>
+      conflict.columns(['product', 'region', 'version']).doUpdateSet({ release_id: releaseId, at }),
+    )
+    .execute();
+}

@@ -1,0 +1,217 @@
+// Releases with their artifacts, what is known of each product's source, and availability by region.
+import { type Selectable, sql } from 'kysely';
+import type { Availability } from '../domain/availability.ts';
+import type { Artifact, Release } from '../domain/release.ts';
+import { rowsAs, textsIn } from './batch.ts';
+import type { DB, Db, Tx } from './schema.ts';
+
+/** What the tracker remembers of one product's repository between polls. Times in milliseconds since the epoch. */
+export interface SourceState {
+  product: string;
+  etag: string | null;
+  lastAttemptAt: number | null;
+  lastSuccessAt: number | null;
+  nextPollAt: number | null;
+  /** Polls that failed in a row. */
+  failures: number;
+  errorCode: string | null;
+  error: string | null;
+  /** Tags that are not versions of the product's scheme. */
+  rejectedTags: { tag: string; why: string }[];
+}
+
+export interface KnownArtifact {
+  releaseId: string;
+  product: string;
+  platform: string;
+  name: string;
+  /** Bytes. */
+  size: number;
+  sha256: string;
+  assetId: string;
+}
+
+/** Highest version first. */
+export async function listReleases(db: Db | Tx, product: string): Promise<Release[]> {
+  const rows = await db.selectFrom('releases').selectAll().where('product', '=', product).execute();
+  const artifacts = await db
+    .selectFrom('artifacts')
+    .selectAll()
+    .where(
+      'release_id',
+      'in',
+      textsIn(
+        db,
+        rows.map((row) => row.id),
+      ),
+    )
+    .orderBy('platform')
+    .execute();
+  const byRelease = Map.groupBy(artifacts, (artifact) => artifact.release_id);
+  // Sorted here: the sort key is ordered by bytes, which a collation of PostgreSQL may see otherwise.
+  return rows
+    .sort((a, b) => compareText(b.sort_key, a.sort_key) || compareText(b.id, a.id))
+    .map((row) => toRelease(row, byRelease.get(row.id) ?? []));
+}
+
+/** Inserts the release or replaces what is known of it, artifacts included. */
+export async function saveRelease(tx: Tx, release: Release): Promise<void> {
+  const { id, ...columns } = fromRelease(release);
+  await tx
+    .insertInto('releases')
+    .values({ id, ...columns })
+    .onConflict((conflict) => conflict.column('id').doUpdateSet(columns))
+    .execute();
+  await tx.deleteFrom('artifacts').where('release_id', '=', id).execute();
+  if (release.artifacts.length === 0) return;
+  await tx
+    .insertInto('artifacts')
+    .values(
+      release.artifacts.map((artifact) => ({
+        release_id: id,
+        platform: artifact.platform,
+        name: artifact.name,
+        size: artifact.size,
+        sha256: artifact.sha256,
+        asset_id: artifact.assetId,
+      })),
+    )
+    .execute();
+}
+
+/** The artifact with this digest; of several releases with the same bytes, any of them. */
+export async function artifactByDigest(db: Db | Tx, sha256: string): Promise<KnownArtifact | undefined> {
+  const row = await db
+    .selectFrom('artifacts')
+    .innerJoin('releases', 'releases.id', 'artifacts.release_id')
+    .select(['release_id', 'product', 'platform', 'name', 'size', 'sha256', 'asset_id'])
+    .where('sha256', '=', sha256)
+    .orderBy('release_id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const { release_id, asset_id, ...same } = row;
+  return { ...same, releaseId: release_id, assetId: asset_id };
+}
+
+export async function loadSource(db: Db | Tx, product: string): Promise<SourceState | undefined> {
+  const row = await db.selectFrom('sources').selectAll().where('product', '=', product).executeTakeFirst();
+  return row === undefined ? undefined : toSource(row);
+}
+
+export async function listSources(db: Db | Tx): Promise<SourceState[]> {
+  return (await db.selectFrom('sources').selectAll().orderBy('product').execute()).map(toSource);
+}
+
+export async function saveSource(tx: Tx, state: SourceState): Promise<void> {
+  const columns = {
+    etag: state.etag,
+    last_attempt_at: state.lastAttemptAt,
+    last_success_at: state.lastSuccessAt,
+    next_poll_at: state.nextPollAt,
+    failures: state.failures,
+    error_code: state.errorCode,
+    error: state.error,
+    rejected_tags: JSON.stringify(state.rejectedTags),
+  };
+  await tx
+    .insertInto('sources')
+    .values({ product: state.product, ...columns })
+    .onConflict((conflict) => conflict.column('product').doUpdateSet(columns))
+    .execute();
+}
+
+/** Each product, version, region and platform at most once. `since` stays while the status does. */
+export async function saveAvailability(tx: Tx, rows: readonly Availability[]): Promise<void> {
+  if (rows.length === 0) return;
+  const values = rowsAs(
+    tx,
+    {
+      product: 'text',
+      version: 'text',
+      region: 'text',
+      platform: 'text',
+      status: 'text',
+      why: 'text',
+      since: 'bigint',
+      checked_at: 'bigint',
+    },
+    rows.map(({ checkedAt, ...same }) => ({ ...same, checked_at: checkedAt })),
+  );
+  // `where true`: without it SQLite reads `on conflict` as a join condition.
+  await sql`insert into availability (product, version, region, platform, status, why, since, checked_at)
+    select product, version, region, platform, status, why, since, checked_at from (${values}) as v where true
+    on conflict (product, version, region, platform) do update set
+      since = case when availability.status = excluded.status then availability.since else excluded.since end,
+      status = excluded.status, why = excluded.why, checked_at = excluded.checked_at`.execute(tx);
+}
+
+export async function listAvailability(db: Db | Tx, product?: string): Promise<Availability[]> {
+  const rows = await db
+    .selectFrom('availability')
+    .selectAll()
+    .$if(product !== undefined, (query) => query.where('product', '=', product as string))
+    .orderBy('product')
+    .orderBy('version')
+    .orderBy('region')
+    .orderBy('platform')
+    .execute();
+  return rows.map(({ checked_at, ...same }) => ({ ...same, checkedAt: checked_at }));
+}
+
+function toRelease(row: Selectable<DB['releases']>, artifacts: Selectable<DB['artifacts']>[]): Release {
+  return {
+    id: row.id,
+    product: row.product,
+    sourceId: row.source_id,
+    tag: row.tag,
+    version: row.version,
+    sortKey: row.sort_key,
+    prerelease: row.prerelease === 1,
+    state: row.state,
+    why: row.why,
+    publishedAt: row.published_at,
+    firstSeenAt: row.first_seen_at,
+    artifacts: artifacts.map(toArtifact),
+    missing: JSON.parse(row.missing),
+  };
+}
+
+function toArtifact(row: Selectable<DB['artifacts']>): Artifact {
+  return { platform: row.platform, name: row.name, size: row.size, sha256: row.sha256, assetId: row.asset_id };
+}
+
+function fromRelease(release: Release): DB['releases'] {
+  return {
+    id: release.id,
+    product: release.product,
+    source_id: release.sourceId,
+    tag: release.tag,
+    version: release.version,
+    sort_key: release.sortKey,
+    prerelease: release.prerelease ? 1 : 0,
+    state: release.state,
+    why: release.why,
+    published_at: release.publishedAt,
+    first_seen_at: release.firstSeenAt,
+    missing: JSON.stringify(release.missing),
+  };
+}
+
+function toSource(row: Selectable<DB['sources']>): SourceState {
+  return {
+    product: row.product,
+    etag: row.etag,
+    lastAttemptAt: row.last_attempt_at,
+    lastSuccessAt: row.last_success_at,
+    nextPollAt: row.next_poll_at,
+    failures: row.failures,
+    errorCode: row.error_code,
+    error: row.error,
+    rejectedTags: JSON.parse(row.rejected_tags),
+  };
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

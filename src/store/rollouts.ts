@@ -1,0 +1,274 @@
+// Rollouts with their lanes and steps; a lane is written only where its revision is still the one that was read.
+import type { Selectable } from 'kysely';
+import {
+  isLiveLane,
+  type Lane,
+  type LaneState,
+  type Rollout,
+  type Step,
+  type StepCounters,
+} from '../domain/rollout.ts';
+import { assert } from '../errors.ts';
+import { isPostgres, textsIn } from './batch.ts';
+import type { DB, Db, Tx } from './schema.ts';
+
+export interface RolloutFilter {
+  product?: string;
+  /** Only those that have not ended. */
+  liveOnly?: boolean;
+  limit?: number;
+}
+
+type StepRow = Omit<Selectable<DB['steps']>, 'members'>;
+
+const STEP_COLUMNS = [
+  'lane_id',
+  'step',
+  'opened_at',
+  'size',
+  'threshold',
+  'threshold_id',
+  'done',
+  'pending',
+  'hot',
+  'hot_members',
+  'succeeded',
+  'bad',
+  'bad_members',
+  'declined',
+  'failed_before_grant',
+  'inconclusive',
+  'exhausted',
+] as const;
+
+/** Inserts the rollout with its lanes; none of them has a step yet. */
+export async function insertRollout(tx: Tx, rollout: Rollout): Promise<void> {
+  await tx
+    .insertInto('rollouts')
+    .values({
+      id: rollout.id,
+      product: rollout.product,
+      release_id: rollout.releaseId,
+      version: rollout.version,
+      policy: JSON.stringify(rollout.policy),
+      seed: rollout.seed,
+      created_at: rollout.createdAt,
+      ended_at: rollout.endedAt,
+    })
+    .execute();
+  if (rollout.lanes.length === 0) return;
+  await tx.insertInto('lanes').values(rollout.lanes.map(fromLane)).execute();
+}
+
+/** Newest first, with lanes (by wave, then region) and steps. */
+export async function listRollouts(db: Db | Tx, filter: RolloutFilter = {}): Promise<Rollout[]> {
+  const rows = await db
+    .selectFrom('rollouts')
+    .selectAll()
+    .$if(filter.product !== undefined, (query) => query.where('product', '=', filter.product as string))
+    .$if(filter.liveOnly === true, (query) => query.where('ended_at', 'is', null))
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .$if(filter.limit !== undefined, (query) => query.limit(filter.limit as number))
+    .execute();
+  return await withLanes(db, rows);
+}
+
+export async function loadRollout(db: Db | Tx, id: string): Promise<Rollout | undefined> {
+  const rows = await db.selectFrom('rollouts').selectAll().where('id', '=', id).execute();
+  return (await withLanes(db, rows))[0];
+}
+
+/**
+ * In the order of their ids, with steps; unknown ones are left out. `forUpdate` locks the rows on PostgreSQL, in that
+ * order, so that two transactions cannot wait for each other; on SQLite the transaction has the whole file.
+ */
+export async function loadLanes(
+  tx: Db | Tx,
+  laneIds: readonly string[],
+  options: { forUpdate?: boolean } = {},
+): Promise<Lane[]> {
+  const rows = await tx
+    .selectFrom('lanes')
+    .selectAll()
+    .where('id', 'in', textsIn(tx, laneIds))
+    .orderBy('id')
+    .$if(options.forUpdate === true && isPostgres(tx), (query) => query.forUpdate())
+    .execute();
+  return await withSteps(tx, rows);
+}
+
+/**
+ * Writes state, budget epoch, allowance and revision if the stored revision is still `expectedRevision`; false if not.
+ * `lane.revision` must be a higher one.
+ */
+export async function saveLane(tx: Tx, lane: Lane, expectedRevision: number): Promise<boolean> {
+  assert(lane.revision > expectedRevision, 'a changed lane has a new revision');
+  const { state, live, detail, budget_epoch, allowance, revision } = fromLane(lane);
+  const updated = await tx
+    .updateTable('lanes')
+    .set({ state, live, detail, budget_epoch, allowance, revision })
+    .where('id', '=', lane.id)
+    .where('revision', '=', expectedRevision)
+    .executeTakeFirst();
+  return updated.numUpdatedRows === 1n;
+}
+
+/** Keeps the first end. */
+export async function endRollout(tx: Tx, id: string, at: number): Promise<void> {
+  await tx.updateTable('rollouts').set({ ended_at: at }).where('id', '=', id).where('ended_at', 'is', null).execute();
+}
+
+/** `members`: bitset over agent handles, who was frozen into the step. */
+export async function insertStep(tx: Tx, laneId: string, step: Step, members: Uint8Array): Promise<void> {
+  await tx
+    .insertInto('steps')
+    .values({
+      lane_id: laneId,
+      step: step.step,
+      opened_at: step.openedAt,
+      size: step.size,
+      members: Buffer.from(members).toString('base64'),
+      threshold: step.threshold,
+      threshold_id: step.thresholdId,
+      done: step.done ? 1 : 0,
+      ...fromCounters(step.counters),
+    })
+    .execute();
+}
+
+/** Writes what may change of an opened step: `done` and the counters. */
+export async function saveStep(tx: Tx, laneId: string, step: Step): Promise<void> {
+  await tx
+    .updateTable('steps')
+    .set({ done: step.done ? 1 : 0, ...fromCounters(step.counters) })
+    .where('lane_id', '=', laneId)
+    .where('step', '=', step.step)
+    .execute();
+}
+
+/** The bitset of `insertStep`; the step must have been opened. */
+export async function loadMembers(db: Db | Tx, laneId: string, step: number): Promise<Uint8Array> {
+  const row = await db
+    .selectFrom('steps')
+    .select('members')
+    .where('lane_id', '=', laneId)
+    .where('step', '=', step)
+    .executeTakeFirst();
+  assert(row !== undefined, `step ${step} of lane ${laneId} has been opened`);
+  return new Uint8Array(Buffer.from(row.members, 'base64'));
+}
+
+async function withLanes(db: Db | Tx, rows: readonly Selectable<DB['rollouts']>[]): Promise<Rollout[]> {
+  if (rows.length === 0) return [];
+  const ids = textsIn(
+    db,
+    rows.map((row) => row.id),
+  );
+  const laneRows = await db
+    .selectFrom('lanes')
+    .selectAll()
+    .where('rollout_id', 'in', ids)
+    .orderBy('wave')
+    .orderBy('region')
+    .execute();
+  const byRollout = Map.groupBy(await withSteps(db, laneRows), (lane) => lane.rolloutId);
+  return rows.map((row) => ({
+    id: row.id,
+    product: row.product,
+    releaseId: row.release_id,
+    version: row.version,
+    policy: JSON.parse(row.policy),
+    seed: row.seed,
+    createdAt: row.created_at,
+    endedAt: row.ended_at,
+    lanes: byRollout.get(row.id) ?? [],
+  }));
+}
+
+async function withSteps(db: Db | Tx, rows: readonly Selectable<DB['lanes']>[]): Promise<Lane[]> {
+  if (rows.length === 0) return [];
+  const ids = textsIn(
+    db,
+    rows.map((row) => row.id),
+  );
+  const steps = await db
+    .selectFrom('steps')
+    .select(STEP_COLUMNS)
+    .where('lane_id', 'in', ids)
+    .orderBy('lane_id')
+    .orderBy('step')
+    .execute();
+  const byLane = Map.groupBy(steps, (step) => step.lane_id);
+  return rows.map((row) => toLane(row, (byLane.get(row.id) ?? []).map(toStep)));
+}
+
+function toLane(row: Selectable<DB['lanes']>, steps: Step[]): Lane {
+  return {
+    id: row.id,
+    rolloutId: row.rollout_id,
+    product: row.product,
+    region: row.region,
+    wave: row.wave,
+    state: { name: row.state, ...JSON.parse(row.detail) } as LaneState,
+    budgetEpoch: row.budget_epoch,
+    allowance: row.allowance,
+    revision: row.revision,
+    steps,
+  };
+}
+
+function fromLane(lane: Lane): DB['lanes'] {
+  const { name, ...detail } = lane.state;
+  return {
+    id: lane.id,
+    rollout_id: lane.rolloutId,
+    product: lane.product,
+    region: lane.region,
+    wave: lane.wave,
+    state: name,
+    live: isLiveLane(name) ? 1 : 0,
+    detail: JSON.stringify(detail),
+    budget_epoch: lane.budgetEpoch,
+    allowance: lane.allowance,
+    revision: lane.revision,
+  };
+}
+
+function toStep(row: StepRow): Step {
+  return {
+    step: row.step,
+    openedAt: row.opened_at,
+    size: row.size,
+    threshold: row.threshold,
+    thresholdId: row.threshold_id,
+    done: row.done === 1,
+    counters: {
+      pending: row.pending,
+      hot: row.hot,
+      hotMembers: row.hot_members,
+      succeeded: row.succeeded,
+      bad: row.bad,
+      badMembers: row.bad_members,
+      declined: row.declined,
+      failedBeforeGrant: row.failed_before_grant,
+      inconclusive: row.inconclusive,
+      exhausted: row.exhausted,
+    },
+  };
+}
+
+function fromCounters(counters: StepCounters) {
+  return {
+    pending: counters.pending,
+    hot: counters.hot,
+    hot_members: counters.hotMembers,
+    succeeded: counters.succeeded,
+    bad: counters.bad,
+    bad_members: counters.badMembers,
+    declined: counters.declined,
+    failed_before_grant: counters.failedBeforeGrant,
+    inconclusive: counters.inconclusive,
+    exhausted: counters.exhausted,
+  };
+}
