@@ -20,7 +20,12 @@ export const NO_SILENCE: Silence = { gone: 0, ineligible: 0, replaceable: false 
 
 export type Verdict =
   | { kind: 'halt'; budget: number; need: number }
-  | { kind: 'hold'; reason: Extract<HoldReason, 'silent' | 'inconclusive' | 'too_few_successes'>; budget: number; need: number }
+  | {
+      kind: 'hold';
+      reason: Extract<HoldReason, 'silent' | 'inconclusive' | 'too_few_successes'>;
+      budget: number;
+      need: number;
+    }
   | { kind: 'done'; budget: number; need: number }
   | { kind: 'open'; budget: number; need: number };
 
@@ -36,7 +41,8 @@ export function verdict(
   const out = Math.min(size, silence.gone + silence.ineligible + counters.exhausted);
   const need = needOf(size, out, policy, allowance);
   if (counters.bad >= budget) return { kind: 'halt', budget, need };
-  if (silence.gone >= 3 && silence.gone * 4 > size && !silence.replaceable) return { kind: 'hold', reason: 'silent', budget, need };
+  if (silence.gone >= 3 && silence.gone * 4 > size && !silence.replaceable)
+    return { kind: 'hold', reason: 'silent', budget, need };
   const setbacks = counters.declined + counters.failedBeforeGrant + counters.inconclusive;
   if (setbacks >= 2 && setbacks * 10 > size) return { kind: 'hold', reason: 'inconclusive', budget, need };
   if (counters.succeeded >= need && counters.hotMembers === 0) return { kind: 'done', budget, need };

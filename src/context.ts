@@ -1,0 +1,150 @@
+// The composition root: builds the server from one config and closes it in reverse. Nothing else wires rooms together.
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { type Logger, pino } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
+import { buildApp } from './api/app.ts';
+import { openServerKeys } from './api/keys.ts';
+import { ensureOperatorToken } from './api/operator-auth.ts';
+import type { Config, ProductConfig } from './config.ts';
+import type { ProductRules } from './domain/snapshot.ts';
+import { type Clock, systemClock } from './engine/clock.ts';
+import { openEngine } from './engine/engine.ts';
+import { assert } from './errors.ts';
+import { openDatabase } from './store/database.ts';
+import { openArtifactCache } from './tracker/artifact-cache.ts';
+import { openGitHubSource } from './tracker/github.ts';
+import { startPolling } from './tracker/polling.ts';
+import { syncAll } from './tracker/sync.ts';
+
+/** What tests put in place of the real world; production passes none. */
+export interface Overrides {
+  clock?: Clock;
+  logger?: Logger;
+  random?: () => number;
+  /** Called at named instants; the crash test ends the process at one of them. */
+  mark?: (name: string) => void;
+}
+
+export interface Context {
+  app: FastifyInstance;
+  /** True when this start made the first operator token. */
+  firstToken: boolean;
+  /** Polls GitHub and plans now, whatever the schedules say; for tests. */
+  syncNow(): Promise<void>;
+  /** Begins to poll and to plan on their schedules. */
+  start(): void;
+  close(): Promise<void>;
+}
+
+export async function openContext(config: Config, overrides: Overrides = {}): Promise<Context> {
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    while (closers.length > 0) await closers.pop()?.();
+  };
+  try {
+    return { ...(await build(config, overrides, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function build(
+  config: Config,
+  overrides: Overrides,
+  closers: (() => Promise<void>)[],
+): Promise<Omit<Context, 'close'>> {
+  const clock = overrides.clock ?? systemClock;
+  const logger = overrides.logger ?? pino({ base: null }, pino.destination(2));
+  const { dataDir } = config.server;
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+
+  const database = await openDatabase(config.database);
+  closers.push(() => database.close());
+  const keys = openServerKeys(dataDir);
+  const firstToken = await ensureOperatorToken(database, dataDir, clock.now());
+
+  const stopping = new AbortController();
+  const source = openGitHubSource({
+    apiUrl: config.github.apiUrl,
+    token: config.github.token,
+    version: packageVersion(),
+    now: () => clock.now(),
+  });
+  closers.push(() => source.close());
+  const artifacts = await openArtifactCache({
+    dir: join(dataDir, 'artifacts'),
+    database,
+    source,
+    repositoryOf: (product) => config.products.find((one) => one.name === product)?.repository,
+    now: () => clock.now(),
+    logger,
+  });
+  closers.push(() => artifacts.close());
+
+  const regions = config.regions.map((region) => region.name);
+  const engine = await openEngine({
+    database,
+    clock,
+    logger,
+    newId: () => uuidv7(),
+    random: overrides.random ?? Math.random,
+    products: config.products.map((product) => rulesOf(config, product)),
+    regions,
+    pollMs: config.agents.pollMs,
+    maxWaitMs: config.agents.maxWaitMs,
+    ...(overrides.mark === undefined ? {} : { mark: overrides.mark }),
+  });
+  closers.push(() => engine.close());
+
+  const app = await buildApp({
+    database,
+    agents: engine.agents,
+    operator: engine.operator,
+    artifacts,
+    keys,
+    config,
+    clock,
+    logger,
+  });
+  closers.push(() => app.close());
+
+  const sync = async (options: { force?: boolean } = {}) => {
+    const deps = { database, source, logger, newId: () => uuidv7(), signal: stopping.signal };
+    const { changed } = await syncAll(deps, config.products, regions, clock.now(), options);
+    if (changed) engine.nudge();
+  };
+  return {
+    app,
+    firstToken,
+    async syncNow() {
+      await sync({ force: true });
+      await engine.plan();
+    },
+    start() {
+      const polling = startPolling({ cron: config.github.poll, run: () => sync(), timezone: 'UTC', logger });
+      closers.push(async () => {
+        stopping.abort();
+        await polling.stop();
+      });
+      engine.start();
+      // The first look does not wait for the schedule.
+      void sync();
+    },
+  };
+}
+
+function rulesOf(config: Config, product: ProductConfig): ProductRules {
+  const policy = config.policies[product.policy];
+  assert(policy !== undefined, `the config has checked that the policy ${product.policy} exists`);
+  const { name, scheme, accept, prereleases } = product;
+  return { name, scheme, accept, prereleases, policy };
+}
+
+function packageVersion(): string {
+  const file = join(import.meta.dirname, '..', 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,174 @@
+// The effect of a plan's actions on the snapshot, as new values: what the engine writes and what the laws are tested on.
+import { assert, unreachable } from '../errors.ts';
+import { hash32 } from './rank.ts';
+import { isTerminalLane, type Lane, type LaneState, moveLane, NO_COUNTS, type Rollout, type Step } from './rollout.ts';
+import type { Action, Snapshot } from './snapshot.ts';
+
+export interface ApplyOptions {
+  now: number;
+  /** Makes the ids of new rows; must never repeat one. */
+  newId: () => string;
+}
+
+/** The snapshot after the actions. Throws `illegal_transition` for an action that the tables do not have. */
+export function applyActions(snapshot: Snapshot, actions: readonly Action[], options: ApplyOptions): Snapshot {
+  return actions.reduce((current, action) => applyAction(current, action, options), snapshot);
+}
+
+function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions): Snapshot {
+  switch (action.kind) {
+    case 'create_rollout':
+      return { ...snapshot, rollouts: [...snapshot.rollouts, createRollout(action, options)] };
+    case 'end_rollout':
+      return mapRollout(snapshot, action.rolloutId, (rollout) => ({ ...rollout, endedAt: options.now }));
+    case 'end_attempt':
+      // The counters change with the row, in the ledger's transaction; the snapshot only forgets that it is overdue.
+      return { ...snapshot, overdue: snapshot.overdue.filter((one) => one.id !== action.attemptId) };
+    case 'complete_lane':
+      return completeLane(snapshot, action, options.now);
+    case 'halt_lane': {
+      const halted = mapLane(snapshot, action.laneId, (lane) =>
+        moveLane(lane, {
+          name: 'halted',
+          since: options.now,
+          by: 'tidegate',
+          reason: action.reason,
+          step: lastStep(lane),
+        }),
+      );
+      return action.veto ? addVeto(halted, action, options.now) : halted;
+    }
+    default:
+      return mapLane(snapshot, action.laneId, (lane) => applyToLane(snapshot, lane, action, options.now));
+  }
+}
+
+type LaneAction = Extract<Action, { kind: 'open_step' | 'start_soak' | 'await_approval' | 'supersede_lane' }>;
+
+function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: number): Lane {
+  switch (action.kind) {
+    case 'open_step':
+      return {
+        ...moveLane(lane, { name: 'open', step: action.step, since: now }),
+        steps: [...lane.steps, openStep(snapshot, lane, action.step, now)],
+      };
+    case 'start_soak': {
+      const soaking: LaneState = { name: 'soaking', step: action.step, since: now, observedMs: snapshot.observedMs };
+      return {
+        ...moveLane(lane, soaking),
+        steps: lane.steps.map((step) => (step.step === action.step ? { ...step, done: true } : step)),
+      };
+    }
+    case 'await_approval':
+      return moveLane(lane, { name: 'approval', step: action.step, since: now });
+    case 'supersede_lane':
+      return moveLane(lane, { name: 'superseded', since: now, by: action.by });
+    default:
+      return unreachable(action);
+  }
+}
+
+/** The size comes from the census; the engine replaces it by the number that it really freezes. */
+function openStep(snapshot: Snapshot, lane: Lane, step: number, now: number): Step {
+  const preview = snapshot.lanes.find((one) => one.laneId === lane.id)?.previews.find((one) => one.step === step);
+  assert(preview !== undefined, `no preview of step ${step} of lane ${lane.id}`);
+  return {
+    step,
+    openedAt: now,
+    size: preview.members,
+    ...reach(lane),
+    done: false,
+    counters: NO_COUNTS,
+  };
+}
+
+/** At least as far as the step before; the engine knows how far exactly. */
+function reach(lane: Lane): Pick<Step, 'threshold' | 'thresholdId'> {
+  const before = lane.steps.at(-1);
+  return { threshold: before?.threshold ?? 0, thresholdId: before?.thresholdId ?? '' };
+}
+
+function createRollout(action: Extract<Action, { kind: 'create_rollout' }>, options: ApplyOptions): Rollout {
+  const id = options.newId();
+  return {
+    id,
+    product: action.product,
+    releaseId: action.releaseId,
+    version: action.version,
+    policy: action.policy,
+    seed: hash32(id),
+    createdAt: options.now,
+    endedAt: null,
+    lanes: action.lanes.map(({ region, wave }) => ({
+      id: options.newId(),
+      rolloutId: id,
+      product: action.product,
+      region,
+      wave,
+      state: { name: 'waiting', since: options.now },
+      budgetEpoch: 0,
+      allowance: 0,
+      revision: 0,
+      steps: [],
+    })),
+  };
+}
+
+function completeLane(snapshot: Snapshot, action: Extract<Action, { kind: 'complete_lane' }>, now: number): Snapshot {
+  const after = mapLane(snapshot, action.laneId, (lane) =>
+    moveLane(lane, { name: 'completed', since: now, evidence: action.evidence }),
+  );
+  if (!action.baseline) return after;
+  const rollout = after.rollouts.find((one) => one.lanes.some((lane) => lane.id === action.laneId));
+  const lane = rollout?.lanes.find((one) => one.id === action.laneId);
+  assert(rollout !== undefined && lane !== undefined, `lane ${action.laneId} is in the snapshot`);
+  const others = after.baselines.filter(
+    (one) => !(one.product === lane.product && one.region === lane.region && one.version === rollout.version),
+  );
+  const baseline = {
+    product: lane.product,
+    region: lane.region,
+    version: rollout.version,
+    releaseId: rollout.releaseId,
+    at: now,
+  };
+  return { ...after, baselines: [...others, baseline] };
+}
+
+function addVeto(snapshot: Snapshot, action: Extract<Action, { kind: 'halt_lane' }>, now: number): Snapshot {
+  const rollout = snapshot.rollouts.find((one) => one.lanes.some((lane) => lane.id === action.laneId));
+  assert(rollout !== undefined, `lane ${action.laneId} is in the snapshot`);
+  const { product, version } = rollout;
+  if (snapshot.vetoes.some((veto) => veto.product === product && veto.version === version)) return snapshot;
+  return {
+    ...snapshot,
+    vetoes: [
+      ...snapshot.vetoes,
+      { product, version, automatic: true, actor: 'tidegate', reason: action.reason, at: now },
+    ],
+  };
+}
+
+/** The step that a lane's state is about; null while it waits. */
+export function lastStep(lane: Lane): number | null {
+  return lane.steps.at(-1)?.step ?? null;
+}
+
+export function allTerminal(rollout: Rollout): boolean {
+  return rollout.lanes.every((lane) => isTerminalLane(lane.state.name));
+}
+
+function mapRollout(snapshot: Snapshot, id: string, change: (rollout: Rollout) => Rollout): Snapshot {
+  return { ...snapshot, rollouts: snapshot.rollouts.map((rollout) => (rollout.id === id ? change(rollout) : rollout)) };
+}
+
+function mapLane(snapshot: Snapshot, laneId: string, change: (lane: Lane) => Lane): Snapshot {
+  return {
+    ...snapshot,
+    rollouts: snapshot.rollouts.map((rollout) =>
+      rollout.lanes.some((lane) => lane.id === laneId)
+        ? { ...rollout, lanes: rollout.lanes.map((lane) => (lane.id === laneId ? change(lane) : lane)) }
+        : rollout,
+    ),
+  };
+}

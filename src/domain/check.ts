@@ -1,0 +1,142 @@
+// violations(snapshot): what must never be true of the stored state; run after every step in tests and when the server starts.
+import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
+import type { Snapshot } from './snapshot.ts';
+import { budgetOf } from './verdict.ts';
+
+export interface Violation {
+  /** Short name of the promise (DESIGN §9). */
+  promise: string;
+  subject: string;
+  sentence: string;
+}
+
+export function violations(snapshot: Snapshot): Violation[] {
+  return [
+    ...twoLiveLanes(snapshot),
+    ...snapshot.rollouts.flatMap((rollout) => [
+      ...endedEarly(rollout),
+      ...rollout.lanes.flatMap((lane) => [
+        ...stepsOutOfOrder(lane, rollout),
+        ...budgetOvershot(lane, rollout),
+        ...emptyStepPassed(lane),
+        ...earlierWave(lane, rollout),
+        ...countersBroken(lane),
+      ]),
+    ]),
+  ];
+}
+
+function twoLiveLanes(snapshot: Snapshot): Violation[] {
+  const live = snapshot.rollouts.flatMap((rollout) => rollout.lanes.filter((lane) => isLiveLane(lane.state.name)));
+  const seen = new Set<string>();
+  return live.flatMap((lane) => {
+    const key = `${lane.product} in ${lane.region}`;
+    if (!seen.has(key)) {
+      seen.add(key);
+      return [];
+    }
+    return [{ promise: 'S8', subject: lane.id, sentence: `two live lanes for ${key}` }];
+  });
+}
+
+function endedEarly(rollout: Rollout): Violation[] {
+  const open = rollout.lanes.find((lane) => !isTerminalLane(lane.state.name));
+  if (rollout.endedAt === null || open === undefined) return [];
+  return [
+    { promise: 'L1', subject: rollout.id, sentence: `ended while the lane in ${open.region} is ${open.state.name}` },
+  ];
+}
+
+function stepsOutOfOrder(lane: Lane, rollout: Rollout): Violation[] {
+  return lane.steps.flatMap((step, index) => {
+    const before = lane.steps[index - 1];
+    const found: Violation[] = [];
+    if (before !== undefined && before.step >= step.step)
+      found.push({ promise: 'S1', subject: lane.id, sentence: 'steps are not in order' });
+    if (before !== undefined && !before.done) {
+      found.push({
+        promise: 'S1',
+        subject: lane.id,
+        sentence: `step ${step.step + 1} opened before step ${before.step + 1} passed`,
+      });
+    }
+    if (
+      before !== undefined &&
+      rollout.policy.steps[step.step]?.labels === null &&
+      rollout.policy.steps[before.step]?.labels === null &&
+      step.threshold < before.threshold
+    ) {
+      found.push({
+        promise: 'S3',
+        subject: lane.id,
+        sentence: `step ${step.step + 1} reaches less far than step ${before.step + 1}`,
+      });
+    }
+    return found;
+  });
+}
+
+function budgetOvershot(lane: Lane, rollout: Rollout): Violation[] {
+  return lane.steps.flatMap((step) => {
+    const policy = rollout.policy.steps[step.step];
+    const budget = budgetOf(step.size, rollout.policy, lane.allowance);
+    const found: Violation[] = [];
+    if (policy?.budget === 'strict' && step.counters.bad + step.counters.hot > budget) {
+      found.push({
+        promise: 'S4',
+        subject: lane.id,
+        sentence: `step ${step.step + 1}: ${step.counters.bad} bad and ${step.counters.hot} hot, budget ${budget}`,
+      });
+    }
+    const running = lane.state.name === 'open' || lane.state.name === 'soaking' || lane.state.name === 'approval';
+    if (running && step.counters.bad >= budget) {
+      found.push({
+        promise: 'S4',
+        subject: lane.id,
+        sentence: `step ${step.step + 1} has spent its budget and the lane is ${lane.state.name}`,
+      });
+    }
+    return found;
+  });
+}
+
+function emptyStepPassed(lane: Lane): Violation[] {
+  return lane.steps
+    .filter((step) => step.done && step.size === 0)
+    .map((step) => ({ promise: 'S2', subject: lane.id, sentence: `step ${step.step + 1} is done without a member` }));
+}
+
+function earlierWave(lane: Lane, rollout: Rollout): Violation[] {
+  if (!isLiveLane(lane.state.name)) return [];
+  const before = rollout.lanes.find(
+    (one) => one.wave < lane.wave && !['completed', 'halted', 'rolling_back', 'rolled_back'].includes(one.state.name),
+  );
+  if (before === undefined) return [];
+  return [
+    {
+      promise: 'S1',
+      subject: lane.id,
+      sentence: `${lane.region} is ${lane.state.name} although ${before.region} of an earlier wave is ${before.state.name}`,
+    },
+  ];
+}
+
+function countersBroken(lane: Lane): Violation[] {
+  return lane.steps.flatMap((step) => {
+    const { hot, hotMembers, bad, badMembers, succeeded } = step.counters;
+    const broken =
+      Object.values(step.counters).some((count) => count < 0) ||
+      hotMembers > hot ||
+      badMembers > bad ||
+      succeeded + badMembers > step.size;
+    return broken
+      ? [
+          {
+            promise: 'D2',
+            subject: lane.id,
+            sentence: `counters of step ${step.step + 1} cannot be: ${JSON.stringify(step.counters)}`,
+          },
+        ]
+      : [];
+  });
+}

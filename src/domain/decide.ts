@@ -1,0 +1,194 @@
+// decide(agent, directives, now): what one agent is answered, with the ordered list of rules that led there (DESIGN §2).
+import type { Agent, Attempt } from './agent.ts';
+import { isHot } from './attempt.ts';
+import { type Directive, type LaneDirective, type OpenedStep, stepOf } from './directives.ts';
+import { type HoldReason, sentenceOf } from './holds.ts';
+import type { Artifact } from './release.ts';
+import { schemeOf } from './version/schemes.ts';
+
+/** What `decide` may look at of an agent. */
+export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'products'> & {
+  /** The agent's attempts that have not ended. */
+  live: readonly Attempt[];
+  /** Ids of the attempts that the agent reports as its own without an outcome. */
+  holding: readonly string[];
+  /** Attempts that the agent still holds although the server has ended them. */
+  ended: readonly Attempt[];
+  /** Attempts that ended without a success, by lane and budget epoch. */
+  spent: readonly Spent[];
+};
+
+export interface Spent {
+  laneId: string;
+  budgetEpoch: number;
+  count: number;
+  /** One of them was bad. */
+  bad: boolean;
+}
+
+export interface TraceLine {
+  rule: string;
+  result: 'pass' | 'hold' | 'deny';
+  sentence: string;
+}
+
+export type Answer =
+  | { kind: 'none' }
+  | { kind: 'hold'; reason: HoldReason; sentence: string }
+  /** `attempt` is null when a new one is to be admitted. */
+  | { kind: 'stage'; lane: LaneDirective; step: OpenedStep; artifact: Artifact; attempt: Attempt | null }
+  | { kind: 'activate'; lane: LaneDirective; attempt: Attempt }
+  | { kind: 'withdraw'; attempt: Attempt };
+
+export interface Decision {
+  product: string;
+  answer: Answer;
+  trace: TraceLine[];
+}
+
+/** The answer for the agent: the first of its products for which there is something to do, else a hold, else none. */
+export function decide(agent: AgentView, directives: readonly Directive[]): Decision {
+  const decisions = decideAll(agent, directives);
+  const order: Answer['kind'][] = ['withdraw', 'activate', 'stage', 'hold', 'none'];
+  for (const kind of order) {
+    const found = decisions.find((decision) => decision.answer.kind === kind);
+    if (found !== undefined) return found;
+  }
+  return { product: '', answer: { kind: 'none' }, trace: [] };
+}
+
+/** One decision per product that the agent runs, in the order of its report. */
+export function decideAll(agent: AgentView, directives: readonly Directive[]): Decision[] {
+  const hot = agent.live.find((attempt) => isHot(attempt.state));
+  return agent.products.map(({ product }) => {
+    const directive = directives.find((one) => one.product === product && one.region === agent.region);
+    const trace = new Trace();
+    return { product, answer: decideProduct(agent, product, directive, hot, trace), trace: trace.lines };
+  });
+}
+
+class Trace {
+  readonly lines: TraceLine[] = [];
+
+  pass(rule: string, sentence: string): void {
+    this.lines.push({ rule, result: 'pass', sentence });
+  }
+
+  hold(rule: string, reason: HoldReason, detail?: string): Answer {
+    const sentence = sentenceOf(reason, detail);
+    this.lines.push({ rule, result: 'hold', sentence });
+    return { kind: 'hold', reason, sentence };
+  }
+
+  deny(rule: string, sentence: string): Answer {
+    this.lines.push({ rule, result: 'deny', sentence });
+    return { kind: 'none' };
+  }
+}
+
+function decideProduct(
+  agent: AgentView,
+  product: string,
+  directive: Directive | undefined,
+  hot: Attempt | undefined,
+  trace: Trace,
+): Answer {
+  const dropped = agent.ended.find((attempt) => attempt.product === product);
+  if (dropped !== undefined) {
+    trace.deny(
+      'attempt',
+      `the attempt at ${dropped.version} has ended here as ${dropped.state}: the agent must drop it`,
+    );
+    return { kind: 'withdraw', attempt: dropped };
+  }
+  if (hot !== undefined && hot.product === product) return decideHot(agent, directive, hot, trace);
+  if (directive === undefined) return trace.hold('assigned', 'not_assigned', `${product} in ${agent.region}`);
+  trace.pass('assigned', `${product} in ${directive.region} is looked after`);
+  if (hot !== undefined) return trace.hold('busy', 'busy', hot.product);
+  if (directive.brake !== null)
+    return trace.hold('brake', 'braked', `${directive.brake.scope}: ${directive.brake.reason}`);
+  trace.pass('brake', 'no brake is set');
+  const lane = directive.lane;
+  if (lane === null) return trace.deny('lane', 'no release is going out in this region');
+  const live = agent.live.find((attempt) => attempt.product === product);
+  if (live !== undefined) return decideLive(agent, lane, live, trace);
+  return decideAdmission(agent, product, directive, lane, trace);
+}
+
+/** A hot attempt is answered about that only; the grant is repeated until the agent has it. */
+function decideHot(agent: AgentView, directive: Directive | undefined, hot: Attempt, trace: Trace): Answer {
+  const lane = directive?.lane ?? null;
+  if (hot.state === 'granted' && lane?.laneId === hot.laneId && agent.holding.includes(hot.id)) {
+    trace.pass('attempt', `may activate ${hot.version} since it was granted`);
+    return { kind: 'activate', lane, attempt: hot };
+  }
+  return trace.deny('attempt', `${hot.version} is ${hot.state}: the agent ends this by itself`);
+}
+
+function decideLive(agent: AgentView, lane: LaneDirective, live: Attempt, trace: Trace): Answer {
+  if (live.laneId !== lane.laneId) return trace.hold('attempt', 'busy', `an attempt at ${live.version} is ending`);
+  if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
+  trace.pass('lane', `${lane.version} is going out in this region`);
+  const step = lane.steps.find((one) => one.step === live.step);
+  if (step === undefined) return trace.hold('step', 'not_in_step');
+  if (live.state === 'staged' && agent.holding.includes(live.id)) return decideGrant(lane, step, live, trace);
+  const artifact = lane.artifacts.find((one) => one.sha256 === live.sha256 && one.platform === live.platform);
+  if (artifact === undefined) return trace.hold('artifact', 'no_artifact', live.platform);
+  // Also for a staged attempt that the agent does not hold any more: it has lost its disk, and stages again.
+  trace.pass('attempt', `${live.version} is offered: the agent downloads and verifies it`);
+  return { kind: 'stage', lane, step, artifact, attempt: live };
+}
+
+function decideGrant(lane: LaneDirective, step: OpenedStep, live: Attempt, trace: Trace): Answer {
+  trace.pass('attempt', `${live.version} lies verified on the host's disk`);
+  const { bad, hot } = step.counters;
+  const room = step.strict ? step.budget - bad - hot : step.budget - bad;
+  if (room <= 0) {
+    return trace.hold(
+      'budget',
+      'budget',
+      `${bad} bad and ${hot} at risk of ${step.budget} that halt step ${step.step + 1}`,
+    );
+  }
+  trace.pass('budget', `${bad} bad and ${hot} at risk, ${step.budget} halt step ${step.step + 1}`);
+  const hotInLane = lane.steps.reduce((sum, one) => sum + one.counters.hot, 0);
+  if (hotInLane >= lane.maxHot) return trace.hold('limit', 'at_limit', `${hotInLane} of ${lane.maxHot} in this lane`);
+  trace.pass('limit', `${hotInLane} of ${lane.maxHot} in this lane are being updated`);
+  return { kind: 'activate', lane, attempt: live };
+}
+
+function decideAdmission(
+  agent: AgentView,
+  product: string,
+  directive: Directive,
+  lane: LaneDirective,
+  trace: Trace,
+): Answer {
+  const running = agent.products.find((one) => one.product === product);
+  if (running === undefined) return trace.deny('running', `${product} does not run here`);
+  const scheme = schemeOf(directive.scheme);
+  if (scheme.parse(running.version) === undefined) return trace.hold('version', 'unknown_build', running.version);
+  const order = scheme.compare(running.version, lane.version);
+  if (order === 0) return trace.deny('version', `runs ${lane.version} already`);
+  if (order > 0)
+    return trace.deny('version', `runs ${running.version}, which is newer than ${lane.version}: no downgrade`);
+  trace.pass('version', `runs ${running.version}, the release is ${lane.version}`);
+  if (directive.builds[running.digest] !== running.version) {
+    return trace.hold('build', 'unknown_build', `${running.version} with digest ${running.digest.slice(0, 12)}…`);
+  }
+  trace.pass('build', 'runs a published build');
+  if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
+  trace.pass('lane', `${lane.version} is going out in this region`);
+  const artifact = lane.artifacts.find((one) => one.platform === agent.platform);
+  if (artifact === undefined) return trace.hold('artifact', 'no_artifact', agent.platform);
+  trace.pass('artifact', `${artifact.name} is for ${agent.platform}`);
+  const step = stepOf(lane, agent);
+  if (step === undefined) return trace.hold('step', 'not_in_step');
+  trace.pass('step', `is inside step ${step.step + 1}`);
+  const spent = agent.spent.find((one) => one.laneId === lane.laneId && one.budgetEpoch === lane.budgetEpoch);
+  if ((spent?.count ?? 0) >= lane.attemptsPerAgent) {
+    return trace.hold('attempts', 'quarantined', `${spent?.count} of ${lane.attemptsPerAgent} attempts`);
+  }
+  trace.pass('attempts', `${spent?.count ?? 0} of ${lane.attemptsPerAgent} attempts spent`);
+  return { kind: 'stage', lane, step, artifact, attempt: null };
+}

@@ -1,0 +1,168 @@
+// What is asked of the agents of one product in one region, compiled from the rows of the moment: plain JSON.
+import type { HoldReason } from './holds.ts';
+import { attemptBudgetMs, type Policy } from './policy.ts';
+import { hash32, isBefore, rank } from './rank.ts';
+import { type Artifact, isUsable, type Release } from './release.ts';
+import { isLiveLane, type Lane, type Rollout, type StepCounters } from './rollout.ts';
+import { budgetOf, type Silence, verdict } from './verdict.ts';
+import type { SchemeName } from './version/scheme.ts';
+
+export interface OpenedStep {
+  step: number;
+  labels: Record<string, string> | null;
+  threshold: number;
+  thresholdId: string;
+  size: number;
+  budget: number;
+  strict: boolean;
+  counters: StepCounters;
+}
+
+export interface LaneDirective {
+  laneId: string;
+  rolloutId: string;
+  version: string;
+  seed: number;
+  budgetEpoch: number;
+  /** Null: the lane gives nothing now, and `hold` says why. */
+  hold: { reason: HoldReason; detail: string } | null;
+  steps: OpenedStep[];
+  artifacts: Artifact[];
+  maxHot: number;
+  attemptsPerAgent: number;
+  stageWithinMs: number;
+  activateWithinMs: number;
+  proveWithinMs: number;
+  stableForMs: number;
+  /** Observed time from the grant after which silence is `lost`. */
+  attemptBudgetMs: number;
+}
+
+export interface Directive {
+  product: string;
+  region: string;
+  scheme: SchemeName;
+  /** A person's stop that covers this product and region. */
+  brake: { scope: string; reason: string } | null;
+  /** Artifact digests of the product's releases: anything else is an unknown build. */
+  builds: Record<string, string>;
+  lane: LaneDirective | null;
+}
+
+export interface Brake {
+  /** `fleet`, `product:<name>` or `region:<name>`. */
+  scope: string;
+  actor: string;
+  reason: string;
+  at: number;
+}
+
+export interface Veto {
+  product: string;
+  version: string;
+  /** Set by the halt of a lane, not by a person. */
+  automatic: boolean;
+  actor: string;
+  reason: string;
+  at: number;
+}
+
+export interface DirectiveInput {
+  product: string;
+  region: string;
+  scheme: SchemeName;
+  /** The lane that the region's agents are to follow: the live one, else the newest halted or waiting one. */
+  lane: Lane | null;
+  rollout: Rollout | null;
+  release: Release | null;
+  /** Digest → version over all releases of the product. */
+  builds: Record<string, string>;
+  brakes: readonly Brake[];
+  vetoes: readonly Veto[];
+  silence: (laneId: string, step: number) => Silence;
+}
+
+export function compileDirective(input: DirectiveInput): Directive {
+  const brake = brakeFor(input.brakes, input.product, input.region);
+  const { lane, rollout, release } = input;
+  return {
+    product: input.product,
+    region: input.region,
+    scheme: input.scheme,
+    brake: brake === undefined ? null : { scope: brake.scope, reason: brake.reason },
+    builds: input.builds,
+    lane: lane === null || rollout === null || release === null ? null : compileLane(input, lane, rollout, release),
+  };
+}
+
+export function brakeFor(brakes: readonly Brake[], product: string, region: string): Brake | undefined {
+  const scopes = ['fleet', `product:${product}`, `region:${region}`];
+  return brakes.find((brake) => scopes.includes(brake.scope));
+}
+
+export function vetoFor(vetoes: readonly Veto[], product: string, version: string): Veto | undefined {
+  return vetoes.find((veto) => veto.product === product && veto.version === version);
+}
+
+/** The first opened step that the agent is inside of; undefined: not in a step. */
+export function stepOf(
+  lane: Pick<LaneDirective, 'seed' | 'steps'>,
+  agent: { id: string; labels: Record<string, string> },
+): OpenedStep | undefined {
+  const place = rank(hash32(agent.id), lane.seed);
+  return lane.steps.find((step) =>
+    step.labels === null
+      ? !isBefore(step.threshold, step.thresholdId, place, agent.id)
+      : carries(agent.labels, step.labels),
+  );
+}
+
+export function carries(labels: Record<string, string>, wanted: Record<string, string>): boolean {
+  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
+}
+
+function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, release: Release): LaneDirective {
+  const policy = rollout.policy;
+  return {
+    laneId: lane.id,
+    rolloutId: rollout.id,
+    version: rollout.version,
+    seed: rollout.seed,
+    budgetEpoch: lane.budgetEpoch,
+    hold: laneHold(input, lane, policy, release),
+    steps: lane.steps.map((step) => ({
+      step: step.step,
+      labels: policy.steps[step.step]?.labels ?? null,
+      threshold: step.threshold,
+      thresholdId: step.thresholdId,
+      size: step.size,
+      budget: budgetOf(step.size, policy, lane.allowance),
+      strict: policy.steps[step.step]?.budget !== 'loose',
+      counters: step.counters,
+    })),
+    artifacts: release.artifacts,
+    maxHot: policy.maxHot,
+    attemptsPerAgent: policy.attemptsPerAgent,
+    stageWithinMs: policy.stageWithinMs,
+    activateWithinMs: policy.activateWithinMs,
+    proveWithinMs: policy.proveWithinMs,
+    stableForMs: policy.stableForMs,
+    attemptBudgetMs: attemptBudgetMs(policy),
+  };
+}
+
+function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Release): LaneDirective['hold'] {
+  const veto = vetoFor(input.vetoes, input.product, release.version);
+  if (lane.state.name === 'halted') return { reason: 'halted', detail: lane.state.reason };
+  if (veto !== undefined) return { reason: 'vetoed', detail: veto.reason };
+  if (!isUsable(release)) return { reason: 'not_available', detail: release.why ?? release.state };
+  if (lane.state.name === 'paused') return { reason: 'paused', detail: lane.state.reason };
+  if (lane.state.name === 'waiting') return { reason: 'not_in_step', detail: 'the lane has not opened' };
+  if (!isLiveLane(lane.state.name)) return { reason: 'not_in_step', detail: `the lane is ${lane.state.name}` };
+  for (const step of lane.steps) {
+    const found = verdict(step.size, step.counters, input.silence(lane.id, step.step), policy, lane.allowance);
+    if (found.kind === 'halt')
+      return { reason: 'halted', detail: `step ${step.step + 1} has spent its failure budget` };
+  }
+  return null;
+}

@@ -1,0 +1,240 @@
+// What one check-in does to the books: its reports, then the decision and the admission or grant that it leads to.
+import type { Agent, AgentReport, Attempt, InstalledProduct, ReportedAttempt } from '../domain/agent.ts';
+import { type AttemptState, isLive, mayFollow } from '../domain/attempt.ts';
+import { type Answer, decide } from '../domain/decide.ts';
+import type { Directive } from '../domain/directives.ts';
+import { schemeOf } from '../domain/version/schemes.ts';
+import { AppError } from '../errors.ts';
+import { hasBit } from './bitset.ts';
+import type { Memory } from './memory.ts';
+import type { WorkingSet } from './working-set.ts';
+
+export interface BookContext {
+  memory: Memory;
+  now: number;
+  observedMs: number;
+  newId: () => string;
+}
+
+export interface Booked {
+  answer: Answer;
+  acknowledged: { id: string; state: string }[];
+}
+
+const ENDED_BY_AGENT = new Set<AttemptState>(['succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined']);
+
+/** Throws before anything in the set has changed for: `foreign_attempt`, `unknown_version`, `conflict`, `illegal_transition`. */
+export function bookCheckIn(set: WorkingSet, report: AgentReport, context: BookContext): Booked {
+  const agent = set.agents.get(report.handle);
+  if (agent === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
+  checkVersions(report.products, context.memory);
+  const changes = report.attempts.map((one) => ({ reported: one, next: readReport(set, agent, one, report) }));
+  for (const { reported, next } of changes) {
+    if (next === undefined) continue;
+    set.putAttempt(endWhere(next, reported, context), context.now);
+    auditAttempt(set, agent, set.attempts.get(next.id) as Attempt, `agent:${agent.id}`, context.now);
+  }
+  bookAgent(set, agent, report);
+  const holding = report.attempts.filter((one) => !ENDED_BY_AGENT.has(one.state)).map((one) => one.id);
+  const answer = admit(set, set.agents.get(report.handle) as Agent, holding, context);
+  return { answer, acknowledged: acknowledge(changes) };
+}
+
+function acknowledge(changes: { reported: ReportedAttempt }[]): Booked['acknowledged'] {
+  return changes
+    .filter(({ reported }) => ENDED_BY_AGENT.has(reported.state))
+    .map(({ reported }) => ({ id: reported.id, state: reported.state }));
+}
+
+/** A version that the product's scheme cannot read would be a guess in every comparison. Throws `unknown_version`. */
+export function checkVersions(products: readonly InstalledProduct[], memory: Memory): void {
+  products.forEach(({ product, version }, index) => {
+    const rules = memory.rules.find((one) => one.name === product);
+    if (rules === undefined || schemeOf(rules.scheme).parse(version) !== undefined) return;
+    throw new AppError(
+      'unknown_version',
+      `${version} is not a version of the scheme ${rules.scheme}, by which ${product} is read`,
+      {
+        where: `/products/${index}/version`,
+      },
+    );
+  });
+}
+
+/** The attempt as the report makes it; undefined where nothing changes. */
+function readReport(
+  set: WorkingSet,
+  agent: Agent,
+  reported: ReportedAttempt,
+  report: AgentReport,
+): Attempt | undefined {
+  const attempt = set.attempts.get(reported.id);
+  // Booked in a database that was lost since: the agent may forget it, there is nothing to book it on.
+  if (attempt === undefined) return undefined;
+  if (attempt.agentId !== agent.id)
+    throw new AppError('foreign_attempt', `the attempt ${reported.id} is not this agent's`, { where: '/attempts' });
+  if (attempt.state === reported.state || reported.state === 'offered') return undefined;
+  if (!mayFollow(attempt.state, reported.state)) {
+    // A late or repeated message is no news; a claim that the server never allowed is a conflict.
+    if (isLate(attempt, reported.state)) return undefined;
+    throw new AppError(
+      'illegal_transition',
+      `the attempt ${attempt.id} is ${attempt.state} and cannot become ${reported.state}`,
+      { where: '/attempts' },
+    );
+  }
+  if (attempt.state === 'lost' && attempt.corrected) return undefined;
+  if (reported.state === 'succeeded' && !runs(report.products, attempt)) {
+    throw new AppError(
+      'conflict',
+      `the attempt ${attempt.id} cannot have succeeded: the agent does not run ${attempt.version} of digest ${attempt.sha256}`,
+      { where: '/attempts' },
+    );
+  }
+  return {
+    ...attempt,
+    state: reported.state,
+    cause: reported.cause,
+    detail: reported.detail,
+    corrected: attempt.state === 'lost',
+  };
+}
+
+const PROGRESS: AttemptState[] = ['offered', 'staged', 'granted', 'activating', 'proving'];
+
+function isLate(attempt: Attempt, reported: AttemptState): boolean {
+  if (!isLive(attempt.state))
+    return !ENDED_BY_AGENT.has(reported) || attempt.grantedAt === null || ENDED_BY_AGENT.has(attempt.state);
+  const place = PROGRESS.indexOf(reported);
+  return place >= 0 && place < PROGRESS.indexOf(attempt.state);
+}
+
+function runs(products: readonly InstalledProduct[], attempt: Attempt): boolean {
+  return products.some(
+    (one) => one.product === attempt.product && one.version === attempt.version && one.digest === attempt.sha256,
+  );
+}
+
+function endWhere(attempt: Attempt, reported: ReportedAttempt, context: BookContext): Attempt {
+  return ENDED_BY_AGENT.has(reported.state) ? { ...attempt, endedAt: context.now } : attempt;
+}
+
+function bookAgent(set: WorkingSet, agent: Agent, report: AgentReport): void {
+  const next: Agent = {
+    ...agent,
+    platform: report.platform,
+    health: report.health,
+    healthReason: report.healthReason,
+    facts: report.facts ?? agent.facts,
+    products: report.products,
+  };
+  if (JSON.stringify(next) === JSON.stringify(agent)) return;
+  set.putAgent({ ...next, revision: agent.revision + 1 });
+}
+
+function admit(set: WorkingSet, agent: Agent, holding: string[], context: BookContext): Answer {
+  const directives = agent.products
+    .map(({ product }) => directiveFor(set, agent.region, product, context))
+    .filter((one) => one !== undefined);
+  const held = holding.map((id) => set.attempts.get(id)).filter((one) => one !== undefined);
+  const { answer } = decide(
+    {
+      id: agent.id,
+      region: agent.region,
+      platform: agent.platform,
+      labels: agent.labels,
+      products: agent.products,
+      live: set.liveOf(agent.id),
+      holding,
+      ended: held.filter((attempt) => !isLive(attempt.state)),
+      spent: set.spentOf(agent.id),
+    },
+    directives,
+  );
+  if (answer.kind === 'stage' && answer.attempt === null)
+    return { ...answer, attempt: offer(set, agent, answer, context) };
+  if (answer.kind === 'activate' && answer.attempt.state === 'staged')
+    return { ...answer, attempt: grant(set, agent, answer, context) };
+  return answer;
+}
+
+function directiveFor(set: WorkingSet, region: string, product: string, context: BookContext): Directive | undefined {
+  const known = context.memory.laneFor(product, region);
+  // The row as this transaction has read it, never the one in memory.
+  const lane = known === null ? null : (set.lanes.get(known.id) ?? null);
+  return context.memory.compile(product, region, lane, set.brakes, set.vetoes);
+}
+
+function offer(
+  set: WorkingSet,
+  agent: Agent,
+  answer: Extract<Answer, { kind: 'stage' }>,
+  context: BookContext,
+): Attempt {
+  const { lane, step, artifact } = answer;
+  const running = agent.products.find((one) => one.product === productOf(set, lane.laneId)) as InstalledProduct;
+  const sequence = agent.sequence + 1;
+  const attempt: Attempt = {
+    id: context.newId(),
+    agentId: agent.id,
+    rolloutId: lane.rolloutId,
+    laneId: lane.laneId,
+    step: step.step,
+    member: hasBit(context.memory.membersOf(lane.laneId, step.step), agent.handle),
+    budgetEpoch: lane.budgetEpoch,
+    product: running.product,
+    version: lane.version,
+    platform: artifact.platform,
+    sha256: artifact.sha256,
+    size: artifact.size,
+    fromVersion: running.version,
+    fromDigest: running.digest,
+    sequence,
+    state: 'offered',
+    offeredAt: context.now,
+    grantedAt: null,
+    endedAt: null,
+    deadlineObserved: context.observedMs + lane.stageWithinMs,
+    cause: null,
+    detail: null,
+    corrected: false,
+  };
+  set.putAgent({ ...agent, sequence });
+  set.putAttempt(attempt, context.now);
+  auditAttempt(set, agent, attempt, 'tidegate', context.now);
+  return attempt;
+}
+
+function grant(
+  set: WorkingSet,
+  agent: Agent,
+  answer: Extract<Answer, { kind: 'activate' }>,
+  context: BookContext,
+): Attempt {
+  const deadlineObserved = context.observedMs + answer.lane.attemptBudgetMs;
+  const granted: Attempt = { ...answer.attempt, state: 'granted', grantedAt: context.now, deadlineObserved };
+  set.putAttempt(granted, context.now);
+  auditAttempt(set, agent, granted, 'tidegate', context.now);
+  return granted;
+}
+
+function productOf(set: WorkingSet, laneId: string): string {
+  return set.lanes.get(laneId)?.product as string;
+}
+
+function auditAttempt(set: WorkingSet, agent: Agent, attempt: Attempt, actor: string, now: number): void {
+  set.audit.push({
+    at: now,
+    actor,
+    action: `attempt.${attempt.state}`,
+    subject: attempt.id,
+    data: {
+      agent: agent.id,
+      product: attempt.product,
+      version: attempt.version,
+      from: attempt.fromVersion,
+      cause: attempt.cause,
+      detail: attempt.detail,
+    },
+  });
+}

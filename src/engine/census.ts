@@ -1,0 +1,114 @@
+// What plan may know of the agents: counts per version, and per lane what opening a step would freeze; taken from the roster.
+import type { Release } from '../domain/release.ts';
+import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts';
+import { schemeOf } from '../domain/version/schemes.ts';
+import { assert } from '../errors.ts';
+import { type Bitset, forEachBit, hasBit } from './bitset.ts';
+import { type Freeze, freezeStep, type LanePopulation, populationOf } from './freeze.ts';
+import type { Roster } from './roster.ts';
+
+export interface CensusInput {
+  roster: Roster;
+  observedMs: number;
+  products: readonly ProductRules[];
+  regions: readonly string[];
+  rollouts: readonly Rollout[];
+  releases: readonly Release[];
+  /** The frozen members of an opened step. */
+  members: (laneId: string, step: number) => Bitset;
+}
+
+export function countAgents(input: CensusInput): CensusRow[] {
+  const rows = new Map<string, CensusRow>();
+  for (const { name: product, policy } of input.products) {
+    for (const region of input.regions) {
+      input.roster.visit(product, region, (handle, version, platform) => {
+        const key = `${product} ${region} ${version} ${platform}`;
+        const row = rows.get(key) ?? { product, region, version, platform, agents: 0, present: 0 };
+        row.agents += 1;
+        if (input.roster.silentMs(handle, input.observedMs) < policy.staleAfterMs) row.present += 1;
+        rows.set(key, row);
+      });
+    }
+  }
+  return [...rows.values()];
+}
+
+export function countLanes(input: CensusInput): LaneCensus[] {
+  return input.rollouts.flatMap((rollout) =>
+    rollout.lanes.filter((lane) => !isTerminalLane(lane.state.name)).map((lane) => countLane(input, rollout, lane)),
+  );
+}
+
+function countLane(input: CensusInput, rollout: Rollout, lane: Lane): LaneCensus {
+  const population = lanePopulation(input, rollout, lane);
+  const opened = lane.steps.at(-1)?.step ?? -1;
+  const previews = rollout.policy.steps.flatMap((_, step) => {
+    if (step <= opened) return [];
+    const { size, eligible } = freezeLaneStep(input, rollout, lane, step, population);
+    return [{ step, members: size, eligible }];
+  });
+  return {
+    laneId: lane.id,
+    agents: population.agents,
+    eligible: population.eligible.filter(Boolean).length,
+    platforms: population.platforms,
+    previews,
+    steps: lane.steps.map((step) => countStep(input, rollout, lane, step.step)),
+  };
+}
+
+/** What opening the step would freeze now. */
+export function freezeLaneStep(
+  input: CensusInput,
+  rollout: Rollout,
+  lane: Lane,
+  step: number,
+  population: LanePopulation = lanePopulation(input, rollout, lane),
+): Freeze {
+  const policy = rollout.policy.steps[step];
+  assert(policy !== undefined, `step ${step} is in the policy`);
+  const earlier = lane.steps.filter((one) => one.step < step);
+  const last = earlier.at(-1);
+  const sets = earlier.map((one) => input.members(lane.id, one.step));
+  return freezeStep({
+    roster: input.roster,
+    population,
+    policy,
+    seed: rollout.seed,
+    before: last === undefined ? { threshold: 0, thresholdId: '' } : last,
+    isEarlierMember: (handle) => sets.some((set) => hasBit(set, handle)),
+    isPresent: (handle) => input.roster.silentMs(handle, input.observedMs) < rollout.policy.staleAfterMs,
+  });
+}
+
+function lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): LanePopulation {
+  const release = input.releases.find((one) => one.id === rollout.releaseId);
+  const rules = input.products.find((one) => one.name === rollout.product);
+  if (release === undefined || rules === undefined) return { handles: [], eligible: [], agents: 0, platforms: [] };
+  return populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release);
+}
+
+function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: number): LaneCensus['steps'][number] {
+  const { roster, observedMs } = input;
+  let gone = 0;
+  let updated = 0;
+  let updatedPresent = 0;
+  forEachBit(input.members(lane.id, step), (handle) => {
+    const entry = roster.entry(handle);
+    const running = entry?.products.find((one) => one.product === lane.product);
+    const silent = entry === undefined || roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
+    if (running?.version === rollout.version) {
+      updated += 1;
+      if (!silent) updatedPresent += 1;
+      return;
+    }
+    const granted = roster.liveOf(handle).some((one) => one.laneId === lane.id && one.grantedAt !== null);
+    const bad = roster
+      .spentOf(handle)
+      .some((one) => one.laneId === lane.id && one.budgetEpoch === lane.budgetEpoch && one.bad);
+    if (silent && !granted && !bad) gone += 1;
+  });
+  return { step, gone, ineligible: 0, replaceable: false, updated, updatedPresent };
+}

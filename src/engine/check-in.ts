@@ -1,0 +1,199 @@
+// Answers one check-in: from memory while there is no news, through the ledger when there is, parked while nothing is due.
+import type { AgentReport, Attempt } from '../domain/agent.ts';
+import { type AgentView, type Answer, decide } from '../domain/decide.ts';
+import { AppError, assert } from '../errors.ts';
+import { checkVersions } from './book.ts';
+import type { Clock } from './clock.ts';
+import type { LedgerItem, LedgerResult } from './commit.ts';
+import type { Ledger } from './ledger.ts';
+import type { Memory } from './memory.ts';
+import type { ObservedTime } from './observed-time.ts';
+import type { Roster, RosterEntry } from './roster.ts';
+import type { Waiters } from './waiters.ts';
+
+export interface CheckInDeps {
+  roster: Roster;
+  memory: Memory;
+  ledger: Ledger<LedgerItem, LedgerResult>;
+  waiters: Waiters;
+  clock: Clock;
+  observed: ObservedTime;
+  pollMs: number;
+  maxWaitMs: number;
+  /** 0 ≤ x < 1: spreads the agents' next check-ins. */
+  random: () => number;
+}
+
+export type WireAnswer =
+  | { kind: 'none' }
+  | { kind: 'hold'; reason: Extract<Answer, { kind: 'hold' }>['reason']; sentence: string }
+  | {
+      kind: 'instruction';
+      action: 'stage' | 'activate' | 'withdraw';
+      attempt: Attempt;
+      override: boolean;
+      rollback: boolean;
+      stageWithinMs: number;
+      activateWithinMs: number;
+      proveWithinMs: number;
+      stableForMs: number;
+    };
+
+export interface CheckInResult {
+  answer: WireAnswer;
+  acknowledged: { id: string; state: string }[];
+  nextInMs: number;
+  wantFacts: boolean;
+}
+
+/** An agent with an attempt comes back soon even when its poll interval is long. */
+const BUSY_NEXT_MS = 1_000;
+
+/** Throws `auth_invalid`, `unknown_version`, `foreign_attempt`, `conflict`, `illegal_transition`, `overloaded`. */
+export async function answerCheckIn(
+  deps: CheckInDeps,
+  report: AgentReport,
+  waitMs: number,
+  signal: AbortSignal,
+): Promise<CheckInResult> {
+  const entry = deps.roster.entry(report.handle);
+  if (entry === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
+  checkVersions(report.products, deps.memory);
+  const startedAt = deps.clock.monotonic();
+  const limit = Math.min(waitMs, deps.maxWaitMs);
+  const seen = () => deps.roster.seen(report.handle, deps.clock.now(), deps.observed.now());
+  seen();
+  if (hasNews(deps.roster, entry, report)) return await throughLedger(deps, report);
+  for (;;) {
+    const answer = fromMemory(deps, report.handle, report);
+    if (needsCommit(answer)) return await throughLedger(deps, report);
+    const waitedMs = deps.clock.monotonic() - startedAt;
+    const idle = answer.kind === 'none' || answer.kind === 'hold';
+    if (!idle) return reply(deps, report.handle, answer, [], 0);
+    // Parked until the directive changes; the loop is bounded by the wait.
+    const woken = await deps.waiters.park(report.handle, limit - waitedMs, signal);
+    // An agent that hangs on the line is there.
+    seen();
+    if (!woken) return reply(deps, report.handle, answer, [], deps.clock.monotonic() - startedAt);
+  }
+}
+
+async function throughLedger(deps: CheckInDeps, report: AgentReport): Promise<CheckInResult> {
+  const result = await deps.ledger.submit({ kind: 'check_in', report });
+  assert(result.kind === 'check_in', 'a check-in is answered as one');
+  return reply(deps, report.handle, result.answer, result.acknowledged, 0);
+}
+
+/** True when the books have to look: the report says something that memory does not have. */
+function hasNews(roster: Roster, entry: RosterEntry, report: AgentReport): boolean {
+  if (report.facts !== null || report.platform !== entry.platform) return true;
+  if (report.health !== entry.health || report.healthReason !== entry.healthReason) return true;
+  if (report.products.length !== entry.products.length) return true;
+  const same = report.products.every((one, index) => {
+    const known = entry.products[index];
+    return known?.product === one.product && known.version === one.version && known.digest === one.digest;
+  });
+  if (!same) return true;
+  const live = roster.liveOf(report.handle);
+  return report.attempts.some((reported) => {
+    const known = live.find((attempt) => attempt.id === reported.id);
+    if (known === undefined) return true;
+    // The agent is still downloading, or has not heard of its grant yet: no news.
+    return (
+      known.state !== reported.state &&
+      reported.state !== 'offered' &&
+      !(known.state === 'granted' && reported.state === 'staged')
+    );
+  });
+}
+
+function fromMemory(deps: CheckInDeps, handle: number, report: AgentReport): Answer {
+  const view = viewOf(
+    deps.roster,
+    handle,
+    report.attempts.map((one) => one.id),
+  );
+  const directives = view.products.flatMap(({ product }) => deps.memory.directive(product, view.region) ?? []);
+  return decide(view, directives).answer;
+}
+
+/** What `decide` looks at, from memory. */
+export function viewOf(roster: Roster, handle: number, holding: string[]): AgentView {
+  const entry = roster.entry(handle);
+  assert(entry !== undefined, `agent ${handle} is in the roster`);
+  const { id, region, platform, labels, products } = entry;
+  return {
+    id,
+    region,
+    platform,
+    labels,
+    products: [...products],
+    live: roster.liveOf(handle),
+    holding,
+    ended: [],
+    spent: roster.spentOf(handle),
+  };
+}
+
+function needsCommit(answer: Answer): boolean {
+  return (
+    (answer.kind === 'stage' && answer.attempt === null) ||
+    (answer.kind === 'activate' && answer.attempt.state === 'staged')
+  );
+}
+
+function reply(
+  deps: CheckInDeps,
+  handle: number,
+  answer: Answer,
+  acknowledged: CheckInResult['acknowledged'],
+  waitedMs: number,
+): CheckInResult {
+  const busy = deps.roster.liveOf(handle).length > 0;
+  const interval = busy ? Math.min(BUSY_NEXT_MS, deps.pollMs) : deps.pollMs;
+  // ±10 %, so that agents that were started together do not stay together; the time on the line counts.
+  const jittered = interval * (0.9 + 0.2 * deps.random());
+  return {
+    answer: wire(answer),
+    acknowledged,
+    nextInMs: Math.round(Math.max(0, jittered - waitedMs)),
+    wantFacts: deps.roster.entry(handle)?.factsKnown === false,
+  };
+}
+
+function wire(answer: Answer): WireAnswer {
+  switch (answer.kind) {
+    case 'none':
+      return { kind: 'none' };
+    case 'hold':
+      return answer;
+    case 'withdraw':
+      return {
+        kind: 'instruction',
+        action: 'withdraw',
+        attempt: answer.attempt,
+        override: false,
+        rollback: false,
+        stageWithinMs: 0,
+        activateWithinMs: 0,
+        proveWithinMs: 0,
+        stableForMs: 0,
+      };
+    default: {
+      const { stageWithinMs, activateWithinMs, proveWithinMs, stableForMs, budgetEpoch } = answer.lane;
+      assert(answer.attempt !== null, 'an instruction leaves only after its attempt is committed');
+      // A person ordered the retry that began this budget epoch: the hosts' skip lists give way.
+      return {
+        kind: 'instruction',
+        action: answer.kind,
+        attempt: answer.attempt,
+        override: budgetEpoch > 0,
+        rollback: false,
+        stageWithinMs,
+        activateWithinMs,
+        proveWithinMs,
+        stableForMs,
+      };
+    }
+  }
+}

@@ -1,0 +1,175 @@
+// One ledger batch as one transaction: read the touched rows, book the items one by one, write once; then tell memory.
+import type { Agent, AgentReport } from '../domain/agent.ts';
+import type { Answer } from '../domain/decide.ts';
+import type { Lane } from '../domain/rollout.ts';
+import { AppError } from '../errors.ts';
+import { loadAgentsByHandles, saveAgents } from '../store/agents.ts';
+import {
+  attemptsById,
+  attemptsOfAgentsInLanes,
+  insertAttempts,
+  liveAttemptsOfAgents,
+  updateAttempts,
+  withdrawUngranted,
+} from '../store/attempts.ts';
+import { appendAudits } from '../store/audit.ts';
+import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
+import { type Database, type Tx, transaction } from '../store/database.ts';
+import { loadLanes, saveLane, saveStep } from '../store/rollouts.ts';
+import { bookCheckIn } from './book.ts';
+import type { Clock } from './clock.ts';
+import { type EnrolInput, enrolAgent } from './enrol.ts';
+import type { Settled } from './ledger.ts';
+import type { Memory, Wake } from './memory.ts';
+import type { ObservedTime } from './observed-time.ts';
+import type { Roster } from './roster.ts';
+import { WorkingSet } from './working-set.ts';
+
+export type LedgerItem = { kind: 'check_in'; report: AgentReport } | { kind: 'enrol'; input: EnrolInput };
+export type LedgerResult =
+  | { kind: 'check_in'; answer: Answer; acknowledged: { id: string; state: string }[] }
+  | { kind: 'enrol'; agent: Agent };
+
+export interface CommitDeps {
+  database: Database;
+  memory: Memory;
+  roster: Roster;
+  clock: Clock;
+  observed: ObservedTime;
+  newId: () => string;
+  /** Called after a commit with what has to be asked again. */
+  wake: (wakes: readonly Wake[]) => void;
+  /** Called after a commit that moved a lane. */
+  nudge: () => void;
+  /** Named instants that the crash test waits for; does nothing otherwise. */
+  mark: (name: string) => void;
+}
+
+/** The function that `openLedger` is given. */
+export function committer(deps: CommitDeps): (items: readonly LedgerItem[]) => Promise<Settled<LedgerResult>[]> {
+  return async (items) => {
+    deps.mark('ledger.begin');
+    const { settled, set, enrolled } = await transaction(deps.database, (tx) => writeBatch(deps, tx, items));
+    deps.mark('ledger.committed');
+    remember(deps, set, enrolled);
+    deps.mark('ledger.replying');
+    return settled;
+  };
+}
+
+interface Batch {
+  settled: Settled<LedgerResult>[];
+  set: WorkingSet;
+  enrolled: Agent[];
+}
+
+async function writeBatch(deps: CommitDeps, tx: Tx, items: readonly LedgerItem[]): Promise<Batch> {
+  const reports = items.flatMap((item) => (item.kind === 'check_in' ? [item.report] : []));
+  const set = await load(deps, tx, reports);
+  const context = { memory: deps.memory, now: deps.clock.now(), observedMs: deps.observed.now(), newId: deps.newId };
+  const settled: Settled<LedgerResult>[] = [];
+  const enrolled: Agent[] = [];
+  for (const item of items) {
+    try {
+      if (item.kind === 'enrol') {
+        const agent = await enrolAgent(tx, item.input, {
+          now: context.now,
+          newId: deps.newId,
+          memory: deps.memory,
+          audit: set.audit,
+        });
+        enrolled.push(agent);
+        settled.push({ ok: true, result: { kind: 'enrol', agent } });
+      } else {
+        settled.push({ ok: true, result: { kind: 'check_in', ...bookCheckIn(set, item.report, context) } });
+      }
+    } catch (error) {
+      // A refused item has changed nothing; anything else is a fault, and the whole batch is written again in halves.
+      if (!(error instanceof AppError)) throw error;
+      settled.push({ ok: false, error });
+    }
+  }
+  await write(tx, set, context.now);
+  deps.mark('ledger.written');
+  return { settled, set, enrolled };
+}
+
+async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): Promise<WorkingSet> {
+  const agents = await loadAgentsByHandles(tx, [...new Set(reports.map((report) => report.handle))]);
+  const live = await liveAttemptsOfAgents(
+    tx,
+    agents.map((agent) => agent.id),
+  );
+  const reported = await attemptsById(tx, [
+    ...new Set(reports.flatMap((report) => report.attempts.map((one) => one.id))),
+  ]);
+  const followed = agents.flatMap((agent) =>
+    agent.products.map(({ product }) => deps.memory.laneFor(product, agent.region)?.id),
+  );
+  const fresh = reports.flatMap((report) => {
+    const region = agents.find((agent) => agent.handle === report.handle)?.region;
+    return region === undefined ? [] : report.products.map(({ product }) => deps.memory.laneFor(product, region)?.id);
+  });
+  const laneIds = new Set([
+    ...followed,
+    ...fresh,
+    ...live.map((one) => one.laneId),
+    ...reported.map((one) => one.laneId),
+  ]);
+  laneIds.delete(undefined);
+  const ids = [...laneIds].sort() as string[];
+  const lanes = await loadLanes(tx, ids, { forUpdate: true });
+  const owners = [...new Set([...agents.map((agent) => agent.id), ...reported.map((one) => one.agentId)])];
+  const earlier = await attemptsOfAgentsInLanes(tx, owners, ids);
+  const attempts = new Map([...earlier, ...reported, ...live].map((attempt) => [attempt.id, attempt]));
+  return new WorkingSet({
+    agents,
+    attempts: [...attempts.values()],
+    lanes,
+    brakes: await listBrakes(tx),
+    vetoes: await listVetoes(tx),
+    rolloutOf: (lane: Lane) => deps.memory.rollout(lane.rolloutId),
+  });
+}
+
+async function write(tx: Tx, set: WorkingSet, now: number): Promise<void> {
+  await saveAgents(tx, pick(set.agents, set.changedAgents));
+  await insertAttempts(tx, pick(set.attempts, set.newAttempts));
+  for (const id of set.newAttempts) set.changedAttempts.delete(id);
+  await updateAttempts(tx, pick(set.attempts, set.changedAttempts));
+  for (const id of set.halted) await withdrawUngranted(tx, id, now);
+  for (const lane of pick(set.lanes, set.changedLanes)) {
+    // Withdrawn together, so nothing is pending any more, whoever's it was.
+    const steps = set.halted.has(lane.id)
+      ? lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } }))
+      : lane.steps;
+    set.lanes.set(lane.id, { ...lane, steps });
+    for (const step of steps) await saveStep(tx, lane.id, step);
+    if (set.halted.has(lane.id)) await saveLane(tx, lane, lane.revision - 1);
+  }
+  for (const veto of set.newVetoes) await putVeto(tx, veto);
+  await appendAudits(tx, set.audit);
+}
+
+function pick<K, V>(from: Map<K, V>, keys: Set<K>): V[] {
+  return [...keys].map((key) => from.get(key) as V);
+}
+
+/** Memory follows the database, never the other way round. */
+function remember(deps: CommitDeps, set: WorkingSet, enrolled: readonly Agent[]): void {
+  const observedMs = deps.observed.now();
+  for (const agent of [...enrolled, ...pick(set.agents, set.changedAgents)]) deps.roster.put(agent, observedMs);
+  const touched = new Set<string>();
+  for (const id of [...set.newAttempts, ...set.changedAttempts]) {
+    const attempt = set.attempts.get(id);
+    const handle = attempt === undefined ? undefined : deps.roster.handleOf(attempt.agentId);
+    if (attempt === undefined || handle === undefined) continue;
+    deps.roster.setAttempt(handle, attempt);
+    touched.add(attempt.agentId);
+  }
+  for (const agentId of touched) deps.roster.setSpent(deps.roster.handleOf(agentId) as number, set.spentOf(agentId));
+  for (const laneId of set.halted) deps.roster.dropUngranted(laneId);
+  if (set.changedLanes.size === 0) return;
+  deps.wake(deps.memory.setLanes(pick(set.lanes, set.changedLanes), set.vetoes, set.brakes));
+  deps.nudge();
+}

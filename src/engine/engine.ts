@@ -1,0 +1,206 @@
+// The engine as a whole: fills memory from the database, keeps planning, and serves agents and operators.
+import type { Logger } from 'pino';
+import type { Agent, AgentReport } from '../domain/agent.ts';
+import { decideAll } from '../domain/decide.ts';
+import type { ProductRules } from '../domain/snapshot.ts';
+import { AppError, assert } from '../errors.ts';
+import { flushSeen } from '../store/agents.ts';
+import { type Database, transaction } from '../store/database.ts';
+import { ensureFleet, saveObserved } from '../store/meta.ts';
+import { answerCheckIn, type CheckInDeps, type CheckInResult, viewOf } from './check-in.ts';
+import type { Clock } from './clock.ts';
+import { committer } from './commit.ts';
+import type { EnrolInput } from './enrol.ts';
+import { openLedger } from './ledger.ts';
+import { loadRoster } from './load-roster.ts';
+import { Memory, type Wake } from './memory.ts';
+import { startObservedTime } from './observed-time.ts';
+import { type BrakeOptions, type HaltOptions, haltRollout, setBrake } from './operator.ts';
+import { reconcile } from './reconcile.ts';
+import { Roster } from './roster.ts';
+import { startTicking } from './scheduler.ts';
+import { openWaiters } from './waiters.ts';
+
+export interface EngineDeps {
+  database: Database;
+  clock: Clock;
+  logger: Logger;
+  newId: () => string;
+  /** 0 ≤ x < 1. */
+  random: () => number;
+  products: readonly ProductRules[];
+  regions: readonly string[];
+  pollMs: number;
+  maxWaitMs: number;
+  /** Named instants that the crash test waits for. */
+  mark?: (name: string) => void;
+}
+
+export type Engine = Awaited<ReturnType<typeof openEngine>>;
+
+const FLUSH_ROWS = 1_000;
+const FLUSH_ROUNDS = 20;
+
+export async function openEngine(deps: EngineDeps) {
+  const { database, clock, logger } = deps;
+  const mark = deps.mark ?? (() => {});
+  const fleet = await transaction(database, (tx) => ensureFleet(tx, clock.now()));
+  const observed = startObservedTime(clock, fleet.observedMs);
+  const memory = new Memory(deps.products, deps.regions);
+  const roster = new Roster();
+  await loadRoster(database.db, roster, observed.now());
+  const waiters = openWaiters(roster);
+  const wake = (wakes: readonly Wake[]) => waiters.wake(wakes);
+
+  const planning = singleFlight(async () => {
+    await reconcile({
+      database,
+      memory,
+      roster,
+      clock,
+      observed,
+      newId: deps.newId,
+      wake,
+      mark,
+      onViolation: (violation) => logger.error({ violation }, 'a promise is broken in the stored state'),
+    });
+  });
+  /** Somebody must act when planning fails: nothing moves until it works again. */
+  const nudge = () => void planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
+
+  const ledger = openLedger(
+    committer({ database, memory, roster, clock, observed, newId: deps.newId, wake, nudge, mark }),
+  );
+  const checkIn: CheckInDeps = {
+    roster,
+    memory,
+    ledger,
+    waiters,
+    clock,
+    observed,
+    pollMs: deps.pollMs,
+    maxWaitMs: deps.maxWaitMs,
+    random: deps.random,
+  };
+  const verbs = { database, now: () => clock.now(), observedMs: () => observed.now() };
+  const staleAfterMs = Math.min(...deps.products.map((product) => product.policy.staleAfterMs));
+  const isPresent = (handle: number) => roster.silentMs(handle, observed.now()) < staleAfterMs;
+
+  await planning();
+
+  async function flush(): Promise<void> {
+    for (let round = 0; round < FLUSH_ROUNDS; round += 1) {
+      const rows = roster.takeUnflushed(FLUSH_ROWS);
+      if (rows.length === 0) break;
+      await transaction(database, (tx) => flushSeen(tx, rows));
+    }
+    // A crash then costs a few seconds of soak, never gives any away.
+    if (memory.hasLiveLane()) await transaction(database, (tx) => saveObserved(tx, observed.now()));
+  }
+
+  let ticking: ReturnType<typeof startTicking> | undefined;
+  return {
+    agents: {
+      async enrol(input: EnrolInput): Promise<Agent> {
+        const result = await ledger.submit({ kind: 'enrol', input });
+        assert(result.kind === 'enrol', 'an enrolment is answered as one');
+        nudge();
+        return result.agent;
+      },
+      findAgent(id: string) {
+        const handle = roster.handleOf(id);
+        const entry = handle === undefined ? undefined : roster.entry(handle);
+        return entry === undefined
+          ? undefined
+          : { handle: entry.handle, region: entry.region, publicKey: entry.publicKey };
+      },
+      agentOf(handle: number) {
+        const entry = roster.entry(handle);
+        return entry === undefined ? undefined : { id: entry.id, region: entry.region };
+      },
+      checkIn: (report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult> =>
+        answerCheckIn(checkIn, report, waitMs, signal),
+      epoch: () => fleet.epoch,
+    },
+    operator: {
+      async halt(rolloutId: string, options: HaltOptions): Promise<boolean> {
+        const changed = await haltRollout(verbs, rolloutId, options);
+        await planning();
+        return changed;
+      },
+      async setBrake(options: BrakeOptions): Promise<boolean> {
+        const changed = await setBrake(verbs, options);
+        await planning();
+        return changed;
+      },
+      isPresent,
+      lastSeenAt: (handle: number) => roster.lastSeenAt(handle),
+      counts() {
+        let present = 0;
+        for (const handle of roster.all()) if (isPresent(handle)) present += 1;
+        return { enrolled: roster.size, present };
+      },
+      versions() {
+        return memory
+          .census()
+          .map(({ product, region, version, agents, present }) => ({ product, region, version, agents, present }));
+      },
+      productHolds: () => memory.productHolds(),
+      newest: (product: string) => memory.newest(product),
+      async explain(agentId: string) {
+        const handle = roster.handleOf(agentId);
+        if (handle === undefined) throw new AppError('not_found', `no agent ${agentId}`);
+        const view = viewOf(
+          roster,
+          handle,
+          roster.liveOf(handle).map((one) => one.id),
+        );
+        const directives = view.products.flatMap(({ product }) => memory.directive(product, view.region) ?? []);
+        return decideAll(view, directives).map(({ product, answer, trace }) => ({
+          product,
+          answer: answer.kind,
+          sentence: trace.at(-1)?.sentence ?? 'nothing is asked of this agent',
+          trace,
+        }));
+      },
+    },
+    /** Plans soon; for the tracker, when it has found something. */
+    nudge,
+    /** Plans now and waits for it. */
+    plan: planning,
+    /** Begins to tick: plans every second, flushes last-seen times every five. */
+    start() {
+      ticking = startTicking({ logger, plan: planning, flush });
+    },
+    ledgerStats: () => ledger.stats(),
+    async close() {
+      await ticking?.stop();
+      waiters.close();
+      await ledger.close();
+      await planning();
+      await flush();
+    },
+  };
+}
+
+/** Runs never overlap: a call while one runs is answered by one more run after it. */
+function singleFlight(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let again: Promise<void> | undefined;
+  function start(): Promise<void> {
+    running = run().finally(() => {
+      running = undefined;
+    });
+    return running;
+  }
+  return () => {
+    if (running === undefined) return start();
+    again ??= running
+      .catch(() => {})
+      .then(() => {
+        again = undefined;
+        return start();
+      });
+    return again;
+  };
+}

@@ -1,0 +1,198 @@
+// Writes what a plan asks for: the same `apply` as in the domain gives the new values, this adds what only rows have.
+import type { Attempt } from '../domain/agent.ts';
+import { applyActions } from '../domain/apply.ts';
+import { follow } from '../domain/attempt.ts';
+import { retally } from '../domain/counters.ts';
+import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import type { Action, Snapshot } from '../domain/snapshot.ts';
+import { AppError } from '../errors.ts';
+import { attemptsById, attemptsOfAgentsInLanes, updateAttempts, withdrawUngranted } from '../store/attempts.ts';
+import { putBaseline, putVeto } from '../store/controls.ts';
+import type { Tx } from '../store/database.ts';
+import { endRollout, insertRollout, insertStep, saveLane, saveStep } from '../store/rollouts.ts';
+import type { Bitset } from './bitset.ts';
+import { type CensusInput, freezeLaneStep } from './census.ts';
+import type { AuditEntry } from './working-set.ts';
+
+export interface ExecuteInput {
+  snapshot: Snapshot;
+  census: CensusInput;
+  actions: readonly Action[];
+  now: number;
+  newId: () => string;
+  audit: AuditEntry[];
+}
+
+export interface Effects {
+  /** The snapshot as the rows now are. */
+  snapshot: Snapshot;
+  frozen: { laneId: string; step: number; members: Bitset }[];
+  ended: Attempt[];
+  /** Lanes whose offered and staged attempts were withdrawn. */
+  withdrawnLanes: string[];
+}
+
+/** Throws `conflict` when a row changed since the snapshot was read: the caller reads again. */
+export async function executeActions(tx: Tx, input: ExecuteInput): Promise<Effects> {
+  let snapshot = input.snapshot;
+  const effects: Omit<Effects, 'snapshot'> = { frozen: [], ended: [], withdrawnLanes: [] };
+  for (const action of input.actions) {
+    const before = snapshot;
+    snapshot = applyActions(snapshot, [named(action, before)], { now: input.now, newId: input.newId });
+    snapshot = await writeAction(tx, input, action, before, snapshot, effects);
+  }
+  return { snapshot, ...effects };
+}
+
+// plan names rows that it has just asked for by placeholder. A lane made in the same plan never opens before it has been
+// counted, so the only placeholder that another action can carry is that of the rollout which supersedes.
+function named(action: Action, snapshot: Snapshot): Action {
+  if (action.kind !== 'supersede_lane' || !action.by.startsWith('new:')) return action;
+  const { rollout } = laneOf(snapshot, action.laneId);
+  const newest = snapshot.rollouts.findLast((one) => one.product === rollout.product);
+  return { ...action, by: newest?.id ?? rollout.id };
+}
+
+async function writeAction(
+  tx: Tx,
+  input: ExecuteInput,
+  action: Action,
+  before: Snapshot,
+  after: Snapshot,
+  effects: Omit<Effects, 'snapshot'>,
+): Promise<Snapshot> {
+  const { now, audit } = input;
+  switch (action.kind) {
+    case 'create_rollout': {
+      const rollout = after.rollouts.at(-1) as Rollout;
+      await insertRollout(tx, rollout);
+      audit.push(
+        entry(now, 'rollout.created', rollout.id, {
+          product: rollout.product,
+          version: rollout.version,
+          policy: rollout.policy.name,
+        }),
+      );
+      return after;
+    }
+    case 'end_rollout':
+      await endRollout(tx, action.rolloutId, now);
+      audit.push(entry(now, 'rollout.ended', action.rolloutId, {}));
+      return after;
+    case 'end_attempt':
+      return endAttempt(tx, input, action, after, effects);
+    case 'open_step': {
+      const { lane, rollout } = laneOf(after, action.laneId);
+      const freeze = freezeLaneStep(input.census, rollout, lane, action.step);
+      const steps = lane.steps.map((step) =>
+        step.step === action.step
+          ? { ...step, size: freeze.size, threshold: freeze.threshold, thresholdId: freeze.thresholdId }
+          : step,
+      );
+      const frozen = { ...lane, steps };
+      await moved(tx, frozen);
+      await insertStep(tx, lane.id, steps.at(-1) as Lane['steps'][number], freeze.members);
+      effects.frozen.push({ laneId: lane.id, step: action.step, members: freeze.members });
+      audit.push(entry(now, 'step.opened', lane.id, { region: lane.region, step: action.step, size: freeze.size }));
+      return withLane(after, frozen);
+    }
+    case 'start_soak': {
+      const { lane } = laneOf(after, action.laneId);
+      await moved(tx, lane);
+      await saveStep(tx, lane.id, lane.steps.find((step) => step.step === action.step) as Lane['steps'][number]);
+      audit.push(entry(now, 'step.done', lane.id, { region: lane.region, step: action.step }));
+      return after;
+    }
+    default: {
+      const { lane, rollout } = laneOf(after, action.laneId);
+      await moved(tx, lane);
+      audit.push(
+        entry(now, `lane.${lane.state.name}`, lane.id, {
+          region: lane.region,
+          version: rollout.version,
+          ...reasonOf(lane),
+        }),
+      );
+      const veto = after.vetoes.find((one) => !before.vetoes.includes(one));
+      if (veto !== undefined) await putVeto(tx, veto);
+      const baseline = after.baselines.find((one) => !before.baselines.includes(one));
+      if (baseline !== undefined) await putBaseline(tx, baseline);
+      if (lane.state.name !== 'halted' && !isTerminalLane(lane.state.name)) return after;
+      await withdrawUngranted(tx, lane.id, now);
+      effects.withdrawnLanes.push(lane.id);
+      const steps = lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } }));
+      for (const step of steps) await saveStep(tx, lane.id, step);
+      return withLane(after, { ...lane, steps });
+    }
+  }
+}
+
+/** Books silence: `lost` is bad and may halt the lane, which the next pass sees in the counters. */
+async function endAttempt(
+  tx: Tx,
+  input: ExecuteInput,
+  action: Extract<Action, { kind: 'end_attempt' }>,
+  after: Snapshot,
+  effects: Omit<Effects, 'snapshot'>,
+): Promise<Snapshot> {
+  const [attempt] = await attemptsById(tx, [action.attemptId]);
+  if (attempt === undefined) throw new AppError('conflict', `the attempt ${action.attemptId} is gone`);
+  const ended: Attempt = { ...attempt, state: follow(attempt.state, action.state), endedAt: input.now };
+  await updateAttempts(tx, [ended]);
+  effects.ended.push(ended);
+  input.audit.push(
+    entry(input.now, `attempt.${ended.state}`, ended.id, {
+      agent: ended.agentId,
+      product: ended.product,
+      version: ended.version,
+    }),
+  );
+  const found = after.rollouts
+    .flatMap((rollout) => rollout.lanes.map((lane) => ({ lane, rollout })))
+    .find(({ lane }) => lane.id === ended.laneId);
+  if (found === undefined || found.lane.budgetEpoch !== ended.budgetEpoch) return after;
+  const { lane, rollout } = found;
+  const now = (await attemptsOfAgentsInLanes(tx, [ended.agentId], [lane.id])).filter(
+    (one) => one.step === ended.step && one.budgetEpoch === ended.budgetEpoch,
+  );
+  const before = now.map((one) => (one.id === attempt.id ? attempt : one));
+  const steps = lane.steps.map((step) =>
+    step.step === ended.step
+      ? { ...step, counters: retally(step.counters, before, now, rollout.policy.attemptsPerAgent) }
+      : step,
+  );
+  for (const step of steps) if (step.step === ended.step) await saveStep(tx, lane.id, step);
+  return withLane(after, { ...lane, steps });
+}
+
+async function moved(tx: Tx, lane: Lane): Promise<void> {
+  if (!(await saveLane(tx, lane, lane.revision - 1)))
+    throw new AppError('conflict', `the lane ${lane.id} has moved meanwhile`);
+}
+
+function laneOf(snapshot: Snapshot, laneId: string): { lane: Lane; rollout: Rollout } {
+  for (const rollout of snapshot.rollouts) {
+    const lane = rollout.lanes.find((one) => one.id === laneId);
+    if (lane !== undefined) return { lane, rollout };
+  }
+  throw new Error(`assertion failed: lane ${laneId} is in the snapshot`);
+}
+
+function withLane(snapshot: Snapshot, lane: Lane): Snapshot {
+  return {
+    ...snapshot,
+    rollouts: snapshot.rollouts.map((rollout) =>
+      rollout.id === lane.rolloutId
+        ? { ...rollout, lanes: rollout.lanes.map((one) => (one.id === lane.id ? lane : one)) }
+        : rollout,
+    ),
+  };
+}
+
+function reasonOf(lane: Lane): Record<string, unknown> {
+  return 'reason' in lane.state ? { reason: lane.state.reason } : {};
+}
+
+function entry(at: number, action: string, subject: string, data: Record<string, unknown>): AuditEntry {
+  return { at, actor: 'tidegate', action, subject, data };
+}

@@ -1,0 +1,46 @@
+// Fills the roster from the database when the server starts; silence is counted anew from now on.
+import type { Attempt } from '../domain/agent.ts';
+import { weigh } from '../domain/attempt.ts';
+import { isSetback } from '../domain/counters.ts';
+import type { Spent } from '../domain/decide.ts';
+import { loadAllAgents, loadSeen } from '../store/agents.ts';
+import { liveAttempts, unsuccessfulAttempts } from '../store/attempts.ts';
+import type { Db } from '../store/database.ts';
+import type { Roster } from './roster.ts';
+
+const PAGE = 5_000;
+
+export async function loadRoster(db: Db, roster: Roster, observedMs: number): Promise<void> {
+  for (let after = -1; ; ) {
+    const page = await loadAllAgents(db, after, PAGE);
+    for (const agent of page) roster.put(agent, observedMs);
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) break;
+    after = last.handle;
+  }
+  for (const { handle, seenAt } of await loadSeen(db)) roster.setLastSeen(handle, seenAt);
+  for (const attempt of await liveAttempts(db))
+    withHandle(roster, attempt.agentId, (handle) => roster.setAttempt(handle, attempt));
+  const spent = Map.groupBy(await unsuccessfulAttempts(db), (attempt) => attempt.agentId);
+  for (const [agentId, attempts] of spent)
+    withHandle(roster, agentId, (handle) => roster.setSpent(handle, sumSpent(attempts)));
+}
+
+/** Ends without a success, by lane and budget epoch. */
+export function sumSpent(attempts: readonly Attempt[]): Spent[] {
+  const found = new Map<string, Spent>();
+  for (const attempt of attempts) {
+    const weight = weigh(attempt);
+    if (weight !== 'bad' && !isSetback(weight)) continue;
+    const { laneId, budgetEpoch } = attempt;
+    const key = `${laneId} ${budgetEpoch}`;
+    const before = found.get(key) ?? { laneId, budgetEpoch, count: 0, bad: false };
+    found.set(key, { ...before, count: before.count + 1, bad: before.bad || weight === 'bad' });
+  }
+  return [...found.values()];
+}
+
+function withHandle(roster: Roster, agentId: string, act: (handle: number) => void): void {
+  const handle = roster.handleOf(agentId);
+  if (handle !== undefined) act(handle);
+}

@@ -1,0 +1,61 @@
+// Reads what plan looks at: the rows from the database, the census from the roster.
+import type { Snapshot } from '../domain/snapshot.ts';
+import { overdueAttempts } from '../store/attempts.ts';
+import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
+import type { Db, Tx } from '../store/database.ts';
+import { listAvailability, listReleases } from '../store/releases.ts';
+import { listRollouts, loadMembers } from '../store/rollouts.ts';
+import { type CensusInput, countAgents, countLanes } from './census.ts';
+import type { Memory } from './memory.ts';
+import type { Roster } from './roster.ts';
+
+// Enough for every rollout that can still matter: ended ones only say which versions have had theirs.
+const MAX_ROLLOUTS = 500;
+/** Overdue attempts booked in one pass; the next pass takes the rest. */
+const MAX_OVERDUE = 1000;
+
+export interface Loaded {
+  snapshot: Snapshot;
+  census: CensusInput;
+}
+
+export async function loadSnapshot(db: Db | Tx, memory: Memory, roster: Roster, observedMs: number): Promise<Loaded> {
+  const products = [...memory.rules];
+  const regions = [...memory.regions];
+  const releases = (await Promise.all(products.map(({ name }) => listReleases(db, name)))).flat();
+  const listed = await Promise.all(
+    products.map(({ name }) => listRollouts(db, { product: name, limit: MAX_ROLLOUTS })),
+  );
+  const rollouts = listed.flat().sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+  for (const lane of rollouts.filter((one) => one.endedAt === null).flatMap((one) => one.lanes)) {
+    for (const { step } of lane.steps) {
+      if (!memory.hasMembers(lane.id, step)) memory.setMembers(lane.id, step, await loadMembers(db, lane.id, step));
+    }
+  }
+  const live = rollouts.filter((rollout) => rollout.endedAt === null);
+  const members = (laneId: string, step: number) => memory.membersOf(laneId, step);
+  const census: CensusInput = { roster, observedMs, products, regions, rollouts: live, releases, members };
+  const overdue = await overdueAttempts(db, observedMs, MAX_OVERDUE);
+  return {
+    census,
+    snapshot: {
+      observedMs,
+      products,
+      regions,
+      releases,
+      availability: await listAvailability(db),
+      vetoes: await listVetoes(db),
+      brakes: await listBrakes(db),
+      rollouts,
+      baselines: await listBaselines(db),
+      census: countAgents(census),
+      lanes: countLanes(census),
+      overdue: overdue.map((one) => ({
+        id: one.id,
+        laneId: one.laneId,
+        hot: one.grantedAt !== null,
+        deadlineObserved: one.deadlineObserved,
+      })),
+    },
+  };
+}

@@ -1,0 +1,213 @@
+// What the server keeps in memory of the database to answer check-ins: rollouts going out, brakes, and the compiled directives.
+
+import { chooseRelease } from '../domain/choose.ts';
+import type { Brake, Directive, Veto } from '../domain/directives.ts';
+import { compileDirective } from '../domain/directives.ts';
+import type { HoldReason } from '../domain/holds.ts';
+import { silenceOf } from '../domain/plan-lane.ts';
+import type { Release } from '../domain/release.ts';
+import { isLiveLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import type { CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
+import { type Bitset, newBitset } from './bitset.ts';
+
+export interface ProductHold {
+  product: string;
+  reason: HoldReason;
+  sentence: string;
+  since: number;
+  until: number | null;
+}
+
+export type Wake = { product: string; region: string } | { laneId: string };
+
+export class Memory {
+  readonly rules: readonly ProductRules[];
+  readonly regions: readonly string[];
+  private rollouts: readonly Rollout[] = [];
+  private releases: readonly Release[] = [];
+  private brakes: readonly Brake[] = [];
+  private vetoes: readonly Veto[] = [];
+  private lanes: readonly LaneCensus[] = [];
+  private rows: readonly CensusRow[] = [];
+  private builds = new Map<string, Record<string, string>>();
+  private heldProducts = new Map<string, ProductHold>();
+  private chosen = new Map<string, string>();
+  private readonly members = new Map<string, Bitset>();
+  private directives = new Map<string, Directive>();
+
+  constructor(rules: readonly ProductRules[], regions: readonly string[]) {
+    this.rules = rules;
+    this.regions = regions;
+  }
+
+  /** Takes over what a planning pass has read and written. Returns the pairs whose directive changed. */
+  setSnapshot(snapshot: Snapshot, report: readonly Hold[], now: number): Wake[] {
+    this.rollouts = snapshot.rollouts.filter((rollout) => rollout.endedAt === null);
+    this.releases = snapshot.releases;
+    this.brakes = snapshot.brakes;
+    this.vetoes = snapshot.vetoes;
+    this.lanes = snapshot.lanes;
+    this.rows = snapshot.census;
+    this.heldProducts = heldProducts(report, this.heldProducts, now);
+    this.chosen = new Map(
+      this.rules.flatMap((rule) => {
+        const choice = chooseRelease(snapshot, rule, now);
+        return choice.release === null ? [] : [[rule.name, choice.release.version] as const];
+      }),
+    );
+    this.builds = new Map(this.rules.map((rule) => [rule.name, buildsOf(snapshot.releases, rule.name)]));
+    return this.recompile();
+  }
+
+  /** Takes over what a ledger's batch has committed. */
+  setLanes(lanes: readonly Lane[], vetoes: readonly Veto[], brakes: readonly Brake[]): Wake[] {
+    const byId = new Map(lanes.map((lane) => [lane.id, lane]));
+    this.rollouts = this.rollouts.map((rollout) =>
+      rollout.lanes.some((lane) => byId.has(lane.id))
+        ? { ...rollout, lanes: rollout.lanes.map((lane) => byId.get(lane.id) ?? lane) }
+        : rollout,
+    );
+    this.vetoes = vetoes;
+    this.brakes = brakes;
+    return this.recompile();
+  }
+
+  directive(product: string, region: string): Directive | undefined {
+    return this.directives.get(`${product} ${region}`);
+  }
+
+  /** The directive as it would be with these rows: what the ledger asks inside its transaction. */
+  compile(
+    product: string,
+    region: string,
+    lane: Lane | null,
+    brakes: readonly Brake[],
+    vetoes: readonly Veto[],
+  ): Directive | undefined {
+    const rules = this.rules.find((one) => one.name === product);
+    if (rules === undefined || !this.regions.includes(region)) return undefined;
+    const rollout = lane === null ? null : (this.rollouts.find((one) => one.id === lane.rolloutId) ?? null);
+    const release = rollout === null ? null : (this.releases.find((one) => one.id === rollout.releaseId) ?? null);
+    return compileDirective({
+      product,
+      region,
+      scheme: rules.scheme,
+      lane,
+      rollout,
+      release,
+      builds: this.builds.get(product) ?? {},
+      brakes,
+      vetoes,
+      silence: (laneId, step) => silenceOf(this.lanes, laneId, step),
+    });
+  }
+
+  /** The highest release that may be let out, as of the last plan. */
+  newest(product: string): string | null {
+    return this.chosen.get(product) ?? null;
+  }
+
+  /** The lane that the region's agents follow: the live one, else the newest that has not ended. */
+  laneFor(product: string, region: string): Lane | null {
+    const lanes = this.rollouts
+      .filter((rollout) => rollout.product === product)
+      .flatMap((rollout) => rollout.lanes.filter((lane) => lane.region === region));
+    return lanes.find((lane) => isLiveLane(lane.state.name)) ?? lanes.at(-1) ?? null;
+  }
+
+  rollout(id: string): Rollout | undefined {
+    return this.rollouts.find((rollout) => rollout.id === id);
+  }
+
+  /** What holds products that have nothing going out; since the pass that found it first. */
+  productHolds(): ProductHold[] {
+    return [...this.heldProducts.values()];
+  }
+
+  census(): readonly CensusRow[] {
+    return this.rows;
+  }
+
+  releasesOf(product: string): readonly Release[] {
+    return this.releases.filter((release) => release.product === product);
+  }
+
+  vetoesOf(product: string): readonly Veto[] {
+    return this.vetoes.filter((veto) => veto.product === product);
+  }
+
+  hasLiveLane(): boolean {
+    return this.rollouts.some((rollout) => rollout.lanes.some((lane) => isLiveLane(lane.state.name)));
+  }
+
+  membersOf(laneId: string, step: number): Bitset {
+    return this.members.get(`${laneId} ${step}`) ?? newBitset();
+  }
+
+  hasMembers(laneId: string, step: number): boolean {
+    return this.members.has(`${laneId} ${step}`);
+  }
+
+  setMembers(laneId: string, step: number, members: Bitset): void {
+    this.members.set(`${laneId} ${step}`, members);
+  }
+
+  private recompile(): Wake[] {
+    const before = this.directives;
+    this.directives = new Map();
+    const changed: Wake[] = [];
+    for (const { name: product } of this.rules) {
+      for (const region of this.regions) {
+        const key = `${product} ${region}`;
+        const directive = this.compile(product, region, this.laneFor(product, region), this.brakes, this.vetoes);
+        if (directive === undefined) continue;
+        this.directives.set(key, directive);
+        changed.push(...wakesFor(before.get(key), directive));
+      }
+    }
+    return changed;
+  }
+}
+
+function heldProducts(
+  report: readonly Hold[],
+  before: Map<string, ProductHold>,
+  now: number,
+): Map<string, ProductHold> {
+  const held = new Map<string, ProductHold>();
+  for (const { subject, reason, sentence, until } of report) {
+    if (!('product' in subject)) continue;
+    const known = before.get(subject.product);
+    const since = known?.reason === reason ? known.since : now;
+    held.set(subject.product, { product: subject.product, reason, sentence, since, until });
+  }
+  return held;
+}
+
+/** Who has to ask again: everybody of the pair when the lane moved, only those with an attempt when just counters did. */
+function wakesFor(before: Directive | undefined, after: Directive): Wake[] {
+  if (before === undefined || shape(before) !== shape(after)) return [{ product: after.product, region: after.region }];
+  if (JSON.stringify(before.lane) === JSON.stringify(after.lane)) return [];
+  return after.lane === null ? [] : [{ laneId: after.lane.laneId }];
+}
+
+function shape(directive: Directive): string {
+  const { lane } = directive;
+  if (lane === null) return JSON.stringify([directive.brake]);
+  return JSON.stringify([
+    directive.brake,
+    lane.laneId,
+    lane.budgetEpoch,
+    lane.hold,
+    lane.steps.map((step) => [step.step, step.threshold, step.thresholdId]),
+  ]);
+}
+
+function buildsOf(releases: readonly Release[], product: string): Record<string, string> {
+  const builds: Record<string, string> = {};
+  for (const release of releases) {
+    if (release.product !== product) continue;
+    for (const artifact of release.artifacts) builds[artifact.sha256] = release.version;
+  }
+  return builds;
+}

@@ -1,0 +1,244 @@
+// All agents in memory, as columns by handle with interned strings: what check-ins and the census read instead of the database.
+import type { Agent, Attempt, InstalledProduct } from '../domain/agent.ts';
+import { isLive } from '../domain/attempt.ts';
+import type { Spent } from '../domain/decide.ts';
+import { hash32 } from '../domain/rank.ts';
+import { assert } from '../errors.ts';
+
+const FIRST_CAPACITY = 1024;
+/** An agent's products share one interned list: agents that run the same set at the same versions hold one number. */
+type ProductList = readonly InstalledProduct[];
+
+export interface RosterEntry {
+  handle: number;
+  id: string;
+  name: string;
+  region: string;
+  platform: string;
+  labels: Record<string, string>;
+  publicKey: string;
+  products: ProductList;
+  health: 'ok' | 'unhealthy';
+  healthReason: string | null;
+  factsKnown: boolean;
+}
+
+/** Values that many agents share, kept once; the index is what an agent's column holds. */
+class Interned<T> {
+  readonly values: T[] = [];
+  private readonly index = new Map<string, number>();
+
+  indexOf(value: T): number {
+    const key = JSON.stringify(value);
+    const known = this.index.get(key);
+    if (known !== undefined) return known;
+    this.values.push(value);
+    this.index.set(key, this.values.length - 1);
+    return this.values.length - 1;
+  }
+
+  at(index: number): T {
+    const value = this.values[index];
+    assert(value !== undefined, `interned value ${index}`);
+    return value;
+  }
+}
+
+export class Roster {
+  private readonly handles = new Map<string, number>();
+  private readonly ids: (string | undefined)[] = [];
+  private readonly names: string[] = [];
+  private readonly keys: string[] = [];
+  private readonly regions = new Interned<string>();
+  private readonly platforms = new Interned<string>();
+  private readonly labelSets = new Interned<Record<string, string>>();
+  private readonly productLists = new Interned<ProductList>();
+  private readonly healths = new Interned<{ status: 'ok' | 'unhealthy'; reason: string | null }>();
+  private region = new Uint16Array(FIRST_CAPACITY);
+  private platform = new Uint16Array(FIRST_CAPACITY);
+  private labels = new Uint32Array(FIRST_CAPACITY);
+  private products = new Uint32Array(FIRST_CAPACITY);
+  private health = new Uint32Array(FIRST_CAPACITY);
+  private hash = new Uint32Array(FIRST_CAPACITY);
+  private facts = new Uint8Array(FIRST_CAPACITY);
+  /** Observed instant of the last check-in. */
+  private seenObserved = new Float64Array(FIRST_CAPACITY);
+  private seenAt = new Float64Array(FIRST_CAPACITY);
+  private readonly live = new Map<number, readonly Attempt[]>();
+  private readonly spent = new Map<number, readonly Spent[]>();
+  private readonly unflushed = new Set<number>();
+
+  get size(): number {
+    return this.handles.size;
+  }
+
+  /** Adds an agent or replaces what is known of it. `observedMs`: it counts as seen from then on. */
+  put(agent: Agent, observedMs: number): void {
+    const { handle } = agent;
+    this.grow(handle);
+    const isNew = this.ids[handle] === undefined;
+    this.handles.set(agent.id, handle);
+    this.ids[handle] = agent.id;
+    this.names[handle] = agent.name;
+    this.keys[handle] = agent.publicKey;
+    this.region[handle] = this.regions.indexOf(agent.region);
+    this.platform[handle] = this.platforms.indexOf(agent.platform);
+    this.labels[handle] = this.labelSets.indexOf(agent.labels);
+    this.products[handle] = this.productLists.indexOf(agent.products);
+    this.health[handle] = this.healths.indexOf({ status: agent.health, reason: agent.healthReason });
+    this.hash[handle] = hash32(agent.id);
+    this.facts[handle] = agent.facts === null ? 0 : 1;
+    if (isNew) this.seenObserved[handle] = observedMs;
+  }
+
+  handleOf(id: string): number | undefined {
+    return this.handles.get(id);
+  }
+
+  entry(handle: number): RosterEntry | undefined {
+    const id = this.ids[handle];
+    if (id === undefined) return undefined;
+    const health = this.healths.at(this.health[handle] as number);
+    return {
+      handle,
+      id,
+      name: this.names[handle] as string,
+      region: this.regions.at(this.region[handle] as number),
+      platform: this.platforms.at(this.platform[handle] as number),
+      labels: this.labelSets.at(this.labels[handle] as number),
+      publicKey: this.keys[handle] as string,
+      products: this.productLists.at(this.products[handle] as number),
+      health: health.status,
+      healthReason: health.reason,
+      factsKnown: this.facts[handle] === 1,
+    };
+  }
+
+  hashOf(handle: number): number {
+    return this.hash[handle] as number;
+  }
+
+  idOf(handle: number): string {
+    return this.ids[handle] as string;
+  }
+
+  labelsOf(handle: number): Record<string, string> {
+    return this.labelSets.at(this.labels[handle] as number);
+  }
+
+  /** Handles in ascending order. */
+  *all(): Generator<number> {
+    for (let handle = 0; handle < this.ids.length; handle += 1) if (this.ids[handle] !== undefined) yield handle;
+  }
+
+  /**
+   * Handles of a region's agents that run the product, with version and platform looked up once per distinct value.
+   * `visit` is called for each; no objects are made per agent.
+   */
+  visit(product: string, region: string, visit: (handle: number, version: string, platform: string) => void): void {
+    const regionIndex = this.regions.indexOf(region);
+    const versions = this.productLists.values.map((list) => list.find((one) => one.product === product)?.version);
+    for (let handle = 0; handle < this.ids.length; handle += 1) {
+      if (this.ids[handle] === undefined || this.region[handle] !== regionIndex) continue;
+      const version = versions[this.products[handle] as number];
+      if (version !== undefined)
+        visit(handle, version, this.platforms.values[this.platform[handle] as number] as string);
+    }
+  }
+
+  seen(handle: number, wallMs: number, observedMs: number): void {
+    this.seenAt[handle] = wallMs;
+    this.seenObserved[handle] = observedMs;
+    this.unflushed.add(handle);
+  }
+
+  /** From the database at start: shown to people, but silence is counted anew. */
+  setLastSeen(handle: number, wallMs: number): void {
+    this.grow(handle);
+    this.seenAt[handle] = wallMs;
+  }
+
+  lastSeenAt(handle: number): number | null {
+    const at = this.seenAt[handle];
+    return at === undefined || at === 0 ? null : at;
+  }
+
+  /** Observed milliseconds since the last check-in, or since this server began to look. */
+  silentMs(handle: number, observedMs: number): number {
+    return observedMs - (this.seenObserved[handle] ?? 0);
+  }
+
+  liveOf(handle: number): readonly Attempt[] {
+    return this.live.get(handle) ?? [];
+  }
+
+  /** Replaces what is known of one attempt; ended ones are forgotten. */
+  setAttempt(handle: number, attempt: Attempt): void {
+    const others = this.liveOf(handle).filter((one) => one.id !== attempt.id);
+    const list = isLive(attempt.state) ? [...others, attempt] : others;
+    if (list.length === 0) this.live.delete(handle);
+    else this.live.set(handle, list);
+  }
+
+  spentOf(handle: number): readonly Spent[] {
+    return this.spent.get(handle) ?? [];
+  }
+
+  /** Attempts of the agent that ended without a success, in lanes that have not ended. */
+  setSpent(handle: number, spent: readonly Spent[]): void {
+    if (spent.length === 0) this.spent.delete(handle);
+    else this.spent.set(handle, spent);
+  }
+
+  /** Forgets the ungranted attempts of a lane: they were withdrawn together. Returns the handles that had one. */
+  dropUngranted(laneId: string): number[] {
+    const dropped: number[] = [];
+    for (const [handle, attempts] of this.live) {
+      const kept = attempts.filter(
+        (one) => one.laneId !== laneId || (one.state !== 'offered' && one.state !== 'staged'),
+      );
+      if (kept.length === attempts.length) continue;
+      dropped.push(handle);
+      if (kept.length === 0) this.live.delete(handle);
+      else this.live.set(handle, kept);
+    }
+    return dropped;
+  }
+
+  /** Agents with an attempt that has not ended in the lane. */
+  handlesWithAttempt(laneId: string): number[] {
+    return [...this.live]
+      .filter(([, attempts]) => attempts.some((one) => one.laneId === laneId))
+      .map(([handle]) => handle);
+  }
+
+  /** Takes out at most `limit` last-seen times that are not in the database yet. */
+  takeUnflushed(limit: number): { handle: number; seenAt: number }[] {
+    const rows: { handle: number; seenAt: number }[] = [];
+    for (const handle of this.unflushed) {
+      if (rows.length >= limit) break;
+      this.unflushed.delete(handle);
+      rows.push({ handle, seenAt: this.seenAt[handle] as number });
+    }
+    return rows;
+  }
+
+  private grow(handle: number): void {
+    if (handle < this.hash.length) return;
+    const capacity = Math.max(handle + 1, this.hash.length * 2);
+    this.region = enlarge(this.region, new Uint16Array(capacity));
+    this.platform = enlarge(this.platform, new Uint16Array(capacity));
+    this.labels = enlarge(this.labels, new Uint32Array(capacity));
+    this.products = enlarge(this.products, new Uint32Array(capacity));
+    this.health = enlarge(this.health, new Uint32Array(capacity));
+    this.hash = enlarge(this.hash, new Uint32Array(capacity));
+    this.facts = enlarge(this.facts, new Uint8Array(capacity));
+    this.seenObserved = enlarge(this.seenObserved, new Float64Array(capacity));
+    this.seenAt = enlarge(this.seenAt, new Float64Array(capacity));
+  }
+}
+
+function enlarge<T extends { set(from: T): void }>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}

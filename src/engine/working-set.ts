@@ -1,0 +1,168 @@
+// The rows that one ledger batch has read, changed one item at a time in memory and written once at the end.
+import type { Agent, Attempt } from '../domain/agent.ts';
+import { lastStep } from '../domain/apply.ts';
+import { isHot, isLive } from '../domain/attempt.ts';
+import { retally } from '../domain/counters.ts';
+import type { Spent } from '../domain/decide.ts';
+import type { Brake, Veto } from '../domain/directives.ts';
+import { haltReason } from '../domain/plan-lane.ts';
+import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
+import { NO_SILENCE, verdict } from '../domain/verdict.ts';
+import { assert } from '../errors.ts';
+import { sumSpent } from './load-roster.ts';
+
+export interface AuditEntry {
+  at: number;
+  actor: string;
+  action: string;
+  subject: string;
+  data: Record<string, unknown>;
+}
+
+export interface Loaded {
+  agents: readonly Agent[];
+  /** Every attempt of these agents in these lanes, their live ones, and those that were reported. */
+  attempts: readonly Attempt[];
+  lanes: readonly Lane[];
+  brakes: readonly Brake[];
+  vetoes: readonly Veto[];
+  rolloutOf: (lane: Lane) => Rollout | undefined;
+}
+
+export class WorkingSet {
+  readonly agents = new Map<number, Agent>();
+  readonly attempts = new Map<string, Attempt>();
+  readonly lanes = new Map<string, Lane>();
+  readonly brakes: readonly Brake[];
+  vetoes: readonly Veto[];
+  readonly changedAgents = new Set<number>();
+  readonly newAttempts = new Set<string>();
+  readonly changedAttempts = new Set<string>();
+  /** Lanes whose state or counters changed. */
+  readonly changedLanes = new Set<string>();
+  /** Lanes that halted here: what was offered or staged in them is withdrawn by the same transaction. */
+  readonly halted = new Set<string>();
+  readonly newVetoes: Veto[] = [];
+  readonly audit: AuditEntry[] = [];
+  private readonly byAgent = new Map<string, Set<string>>();
+  private readonly rolloutOf: (lane: Lane) => Rollout | undefined;
+
+  constructor(loaded: Loaded) {
+    for (const agent of loaded.agents) this.agents.set(agent.handle, agent);
+    for (const attempt of loaded.attempts) this.index(attempt);
+    for (const lane of loaded.lanes) this.lanes.set(lane.id, lane);
+    this.brakes = loaded.brakes;
+    this.vetoes = loaded.vetoes;
+    this.rolloutOf = loaded.rolloutOf;
+  }
+
+  attemptsOf(agentId: string): Attempt[] {
+    return [...(this.byAgent.get(agentId) ?? [])].map((id) => this.attempts.get(id) as Attempt);
+  }
+
+  liveOf(agentId: string): Attempt[] {
+    return this.attemptsOf(agentId).filter((attempt) => isLive(attempt.state));
+  }
+
+  /** Ends without a success, by lane and budget epoch. */
+  spentOf(agentId: string): Spent[] {
+    return sumSpent(this.attemptsOf(agentId));
+  }
+
+  putAgent(agent: Agent): void {
+    this.agents.set(agent.handle, agent);
+    this.changedAgents.add(agent.handle);
+  }
+
+  /** Books an attempt in its new state (or a new one), its step's counters with it, and the halt that may follow. */
+  putAttempt(attempt: Attempt, now: number): void {
+    const before = this.stepAttempts(attempt);
+    if (!this.attempts.has(attempt.id)) this.newAttempts.add(attempt.id);
+    else this.changedAttempts.add(attempt.id);
+    this.index(attempt);
+    const lane = this.lanes.get(attempt.laneId);
+    if (lane === undefined || lane.budgetEpoch !== attempt.budgetEpoch) return;
+    const rollout = this.rolloutOf(lane);
+    // The rollout has ended everywhere and nothing reads its counters any more, but they stay true.
+    const perAgent = rollout?.policy.attemptsPerAgent ?? 1;
+    const steps = lane.steps.map((step) =>
+      step.step === attempt.step
+        ? { ...step, counters: retally(step.counters, before, this.stepAttempts(attempt), perAgent) }
+        : step,
+    );
+    this.lanes.set(lane.id, { ...lane, steps });
+    this.changedLanes.add(lane.id);
+    if (rollout !== undefined) this.haltIfSpent(lane.id, rollout, now);
+  }
+
+  private haltIfSpent(laneId: string, rollout: Rollout, now: number): void {
+    const lane = this.lanes.get(laneId) as Lane;
+    if (!isLiveLane(lane.state.name)) return;
+    for (const step of lane.steps) {
+      const found = verdict(step.size, step.counters, NO_SILENCE, rollout.policy, lane.allowance);
+      if (found.kind !== 'halt') continue;
+      const reason = haltReason(step, found.budget);
+      this.lanes.set(
+        lane.id,
+        moveLane(lane, { name: 'halted', since: now, by: 'tidegate', reason, step: lastStep(lane) }),
+      );
+      this.halted.add(lane.id);
+      this.audit.push({
+        at: now,
+        actor: 'tidegate',
+        action: 'lane.halted',
+        subject: lane.id,
+        data: { region: lane.region, reason },
+      });
+      this.veto(rollout, reason, now);
+      this.withdrawLoaded(lane.id, now);
+      return;
+    }
+  }
+
+  private veto(rollout: Rollout, reason: string, now: number): void {
+    const { product, version } = rollout;
+    if (this.vetoes.some((veto) => veto.product === product && veto.version === version)) return;
+    const veto = { product, version, automatic: true, actor: 'tidegate', reason, at: now };
+    this.vetoes = [...this.vetoes, veto];
+    this.newVetoes.push(veto);
+    this.audit.push({
+      at: now,
+      actor: 'tidegate',
+      action: 'release.vetoed',
+      subject: `${product}@${version}`,
+      data: { reason },
+    });
+  }
+
+  private withdrawLoaded(laneId: string, now: number): void {
+    for (const attempt of [...this.attempts.values()]) {
+      if (attempt.laneId !== laneId || (attempt.state !== 'offered' && attempt.state !== 'staged')) continue;
+      this.putAttempt({ ...attempt, state: 'withdrawn', endedAt: now }, now);
+    }
+  }
+
+  private index(attempt: Attempt): void {
+    const others = this.liveOf(attempt.agentId).filter((one) => one.id !== attempt.id);
+    if (isLive(attempt.state)) {
+      assert(
+        !others.some((one) => one.product === attempt.product),
+        `one live attempt per agent and product (${attempt.agentId})`,
+      );
+      assert(
+        !isHot(attempt.state) || !others.some((one) => isHot(one.state)),
+        `one hot attempt per agent (${attempt.agentId})`,
+      );
+    }
+    this.attempts.set(attempt.id, attempt);
+    const ids = this.byAgent.get(attempt.agentId) ?? new Set();
+    ids.add(attempt.id);
+    this.byAgent.set(attempt.agentId, ids);
+  }
+
+  private stepAttempts(like: Attempt): Attempt[] {
+    return this.attemptsOf(like.agentId).filter(
+      (one) => one.laneId === like.laneId && one.step === like.step && one.budgetEpoch === like.budgetEpoch,
+    );
+  }
+}

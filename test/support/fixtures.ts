@@ -1,0 +1,92 @@
+// Small true values for tests of domain and engine: a policy, a release, a clock that only the test moves.
+import { createHash } from 'node:crypto';
+import type { Policy, StepPolicy } from '../../src/domain/policy.ts';
+import type { Release } from '../../src/domain/release.ts';
+import type { ProductRules } from '../../src/domain/snapshot.ts';
+import { schemeOf } from '../../src/domain/version/schemes.ts';
+import type { Clock } from '../../src/engine/clock.ts';
+
+export const START = Date.UTC(2026, 0, 1);
+
+export function testClock(startAt = START): Clock & { advance(ms: number): void } {
+  let elapsed = 0;
+  return {
+    now: () => startAt + elapsed,
+    monotonic: () => elapsed,
+    advance(ms: number) {
+      elapsed += ms;
+    },
+  };
+}
+
+export function stepPolicy(overrides: Partial<StepPolicy> = {}): StepPolicy {
+  return {
+    labels: null,
+    count: null,
+    percent: 100,
+    min: 1,
+    soakMs: 60_000,
+    manual: false,
+    budget: 'strict',
+    ...overrides,
+  };
+}
+
+export function testPolicy(overrides: Partial<Policy> = {}): Policy {
+  return {
+    name: 'standard',
+    waves: [['eu-west-1']],
+    steps: [stepPolicy()],
+    doneRatio: 9000,
+    badRatio: 200,
+    minSample: 20,
+    badCount: null,
+    maxHot: 10,
+    attemptsPerAgent: 2,
+    supersede: 'replace-unstarted',
+    minAgeMs: 0,
+    staleAfterMs: 600_000,
+    stageWithinMs: 1_800_000,
+    activateWithinMs: 600_000,
+    proveWithinMs: 600_000,
+    stableForMs: 60_000,
+    ...overrides,
+  };
+}
+
+export function rules(policy: Policy, overrides: Partial<ProductRules> = {}): ProductRules {
+  return { name: 'agentd', scheme: 'semver', accept: null, prereleases: false, policy, ...overrides };
+}
+
+export function digestOf(version: string): string {
+  return createHash('sha256').update(version).digest('hex');
+}
+
+export function testRelease(version: string, overrides: Partial<Release> = {}): Release {
+  const parsed = schemeOf('semver').parse(version);
+  if (parsed === undefined) throw new Error(`not a version: ${version}`);
+  return {
+    id: `release-${version}`,
+    product: 'agentd',
+    sourceId: `source-${version}`,
+    tag: `v${version}`,
+    version,
+    sortKey: parsed.sortKey,
+    prerelease: parsed.prerelease,
+    state: 'complete',
+    why: null,
+    publishedAt: START - 3_600_000,
+    firstSeenAt: START - 3_600_000,
+    artifacts: [
+      {
+        platform: 'linux-x64',
+        name: `agentd-${version}.tar.gz`,
+        size: 1000,
+        sha256: digestOf(version),
+        assetId: `asset-${version}`,
+      },
+    ],
+    missing: [],
+    ...overrides,
+  };
+}

@@ -1,0 +1,187 @@
+// A real engine on a real SQLite database, with agents that speak to it as the wire's parsed reports do.
+import { randomBytes } from 'node:crypto';
+import type { TestContext } from 'node:test';
+import { pino } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
+import type { AgentReport, InstalledProduct, ReportedAttempt } from '../../src/domain/agent.ts';
+import type { Release } from '../../src/domain/release.ts';
+import type { ProductRules } from '../../src/domain/snapshot.ts';
+import type { CheckInResult } from '../../src/engine/check-in.ts';
+import { type Engine, openEngine } from '../../src/engine/engine.ts';
+import { type Database, openDatabase, transaction } from '../../src/store/database.ts';
+import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
+import { insertEnrolToken } from '../../src/store/tokens.ts';
+import { digestOf, START, testClock, testRelease } from './fixtures.ts';
+
+export interface Fleet {
+  engine: Engine;
+  database: Database;
+  clock: ReturnType<typeof testClock>;
+  publish(version: string, overrides?: Partial<Release>): Promise<void>;
+  enrol(
+    name: string,
+    options?: { region?: string; version?: string; labels?: Record<string, string> },
+  ): Promise<ModelAgent>;
+  /** Closes the engine and opens a new one on the same database, as after a restart of the server. */
+  restart(): Promise<Engine>;
+}
+
+export async function openFleet(
+  t: TestContext,
+  product: ProductRules,
+  regions = ['eu-west-1'],
+  url = 'sqlite::memory:',
+): Promise<Fleet> {
+  const database = await openDatabase(url);
+  const clock = testClock();
+  const open = () =>
+    openEngine({
+      database,
+      clock,
+      logger: pino({ level: 'silent' }),
+      newId: () => uuidv7(),
+      random: () => 0.5,
+      products: [product],
+      regions,
+      pollMs: 60_000,
+      maxWaitMs: 25_000,
+    });
+  const fleet = { engine: await open(), database, clock } as Fleet;
+  t.after(async () => {
+    await fleet.engine.close();
+    await database.close();
+  });
+  fleet.publish = async (version, overrides = {}) => {
+    const release = testRelease(version, overrides);
+    await transaction(database, async (tx) => {
+      await saveRelease(tx, release);
+      const rows = regions.flatMap((region) =>
+        release.artifacts.map(({ platform }) => ({
+          product: product.name,
+          version,
+          region,
+          platform,
+          status: 'available' as const,
+          why: 'uploaded',
+          since: START,
+          checkedAt: START,
+        })),
+      );
+      await saveAvailability(tx, rows);
+    });
+    await fleet.engine.plan();
+  };
+  fleet.enrol = async (name, options = {}) => {
+    const { region = regions[0] as string, version = '1.0.0', labels = {} } = options;
+    const tokenId = uuidv7();
+    await transaction(database, (tx) =>
+      insertEnrolToken(tx, {
+        id: tokenId,
+        secretHash: 'hash',
+        region,
+        labels,
+        maxUses: 1,
+        uses: 0,
+        createdBy: 'test',
+        createdAt: START,
+        expiresAt: START + 86_400_000,
+      }),
+    );
+    const products = [{ product: product.name, version, digest: digestOf(version) }];
+    const publicKey = randomBytes(32).toString('base64url');
+    const agent = await fleet.engine.agents.enrol({
+      tokenId,
+      secretHash: 'hash',
+      publicKey,
+      name,
+      platform: 'linux-x64',
+      products,
+    });
+    await fleet.engine.plan();
+    return modelAgent(fleet, agent.handle, agent.id, products);
+  };
+  fleet.restart = async () => {
+    await fleet.engine.close();
+    fleet.engine = await open();
+    return fleet.engine;
+  };
+  return fleet;
+}
+
+export type Behaviour = 'works' | 'crashes' | 'download_fails' | 'vanishes';
+
+export interface ModelAgent {
+  handle: number;
+  id: string;
+  products: InstalledProduct[];
+  attempts: ReportedAttempt[];
+  report(overrides?: Partial<AgentReport>): AgentReport;
+  checkIn(overrides?: Partial<AgentReport>): Promise<CheckInResult>;
+  /** Checks in and obeys until there is nothing left to do at once; returns the last answer's kind or hold reason. */
+  run(behaviour?: (version: string) => Behaviour): Promise<string>;
+}
+
+function modelAgent(fleet: Fleet, handle: number, id: string, products: InstalledProduct[]): ModelAgent {
+  const agent: ModelAgent = {
+    handle,
+    id,
+    products,
+    attempts: [],
+    report: (overrides = {}) => ({
+      handle,
+      boot: 'b'.repeat(22),
+      platform: 'linux-x64',
+      epoch: 1,
+      sequence: 0,
+      products: agent.products,
+      health: 'ok',
+      healthReason: null,
+      facts: null,
+      attempts: agent.attempts,
+      ...overrides,
+    }),
+    async checkIn(overrides) {
+      const result = await fleet.engine.agents.checkIn(agent.report(overrides), 0, new AbortController().signal);
+      agent.attempts = agent.attempts.filter((one) => !result.acknowledged.some((ack) => ack.id === one.id));
+      return result;
+    },
+    async run(behaviour = () => 'works') {
+      for (let round = 0; round < 20; round += 1) {
+        const { answer } = await agent.checkIn();
+        if (answer.kind === 'none') return 'none';
+        if (answer.kind === 'hold') return answer.reason;
+        const done = obey(agent, answer, behaviour(answer.attempt.version));
+        if (done !== undefined) return done;
+      }
+      throw new Error('the agent does not come to rest');
+    },
+  };
+  return agent;
+}
+
+type Instruction = Extract<CheckInResult['answer'], { kind: 'instruction' }>;
+
+function obey(agent: ModelAgent, { action, attempt }: Instruction, behaviour: Behaviour): string | undefined {
+  const report = (state: ReportedAttempt['state'], cause: string | null = null) => {
+    agent.attempts = [{ id: attempt.id, product: attempt.product, state, cause, detail: null }];
+  };
+  if (action === 'withdraw') {
+    agent.attempts = agent.attempts.filter((one) => one.id !== attempt.id);
+    return undefined;
+  }
+  if (action === 'stage') {
+    if (behaviour === 'download_fails') report('failed', 'download_failed');
+    else report('staged');
+    return undefined;
+  }
+  if (behaviour === 'vanishes') return 'vanished';
+  if (behaviour === 'crashes') {
+    report('rolled_back', 'crash_loop');
+    return undefined;
+  }
+  agent.products = agent.products.map((one) =>
+    one.product === attempt.product ? { ...one, version: attempt.version, digest: attempt.sha256 } : one,
+  );
+  report('succeeded');
+  return undefined;
+}
