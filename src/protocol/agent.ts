@@ -1,6 +1,6 @@
 // The wire between agent and server, version 1. Later versions must keep speaking this: add optional fields only,
 // never change the meaning of one. Units: milliseconds, bytes; digests are SHA-256 in lower-case hex.
-import { type Static, type TObject, type TProperties, Type } from 'typebox';
+import { type Static, type TEnum, type TObject, type TProperties, Type } from 'typebox';
 import { Envelope, PublicKeyText } from './envelope.ts';
 
 function Strict<T extends TProperties>(properties: T): TObject<T> {
@@ -113,8 +113,8 @@ export const OUTCOME_CAUSES = [
 ] as const;
 export type OutcomeCause = (typeof OUTCOME_CAUSES)[number];
 
-function oneOf<T extends readonly string[]>(values: T) {
-  return Type.Enum([...values] as [...T]);
+function oneOf<T extends string>(values: readonly T[]): TEnum<T[]> {
+  return Type.Enum([...values]) as TEnum<T[]>;
 }
 
 export const AttemptReport = Strict({
