@@ -1,0 +1,121 @@
+// The agent's routes under /agent/v1. A check-in touches memory alone here; what it says is the engine's.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { AppError, assert } from '../errors.ts';
+import {
+  ChallengeReply,
+  ChallengeRequest,
+  CheckInReply,
+  CheckInRequest,
+  EnrolRequest,
+  IdentityReply,
+  SessionRequest,
+} from '../protocol/agent.ts';
+import { authenticateAgent, checkEnrolment, checkSessionProof, type KnownAgent } from './agent-auth.ts';
+import { checkInReply, productsOf, reportOf, sealIdentity } from './agent-wire.ts';
+import { artifactRoute } from './artifact-route.ts';
+import type { ApiDeps, ApiLimits, App } from './deps.ts';
+import { PROBLEMS } from './http-errors.ts';
+import { createChallenges, createSessionTokens } from './session-token.ts';
+import { createSlots } from './slots.ts';
+import type { Waits } from './waits.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the session token of the routes that ask for one. */
+    agent: KnownAgent | null;
+  }
+}
+
+// 0 … MAX_WAIT_SECONDS as digits: query values are texts and are not converted.
+const WaitQuery = Type.Object(
+  { wait: Type.Optional(Type.String({ pattern: '^([0-9]|[1-4][0-9]|5[0-5])$' })) },
+  { additionalProperties: false },
+);
+
+export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: Waits): void {
+  const { agents, keys, clock, config } = deps;
+  const tokens = createSessionTokens(keys.sessionSecret, () => agents.epoch());
+  const challenges = createChallenges(keys.sessionSecret, clock.now());
+  const waiting = createSlots(limits.waiting);
+
+  app.decorateRequest('agent', null);
+
+  async function authenticate(request: FastifyRequest): Promise<void> {
+    request.agent = authenticateAgent(request, tokens, agents, clock.now());
+  }
+
+  function identityOf(agent: KnownAgent, nonce: string) {
+    const sessionToken = tokens.issue(agent.handle, clock.now());
+    const envelope = sealIdentity(agent, {
+      keys,
+      nonce,
+      sessionToken,
+      epoch: agents.epoch(),
+      pollMs: config.agents.pollMs,
+    });
+    return { envelope };
+  }
+
+  app.post(
+    '/agent/v1/enrol',
+    { schema: { body: EnrolRequest, response: { 201: IdentityReply, ...PROBLEMS } } },
+    async (request, reply) => {
+      const { body } = request;
+      const { tokenId, secretHash } = checkEnrolment(body, keys);
+      const products = productsOf(body.products);
+      const { publicKey, name, platform } = body;
+      const agent = await agents.enrol({ tokenId, secretHash, publicKey, name, platform, products });
+      return reply.code(201).send(identityOf(agent, body.nonce));
+    },
+  );
+
+  app.post(
+    '/agent/v1/challenge',
+    { schema: { body: ChallengeRequest, response: { 200: ChallengeReply, ...PROBLEMS } } },
+    async (request) => ({ challenge: challenges.issue(request.body.agent, clock.now()) }),
+  );
+
+  app.post(
+    '/agent/v1/session',
+    { schema: { body: SessionRequest, response: { 200: IdentityReply, ...PROBLEMS } } },
+    async (request) => {
+      const { body } = request;
+      challenges.verify(body.challenge, body.agent, clock.now());
+      const agent = checkSessionProof(body, agents, keys);
+      challenges.spend(body.challenge, clock.now());
+      return identityOf(agent, body.nonce);
+    },
+  );
+
+  app.post(
+    '/agent/v1/check-in',
+    {
+      onRequest: authenticate,
+      schema: { body: CheckInRequest, querystring: WaitQuery, response: { 200: CheckInReply, ...PROBLEMS } },
+    },
+    async (request, reply) => {
+      const agent = agentOf(request);
+      const report = reportOf(agent.handle, request.body);
+      const waitMs = Math.min(Number(request.query.wait ?? '0') * 1000, config.agents.maxWaitMs);
+      const place = waitMs > 0 ? waiting.take() : undefined;
+      if (place !== undefined) onClose(reply, place);
+      const signal = waits.signalFor(reply);
+      const result = await agents.checkIn(report, place === undefined ? 0 : waitMs, signal);
+      const { rawBody } = request;
+      assert(rawBody !== null, 'a check-in has a body');
+      return checkInReply(result, { keys, agent, epoch: agents.epoch(), rawBody });
+    },
+  );
+
+  artifactRoute(app, { artifacts: deps.artifacts, limits, authenticate, agentOf });
+}
+
+function agentOf(request: FastifyRequest): KnownAgent {
+  if (request.agent === null) throw new AppError('auth_missing', 'the request carries no bearer token');
+  return request.agent;
+}
+
+function onClose(reply: FastifyReply, free: () => void): void {
+  reply.raw.once('close', free);
+}

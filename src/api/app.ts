@@ -1,0 +1,135 @@
+// Builds the HTTP server: bounds, strict parsing, one shape of error, and the routes. It does not listen.
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import { Type } from 'typebox';
+import { AppError } from '../errors.ts';
+import { MAX_BODY_BYTES, MAX_WAIT_SECONDS } from '../protocol/agent.ts';
+import { agentRoutes } from './agent-routes.ts';
+import { type ApiDeps, type ApiLimits, type App, DEFAULT_LIMITS } from './deps.ts';
+import { PROBLEM_TYPE, PROBLEMS, problemOf, sendProblem } from './http-errors.ts';
+import { readJsonBodies } from './json-body.ts';
+import { operatorRoutes } from './operator-routes.ts';
+import { createSlots } from './slots.ts';
+import { createWaits } from './waits.ts';
+
+const REQUEST_TIMEOUT_MS = 15_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const MAX_HEADER_BYTES = 8192;
+const MAX_KEEP_ALIVE_MS = 900_000;
+const MAX_REQUESTS_PER_SOCKET = 100_000;
+const RETRY_MS = 2000;
+
+/** Ready to listen or inject. Closing it ends long polls at once. Throws `config_invalid` for unreadable TLS files. */
+export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
+  const limits: ApiLimits = { ...DEFAULT_LIMITS, ...deps.limits };
+  const app = Fastify(optionsOf(deps)) as unknown as App;
+  const waits = createWaits();
+
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      new AppError('not_found', `there is no ${request.method} ${request.url.slice(0, 200)}`),
+      request,
+      reply,
+    ),
+  );
+  readJsonBodies(app);
+  boundRequests(app, limits.inFlight);
+  app.addHook('onRequest', async (_request, reply) => {
+    void reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    // A connection kept alive would keep the server from closing.
+    if (waits.ended()) void reply.header('connection', 'close');
+  });
+  app.addHook('preClose', async () => waits.end());
+
+  app.get(
+    '/healthz',
+    { schema: { response: { 200: Type.Object({ ok: Type.Boolean() }), ...PROBLEMS } } },
+    async () => ({ ok: true }),
+  );
+  agentRoutes(app, deps, limits, waits);
+  operatorRoutes(app, deps);
+
+  await app.ready();
+  return app as unknown as FastifyInstance;
+}
+
+function optionsOf({ config, logger }: ApiDeps): FastifyServerOptions {
+  const tls = config.server.tls === null ? {} : { https: { ...readTls(config.server.tls), ...nodeOptions() } };
+  const plain = config.server.tls === null ? { http: nodeOptions() } : {};
+  // Longer than the interval between two check-ins, so that an agent finds its connection still open.
+  const keepAliveTimeout = Math.min(MAX_KEEP_ALIVE_MS, Math.ceil(config.agents.pollMs * 1.5) + 10_000);
+  return {
+    ...tls,
+    ...plain,
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    // Silence on a connection while a request is being answered; longer than the longest poll.
+    connectionTimeout: (MAX_WAIT_SECONDS + 20) * 1000,
+    keepAliveTimeout,
+    maxRequestsPerSocket: MAX_REQUESTS_PER_SOCKET,
+    exposeHeadRoutes: false,
+    requestIdHeader: false,
+    genReqId: () => randomUUID(),
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
+    clientErrorHandler: answerBrokenRequest,
+  } as FastifyServerOptions;
+}
+
+function nodeOptions() {
+  return {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: 5000,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  };
+}
+
+function readTls(tls: { certFile: string; keyFile: string }): { cert: Buffer; key: Buffer } {
+  return { cert: readTlsFile('certFile', tls.certFile), key: readTlsFile('keyFile', tls.keyFile) };
+}
+
+function readTlsFile(field: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new AppError('config_invalid', `server.tls.${field} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+      where: file,
+    });
+  }
+}
+
+function boundRequests(app: App, limit: number): void {
+  const slots = createSlots(limit);
+  app.addHook('onRequest', async (_request, reply) => {
+    const free = slots.take();
+    if (free === undefined) {
+      throw new AppError('overloaded', 'too many requests at once', { retryAfterMs: RETRY_MS });
+    }
+    reply.raw.once('close', free);
+  });
+}
+
+/** What is not HTTP, or came too slowly: Node has no request for it, so the answer is written by hand. */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return;
+  const tooSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const problem = problemOf(
+    new AppError('bad_request', tooSlow ? 'the request came too slowly' : 'this is not HTTP as RFC 9112 has it'),
+    randomUUID(),
+  );
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\ncontent-type: ${PROBLEM_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
+}

@@ -1,0 +1,195 @@
+// What operators are shown: store rows and the engine's memory put together, with the domain's own functions for all figures.
+import type { Agent, Attempt } from '../domain/agent.ts';
+import type { AttemptState } from '../domain/attempt.ts';
+import { isTerminalLane, type Lane, type LaneState, type Rollout, rolloutState, type Step } from '../domain/rollout.ts';
+import { budgetOf, detectableRate } from '../domain/verdict.ts';
+import type { AgentView, HoldView, LaneView, RolloutView, StepView } from '../protocol/operator.ts';
+import { countByState, liveAttemptsOfAgents } from '../store/attempts.ts';
+import type { Db } from '../store/database.ts';
+import { type HoldDuration, holdDurations, type OpenHold, openHolds } from '../store/holds.ts';
+import { loadRollout } from '../store/rollouts.ts';
+import type { OperatorService } from './services.ts';
+
+/** In the order of the rollouts; `now` in milliseconds since the epoch. */
+export async function viewRollouts(db: Db, rollouts: readonly Rollout[], now: number): Promise<RolloutView[]> {
+  if (rollouts.length === 0) return [];
+  const laneIds = rollouts.flatMap((rollout) => rollout.lanes.map((lane) => lane.id));
+  const rows: LaneRows = {
+    attempts: await countByState(db, laneIds),
+    holds: new Map((await openHolds(db)).map((hold) => [hold.laneId, hold])),
+    durations: await holdDurations(db, laneIds, now),
+    names: await namesOfNewer(db, rollouts),
+  };
+  return rollouts.map((rollout) => viewRollout(rollout, rows));
+}
+
+interface LaneRows {
+  attempts: Map<string, Record<AttemptState, number>>;
+  holds: Map<string, OpenHold>;
+  durations: Map<string, HoldDuration[]>;
+  /** What people call the rollouts that superseded a lane, by id. */
+  names: Map<string, string>;
+}
+
+async function namesOfNewer(db: Db, rollouts: readonly Rollout[]): Promise<Map<string, string>> {
+  const known = new Map(rollouts.map((rollout) => [rollout.id, rollout]));
+  const lanes = rollouts.flatMap((rollout) => rollout.lanes);
+  const names = new Map<string, string>();
+  for (const { state } of lanes) {
+    if (state.name !== 'superseded' || names.has(state.by)) continue;
+    const newer = known.get(state.by) ?? (await loadRollout(db, state.by));
+    if (newer !== undefined) names.set(state.by, `${newer.product}@${newer.version}`);
+  }
+  return names;
+}
+
+function viewRollout(rollout: Rollout, rows: LaneRows): RolloutView {
+  return {
+    id: rollout.id,
+    product: rollout.product,
+    version: rollout.version,
+    state: rolloutState(rollout),
+    policy: rollout.policy.name,
+    createdAt: rollout.createdAt,
+    endedAt: rollout.endedAt,
+    lanes: rollout.lanes.map((lane) => viewLane(lane, rollout, rows)),
+  };
+}
+
+function viewLane(lane: Lane, rollout: Rollout, rows: LaneRows): LaneView {
+  const open = rows.holds.get(lane.id);
+  const hold = open === undefined ? null : holdView(open);
+  const attempts = Object.entries(rows.attempts.get(lane.id) ?? {}).filter(([, count]) => count > 0);
+  return {
+    id: lane.id,
+    region: lane.region,
+    wave: lane.wave,
+    state: lane.state.name,
+    sentence: sentenceOfLane(lane.state, rollout.policy.steps.length, hold, rows.names),
+    since: lane.state.since,
+    step: currentStep(lane.state),
+    steps: viewSteps(lane, rollout),
+    attempts: Object.fromEntries(attempts),
+    hold,
+    holds: (rows.durations.get(lane.id) ?? []).map(({ reason, ms }) => ({ reason, ms })),
+  };
+}
+
+function sentenceOfLane(
+  state: LaneState,
+  steps: number,
+  hold: HoldView | null,
+  names: ReadonlyMap<string, string>,
+): string {
+  switch (state.name) {
+    case 'waiting':
+      return hold?.sentence ?? 'waits for its turn';
+    case 'open':
+      return `step ${state.step + 1} of ${steps} is open`;
+    case 'soaking':
+      return `step ${state.step + 1} of ${steps} is done and soaks`;
+    case 'approval':
+      return `step ${state.step + 1} of ${steps} waits for a person to promote it`;
+    case 'paused':
+      return `paused by ${state.by}: ${state.reason}`;
+    case 'halted':
+      return `halted by ${state.by}: ${state.reason}`;
+    case 'rolling_back':
+      return `rolled back by ${state.by}: ${state.reason}`;
+    case 'rolled_back':
+      return 'rolled back';
+    case 'completed':
+      return state.evidence ? 'completed' : 'completed: there was nothing to do';
+    case 'superseded':
+      return `superseded by ${names.get(state.by) ?? state.by}`;
+    case 'cancelled':
+      return `cancelled by ${state.by}: ${state.reason}`;
+  }
+}
+
+function currentStep(state: LaneState): number | null {
+  switch (state.name) {
+    case 'open':
+    case 'soaking':
+    case 'approval':
+    case 'halted':
+      return state.step;
+    case 'paused':
+      return state.resume.step;
+    default:
+      return null;
+  }
+}
+
+/** One per step of the policy: opened ones with their counters, the others as `waiting` or `skipped`. */
+function viewSteps(lane: Lane, rollout: Rollout): StepView[] {
+  const newest = lane.steps.at(-1)?.step ?? -1;
+  return rollout.policy.steps.map((_, index) => {
+    const opened = lane.steps.find((step) => step.step === index);
+    if (opened !== undefined) return viewStep(opened, lane, rollout);
+    const over = index < newest || isTerminalLane(lane.state.name);
+    return { step: index, state: over ? 'skipped' : 'waiting', ...EMPTY_STEP };
+  });
+}
+
+const EMPTY_STEP = { size: 0, succeeded: 0, bad: 0, hot: 0, pending: 0, budget: 0, detects: 1 };
+
+function viewStep(step: Step, lane: Lane, rollout: Rollout): StepView {
+  const { succeeded, bad, hot, pending } = step.counters;
+  return {
+    step: step.step,
+    state: stateOfStep(step, lane),
+    size: step.size,
+    succeeded,
+    bad,
+    hot,
+    pending,
+    budget: budgetOf(step.size, rollout.policy, lane.allowance),
+    detects: detectableRate(step.size),
+  };
+}
+
+function stateOfStep(step: Step, lane: Lane): string {
+  const { state } = lane;
+  if (state.name === 'completed' || currentStep(state) !== step.step) return step.done ? 'passed' : 'ended';
+  return state.name;
+}
+
+export function holdView(hold: { reason: string; sentence: string; since: number; until: number | null }): HoldView {
+  return { reason: hold.reason, sentence: hold.sentence, since: hold.since, until: hold.until };
+}
+
+/** In the order of the agents, with their live attempts. */
+export async function viewAgents(db: Db, operator: OperatorService, agents: readonly Agent[]): Promise<AgentView[]> {
+  if (agents.length === 0) return [];
+  const ids = agents.map((agent) => agent.id);
+  const attempts = Map.groupBy(await liveAttemptsOfAgents(db, ids), (attempt) => attempt.agentId);
+  return agents.map((agent) => viewAgent(agent, attempts.get(agent.id) ?? [], operator));
+}
+
+function viewAgent(agent: Agent, attempts: readonly Attempt[], operator: OperatorService): AgentView {
+  return {
+    id: agent.id,
+    name: agent.name,
+    region: agent.region,
+    platform: agent.platform,
+    products: agent.products.map(({ product, version, digest }) => ({ product, version, digest })),
+    health: { status: agent.health, reason: agent.healthReason },
+    enrolledAt: agent.enrolledAt,
+    lastSeenAt: operator.lastSeenAt(agent.handle),
+    attempts: attempts.map(({ id, product, version, state }) => ({ id, product, version, state })),
+  };
+}
+
+export function viewHistory(attempts: readonly Attempt[]) {
+  return attempts.map(({ id, product, version, state, offeredAt, endedAt, cause, detail }) => ({
+    id,
+    product,
+    version,
+    state,
+    offeredAt,
+    endedAt,
+    cause,
+    detail,
+  }));
+}
