@@ -1,5 +1,10 @@
 // The config file and the environment, read once into one validated, frozen value; nothing else reads the environment.
-import type { Policy } from './domain/policy.ts';
+import { dirname, resolve } from 'node:path';
+import { checkConfig } from './config/checks.ts';
+import { type Environment, resolveSettings } from './config/resolve.ts';
+import { CONFIG, type RawConfig, type RawPolicy } from './config/shape.ts';
+import { readYamlFile } from './config/yaml-file.ts';
+import type { Policy, StepPolicy } from './domain/policy.ts';
 import type { SchemeName } from './domain/version/scheme.ts';
 
 export interface ProductConfig {
@@ -33,6 +38,8 @@ export interface Config {
     tls: { certFile: string; keyFile: string } | null;
     /** Absolute. Keys, artifacts and, by default, the database live here. */
     dataDir: string;
+    /** What stands before the server ends TLS: plain http is allowed on any address then. */
+    behindProxy: boolean;
   };
   /** `sqlite:<absolute path>` or `postgres://…`. */
   database: string;
@@ -52,4 +59,97 @@ export interface Config {
   regions: RegionConfig[];
   products: ProductConfig[];
   policies: Record<string, Policy>;
+}
+
+/** What the CLI takes from the environment; flags come before it. */
+export interface CliSettings {
+  server: string | null;
+  token: string | null;
+  tokenFile: string | null;
+  caFile: string | null;
+  noColor: boolean;
+}
+
+/**
+ * Reads the file, the four overrides (TIDEGATE_DATABASE, TIDEGATE_LISTEN, TIDEGATE_DATA_DIR, TIDEGATE_GITHUB_API) and
+ * the secrets that the file names. The result is frozen throughout. Throws `config_missing` when the file cannot be
+ * read, and `config_invalid` with every problem: file:line:column, what, and how to mend it.
+ */
+export function readConfig(options: { file: string; env: Environment }): Config {
+  const file = resolve(options.file);
+  const { root, report } = readYamlFile(options.file);
+  const raw = CONFIG.read(root, [], report);
+  checkConfig(raw, report);
+  const { server, database, apiUrl, token } = resolveSettings(raw, {
+    env: options.env,
+    directory: dirname(file),
+    report,
+  });
+  report.done();
+  return deepFreeze({
+    file,
+    server,
+    database,
+    github: { apiUrl, token, poll: raw.github.poll },
+    agents: { pollMs: raw.agents.pollInterval, maxWaitMs: raw.agents.maxWait },
+    regions: raw.regions,
+    products: raw.products,
+    policies: Object.fromEntries(
+      Object.entries(raw.policies).map(([name, policy]) => [name, normalPolicy(name, policy, raw)]),
+    ),
+  });
+}
+
+/** An empty variable counts as not set. NO_COLOR as on no-color.org: any value. */
+export function readCliSettings(env: Environment): CliSettings {
+  return {
+    server: env.TIDEGATE_SERVER || null,
+    token: env.TIDEGATE_TOKEN || null,
+    tokenFile: env.TIDEGATE_TOKEN_FILE || null,
+    caFile: env.TIDEGATE_CA_FILE || null,
+    noColor: (env.NO_COLOR ?? '') !== '',
+  };
+}
+
+const LEAST_STALE_MS = 600_000;
+
+/** The policy as a rollout stores it: every default filled in. */
+function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
+  return {
+    name,
+    waves: raw.waves ?? config.regions.map((region) => [region.name]),
+    steps: raw.steps.map(normalStep),
+    doneRatio: raw.doneRatio,
+    badRatio: raw.badRatio,
+    minSample: raw.minSample,
+    badCount: raw.badCount,
+    maxHot: raw.maxHot,
+    attemptsPerAgent: raw.attemptsPerAgent,
+    supersede: raw.supersede,
+    minAgeMs: raw.minAge,
+    staleAfterMs: raw.staleAfter ?? Math.max(3 * config.agents.pollInterval, LEAST_STALE_MS),
+    stageWithinMs: raw.stageWithin,
+    activateWithinMs: raw.activateWithin,
+    proveWithinMs: raw.proveWithin,
+    stableForMs: raw.stableFor,
+  };
+}
+
+function normalStep(raw: RawPolicy['steps'][number], index: number): StepPolicy {
+  return {
+    labels: raw.labels,
+    count: raw.count,
+    percent: raw.percent,
+    min: raw.min,
+    soakMs: raw.soak,
+    manual: raw.promotion === 'manual',
+    // The first step is where least is known of a release.
+    budget: raw.budget ?? (index === 0 ? 'strict' : 'loose'),
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
 }

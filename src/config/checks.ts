@@ -1,0 +1,113 @@
+// What the keys of a config must be to each other: references, order of steps, ranges of their schemes.
+import { schemeOf } from '../domain/version/schemes.ts';
+import type { Path, Report } from './report.ts';
+import type { RawConfig, RawPolicy, RawProduct } from './shape.ts';
+import { didYouMean } from './suggest.ts';
+
+/** Notes everything in the report; throws nothing. */
+export function checkConfig(raw: RawConfig, report: Report): void {
+  refuseTwins(raw.regions, 'regions', 'region', report);
+  refuseTwins(raw.products, 'products', 'product', report);
+  for (const [name, policy] of Object.entries(raw.policies)) checkPolicy(raw, policy, ['policies', name], report);
+  for (const [index, product] of raw.products.entries()) checkProduct(raw, product, ['products', index], report);
+}
+
+function refuseTwins(items: readonly { name: string }[], key: string, noun: string, report: Report): void {
+  const first = new Map<string, number>();
+  for (const [index, { name }] of items.entries()) {
+    const path = [key, index, 'name'];
+    if (report.touches(path)) continue;
+    const twin = first.get(name);
+    if (twin === undefined) first.set(name, index);
+    else {
+      const line = report.lineOf([key, twin, 'name']);
+      report.add(path, `the ${noun} "${name}" stands twice, first in line ${line}`, 'rename or remove one');
+    }
+  }
+}
+
+function checkPolicy(raw: RawConfig, policy: RawPolicy, path: Path, report: Report): void {
+  checkWaves(raw, policy, [...path, 'waves'], report);
+  checkSteps(policy, [...path, 'steps'], report);
+  const least = 2 * raw.agents.pollInterval;
+  if (policy.staleAfter !== null && policy.staleAfter < least && !report.touches(['agents', 'pollInterval'])) {
+    report.add(
+      [...path, 'staleAfter'],
+      'shorter than two poll intervals: agents that are well would count as silent',
+      `make it at least ${least}ms, or shorten agents.pollInterval`,
+    );
+  }
+}
+
+function checkWaves(raw: RawConfig, policy: RawPolicy, path: Path, report: Report): void {
+  const regions = raw.regions.map((region) => region.name);
+  // An empty name is one that was refused: which names there are is not known then.
+  if (policy.waves === null || regions.length === 0 || regions.includes('')) return;
+  const seen = new Set<string>();
+  for (const [wave, names] of policy.waves.entries()) {
+    for (const [index, name] of names.entries()) {
+      const at = [...path, wave, index];
+      if (!regions.includes(name)) report.add(at, `there is no region "${name}"`, didYouMean(name, regions));
+      else if (seen.has(name)) report.add(at, `the region "${name}" is in two waves`, 'leave it in one');
+      seen.add(name);
+    }
+  }
+}
+
+function checkSteps(policy: RawPolicy, path: Path, report: Report): void {
+  let percent = 0;
+  let count = 0;
+  for (const [index, step] of policy.steps.entries()) {
+    const at = [...path, index];
+    if (report.touches(at)) continue;
+    const kinds = [step.percent, step.count, step.labels].filter((one) => one !== null).length;
+    if (kinds !== 1) {
+      const which = kinds === 0 ? 'does not say who is in it' : 'says twice who is in it';
+      report.add(at, `the step ${which}`, 'give exactly one of percent, count, labels');
+    }
+    if (step.labels !== null && Object.keys(step.labels).length === 0) {
+      report.add([...at, 'labels'], 'no label is named', 'add `name: value`');
+    }
+    percent = checkRising(percent, step.percent, [...at, 'percent'], report);
+    count = checkRising(count, step.count, [...at, 'count'], report);
+  }
+  const last = policy.steps.length - 1;
+  if (last >= 0 && policy.steps[last]?.percent !== 100 && !report.touches([...path, last])) {
+    report.add([...path, last], 'the last step is not percent: 100', 'add one, else some agents get no release');
+  }
+}
+
+/** The highest so far. */
+function checkRising(before: number, value: number | null, path: Path, report: Report): number {
+  if (value === null) return before;
+  const key = path.at(-1);
+  if (value <= before) {
+    report.add(path, `${key}: ${value} comes after ${key}: ${before}`, 'each step must be larger than those before it');
+  }
+  return Math.max(before, value);
+}
+
+function checkProduct(raw: RawConfig, product: RawProduct, path: Path, report: Report): void {
+  const policies = Object.keys(raw.policies);
+  if (!Object.hasOwn(raw.policies, product.policy) && !report.touches(['policies', product.policy])) {
+    const what = `there is no policy "${product.policy}"`;
+    // Where the whole section is wrong, the names in it are not known.
+    if (policies.length > 0 || !report.touches(['policies'])) {
+      report.add([...path, 'policy'], what, didYouMean(product.policy, policies));
+    }
+  }
+  if (product.accept !== null && !report.touches([...path, 'scheme'])) {
+    const scheme = schemeOf(product.scheme);
+    if (!report.touches([...path, 'accept']) && scheme.range(product.accept) === undefined) {
+      const what = `"${product.accept}" is not a range of the scheme ${scheme.name}, or no version can be in it`;
+      report.add([...path, 'accept'], what, 'write e.g. ">=1.4 <3"');
+    }
+  }
+  const platforms = new Set<string>();
+  for (const [index, { platform }] of product.artifacts.entries()) {
+    if (platforms.has(platform)) {
+      report.add([...path, 'artifacts', index, 'platform'], `"${platform}" stands twice`, 'one file per platform');
+    }
+    platforms.add(platform);
+  }
+}
