@@ -74,7 +74,9 @@ create table brakes (
   scope text primary key,
   actor text not null,
   reason text not null,
-  at integer not null
+  at integer not null,
+  -- A brake stops soaks: the time that it takes out of them begins here.
+  since_observed integer not null
 );
 
 create table enrol_tokens (

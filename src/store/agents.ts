@@ -129,9 +129,10 @@ async function saveProducts(tx: Tx, agents: readonly Agent[]): Promise<void> {
     tx,
     agents.map((agent) => agent.id),
   );
-  await sql`with v as (${values})
-    delete from agent_products where agent_id in ${ids} and not exists (
-      select 1 from v where v.agent_id = agent_products.agent_id and v.product = agent_products.product)`.execute(tx);
+  // One column `not in` a list, which SQLite works out once: `not exists` would read the JSON again for every row, and
+  // a pair of columns would look through the whole list for nulls.
+  await sql`delete from agent_products where agent_id in ${ids}
+    and agent_id || '/' || product not in (select agent_id || '/' || product from (${values}) as v)`.execute(tx);
   await sql`insert into agent_products (agent_id, product, version, digest)
     select agent_id, product, version, digest from (${values}) as v where true
     on conflict (agent_id, product) do update set version = excluded.version, digest = excluded.digest

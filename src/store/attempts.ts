@@ -82,7 +82,9 @@ async function updateRows(tx: Tx, rows: readonly AttemptRow[]): Promise<void> {
 
 /** All that have not ended, oldest first: what the server starts with. */
 export async function liveAttempts(db: Db | Tx): Promise<Attempt[]> {
-  return toAttempts(await db.selectFrom('attempts').selectAll().where(IS_LIVE).orderBy('id').execute());
+  const rows = await db.selectFrom('attempts').selectAll().where(IS_LIVE).execute();
+  // Sorted here: asked for the order, SQLite would walk the whole table by id instead of the index of live ones.
+  return toAttempts(rows.sort((a, b) => (a.id < b.id ? -1 : 1)));
 }
 
 export async function liveAttemptsOfAgents(db: Db | Tx, agentIds: readonly string[]): Promise<Attempt[]> {
@@ -145,6 +147,31 @@ export async function ungrantedOfLane(db: Db | Tx, laneId: string, limit: number
     .where('state', 'in', ['offered', 'staged'])
     .orderBy('id')
     .limit(limit)
+    .execute();
+  return toAttempts(rows);
+}
+
+/** Books every offered and staged attempt of the lane as withdrawn: it has halted or ended. Returns how many. */
+export async function withdrawUngranted(tx: Tx, laneId: string, at: number): Promise<number> {
+  const result = await tx
+    .updateTable('attempts')
+    .set({ state: 'withdrawn', live: 0, ended_at: at })
+    .where('lane_id', '=', laneId)
+    .where(IS_LIVE)
+    .where('state', 'in', ['offered', 'staged'])
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+/** Ended without a success, in rollouts that have not ended: what the agents' further attempts depend on. */
+export async function unsuccessfulAttempts(db: Db | Tx): Promise<Attempt[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .innerJoin('rollouts', 'rollouts.id', 'attempts.rollout_id')
+    .selectAll('attempts')
+    .where('rollouts.ended_at', 'is', null)
+    .where('attempts.state', 'in', ['rolled_back', 'failed', 'inconclusive', 'declined', 'lost'])
+    .orderBy('attempts.id')
     .execute();
   return toAttempts(rows);
 }

@@ -1,7 +1,7 @@
 // Who did what and when, as a chain: each row's hash covers the row before it, so a changed or missing row shows.
 import { createHash } from 'node:crypto';
-import type { Selectable } from 'kysely';
-import { isPostgres } from './batch.ts';
+import { type Selectable, sql } from 'kysely';
+import { insertRows, isPostgres } from './batch.ts';
 import { getMeta, setMeta } from './meta.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
@@ -29,26 +29,42 @@ interface Head {
 const FIRST_PREVIOUS = '0'.repeat(64);
 const HEAD_KEY = 'audit_head';
 const PAGE = 1000;
+const COLUMNS = {
+  seq: 'bigint',
+  at: 'bigint',
+  actor: 'text',
+  action: 'text',
+  subject: 'text',
+  data: 'text',
+  prev_hash: 'text',
+  hash: 'text',
+} as const;
 
 /** Appends to the chain, in the transaction of what it records. */
-export async function appendAudit(tx: Tx, event: AuditEvent): Promise<AuditEntry> {
-  const head = await lockHead(tx);
-  const row = {
-    seq: head.seq + 1,
-    at: event.at,
-    actor: event.actor,
-    action: event.action,
-    subject: event.subject,
-    data: JSON.stringify(event.data ?? null),
-    prev_hash: head.hash,
-  };
-  const hash = hashOf(row);
-  await tx
-    .insertInto('audit')
-    .values({ ...row, hash })
-    .execute();
-  await setMeta(tx, HEAD_KEY, JSON.stringify({ seq: row.seq, hash }));
-  return { ...event, seq: row.seq, hash };
+export async function appendAudit(tx: Tx, event: AuditEvent): Promise<void> {
+  await appendAudits(tx, [event]);
+}
+
+/** Appends in order; the head is read and written once. */
+export async function appendAudits(tx: Tx, events: readonly AuditEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  let head = await lockHead(tx);
+  const rows: Selectable<DB['audit']>[] = [];
+  for (const event of events) {
+    const row = {
+      seq: head.seq + 1,
+      at: event.at,
+      actor: event.actor,
+      action: event.action,
+      subject: event.subject,
+      data: JSON.stringify(event.data ?? null),
+      prev_hash: head.hash,
+    };
+    head = { seq: row.seq, hash: hashOf(row) };
+    rows.push({ ...row, hash: head.hash });
+  }
+  await insertRows(tx, 'audit', COLUMNS, rows);
+  await setMeta(tx, HEAD_KEY, JSON.stringify(head));
 }
 
 /** Walks the whole chain. `seq` is the first row that is changed, missing or does not follow from the one before. */
@@ -82,10 +98,12 @@ export async function listAudit(db: Db | Tx, options: { limit: number }): Promis
 }
 
 /**
- * The end of the chain, locked on PostgreSQL: a second appender waits there, and then fails as a serialization failure
- * and runs again, instead of appending to the same row.
+ * The end of the chain. On PostgreSQL appenders queue for the table, as a second try of `transaction` does before all
+ * else (the other order would be a deadlock). One that has waited has an old snapshot: the lock of the row then fails as
+ * a serialization failure and the transaction runs again, instead of appending to the same row as its rival.
  */
 async function lockHead(tx: Tx): Promise<Head> {
+  if (isPostgres(tx)) await sql`lock table audit in share row exclusive mode`.execute(tx);
   const row = await tx
     .selectFrom('meta')
     .select('value')

@@ -9,9 +9,9 @@ export async function listVetoes(db: Db | Tx): Promise<Veto[]> {
   return rows.map((row) => ({ ...row, automatic: row.automatic === 1 }));
 }
 
-/** Replaces a veto that stands already, but never a person's by an automatic one, which a retry would lift. */
-export async function putVeto(tx: Tx, veto: Veto): Promise<void> {
-  await tx
+/** False when it stood already. A person's replaces an automatic one, which a retry would lift, never the other way round. */
+export async function putVeto(tx: Tx, veto: Veto): Promise<boolean> {
+  const written = await tx
     .insertInto('vetoes')
     .values({
       product: veto.product,
@@ -30,9 +30,10 @@ export async function putVeto(tx: Tx, veto: Veto): Promise<void> {
           reason: set.ref('excluded.reason'),
           at: set.ref('excluded.at'),
         }))
-        .where(sql<boolean>`excluded.automatic <= vetoes.automatic`),
+        .where(sql<boolean>`excluded.automatic < vetoes.automatic`),
     )
-    .execute();
+    .executeTakeFirst();
+  return (written.numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
 /** False when there was none. */
@@ -46,17 +47,23 @@ export async function deleteVeto(tx: Tx, product: string, version: string): Prom
 }
 
 export async function listBrakes(db: Db | Tx): Promise<Brake[]> {
-  return await db.selectFrom('brakes').selectAll().orderBy('scope').execute();
+  return await db.selectFrom('brakes').select(['scope', 'actor', 'reason', 'at']).orderBy('scope').execute();
 }
 
 /** False when the brake was set already; then who set it first, and why, stays. */
-export async function putBrake(tx: Tx, brake: Brake): Promise<boolean> {
+export async function putBrake(tx: Tx, brake: Brake, observedMs: number): Promise<boolean> {
   const inserted = await tx
     .insertInto('brakes')
-    .values({ scope: brake.scope, actor: brake.actor, reason: brake.reason, at: brake.at })
+    .values({ ...brake, since_observed: observedMs })
     .onConflict((conflict) => conflict.column('scope').doNothing())
     .executeTakeFirst();
   return inserted.numInsertedOrUpdatedRows === 1n;
+}
+
+/** The observed instant at which the brake was set; undefined when it is not. */
+export async function brakeObserved(db: Db | Tx, scope: string): Promise<number | undefined> {
+  const row = await db.selectFrom('brakes').select('since_observed').where('scope', '=', scope).executeTakeFirst();
+  return row?.since_observed;
 }
 
 /** False when it was not set. */

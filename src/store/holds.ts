@@ -29,7 +29,7 @@ export async function openHolds(db: Db | Tx): Promise<OpenHold[]> {
 
 /**
  * Sets the lane's hold as of `at`, or ends it with null. The same reason goes on with its `since`; nothing is written
- * when reason and until are unchanged.
+ * when nothing is new.
  */
 export async function changeHold(
   tx: Tx,
@@ -39,11 +39,11 @@ export async function changeHold(
 ): Promise<void> {
   const open = await tx
     .selectFrom('lane_holds')
-    .select(['reason', 'since', 'until'])
+    .select(['reason', 'sentence', 'since', 'until'])
     .where('lane_id', '=', laneId)
     .where('ended_at', 'is', null)
     .executeTakeFirst();
-  if (open?.reason === hold?.reason && open?.until === hold?.until) return;
+  if (open?.reason === hold?.reason && open?.sentence === hold?.sentence && open?.until === hold?.until) return;
   if (open !== undefined) {
     const goesOn = open.reason === hold?.reason;
     await tx

@@ -1,6 +1,6 @@
 // Opens a SQLite file: one server per file, settings read back on every open, refuses what is not ours before touching it.
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, existsSync, mkdirSync, openSync, readSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { Kysely, SqliteDialect, type SqliteStatement } from 'kysely';
 import { AppError } from '../errors.ts';
@@ -15,9 +15,13 @@ const OLDEST_SQLITE = '3.51.3';
 const MEMORY = ':memory:';
 // SQLite waits inside its call and so blocks the whole process; only a person's own sqlite3 shell can be in the way,
 // and `transaction` tries again.
-const BUSY_TIMEOUT_MS = 1000;
+const BUSY_TIMEOUT_MS = 250;
 const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 const MAX_STATEMENTS = 500;
+
+// Files that this process has open. Looked at first: to open and close a file again, even only to read its header, would
+// drop the POSIX locks that this process holds on it.
+const openPaths = new Set<string>();
 
 export interface SqliteHandle {
   db: Db;
@@ -36,12 +40,7 @@ export interface SqliteHandle {
 export function openSqlite(path: string): SqliteHandle {
   assertVersion(sqliteVersion());
   if (path === MEMORY) return connect(path, () => {});
-  try {
-    prepareFile(path);
-  } catch (error) {
-    throw unusable(path, error);
-  }
-  const unlock = lockFile(path);
+  const unlock = lock(path);
   try {
     return connect(path, unlock);
   } catch (error) {
@@ -71,8 +70,26 @@ function sqliteVersion(): string {
   }
 }
 
-function prepareFile(path: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+/** Makes this process the only server of the file, after a look whether it is one of ours. Returns the way back. */
+function lock(path: string): () => void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const real = existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path));
+    if (openPaths.has(real)) throw new AppError('database_locked', `this process has ${path} open already`);
+    checkHeader(real);
+    const release = lockFile(`${real}.lock`);
+    openPaths.add(real);
+    return () => {
+      release();
+      openPaths.delete(real);
+    };
+  } catch (error) {
+    if (isBusy(error)) throw new AppError('database_locked', `another server has ${path} open`, { cause: error });
+    throw unusable(path, error);
+  }
+}
+
+function checkHeader(path: string): void {
   // The WAL files take over the mode of the file.
   const file = openSync(path, 'a+', 0o600);
   try {
@@ -92,18 +109,18 @@ function prepareFile(path: string): void {
   }
 }
 
-/** Holds an exclusive lock on `<path>.lock`; the kernel releases it when this process ends, however it ends. */
+/** An exclusive lock that the kernel releases when this process ends, however it ends. Throws SQLITE_BUSY. */
 function lockFile(path: string): () => void {
-  let lock: Sqlite.Database | undefined;
+  closeSync(openSync(path, 'a', 0o600));
+  const held = new Sqlite(path, { timeout: 0 });
   try {
-    lock = new Sqlite(`${path}.lock`, { timeout: 0 });
-    lock.exec('begin exclusive');
+    // Nothing is ever written to it, so it needs no journal beside it.
+    held.pragma('journal_mode = memory');
+    held.exec('begin exclusive');
   } catch (error) {
-    lock?.close();
-    if (isBusy(error)) throw new AppError('database_locked', `another server has ${path} open`, { cause: error });
-    throw unusable(path, error);
+    held.close();
+    throw error;
   }
-  const held = lock;
   return () => held.close();
 }
 
