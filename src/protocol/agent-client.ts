@@ -1,0 +1,180 @@
+// The typed client of the agent's routes: sends, bounds, checks what comes back, and turns failures into AppErrors.
+// It keeps no state and knows nothing of keys; who calls decides when to try again.
+import { Compile } from 'typebox/compile';
+import { AppError, ERROR_RULES, type ErrorCode } from '../errors.ts';
+import {
+  ChallengeReply,
+  type ChallengeRequest,
+  CheckInReply,
+  type EnrolRequest,
+  IdentityReply,
+  Problem,
+  type SessionRequest,
+} from './agent.ts';
+import { parseJson } from './json.ts';
+
+/** Replies beyond this many bytes are refused unread. */
+export const MAX_REPLY_BYTES = 131_072;
+const DEFAULT_TIMEOUT_MS = 15_000;
+/** The longest Retry-After that is believed. */
+const MAX_RETRY_AFTER_MS = 86_400_000;
+
+export interface FetchInit {
+  method: string;
+  headers: Record<string, string>;
+  body?: string;
+  signal: AbortSignal;
+}
+
+export interface FetchReply {
+  status: number;
+  headers: { get(name: string): string | null };
+  body: AsyncIterable<Uint8Array> | null;
+}
+
+/** What the client needs of `fetch`; the global one fits, and so does the agent's own with a private CA. */
+export type FetchLike = (url: string, init: FetchInit) => Promise<FetchReply>;
+
+export interface AgentClientOptions {
+  /** e.g. https://tidegate.example; a path in front of /agent/v1 is kept. */
+  baseUrl: string;
+  fetch: FetchLike;
+  /** For one request without its long poll, milliseconds. Default 15 s. */
+  timeoutMs?: number;
+}
+
+export interface CheckInOptions {
+  token: string;
+  /** How long the server may keep the request open while there is nothing to do. */
+  waitSeconds?: number;
+  signal?: AbortSignal;
+}
+
+/** Each call throws the AppError that the server's problem names, `unreachable`, `timeout` or `bad_request` (not our wire). */
+export interface AgentClient {
+  enrol(request: EnrolRequest): Promise<IdentityReply>;
+  challenge(request: ChallengeRequest): Promise<ChallengeReply>;
+  session(request: SessionRequest): Promise<IdentityReply>;
+  /** `body` is the exact text of a CheckInRequest: the instruction in the reply names its hash. */
+  checkIn(body: string, options: CheckInOptions): Promise<CheckInReply>;
+}
+
+interface Validator<T> {
+  Check(value: unknown): value is T;
+  Errors(value: unknown): { instancePath: string; message: string }[];
+}
+
+const identityReply = Compile(IdentityReply) as Validator<IdentityReply>;
+const challengeReply = Compile(ChallengeReply) as Validator<ChallengeReply>;
+const checkInReply = Compile(CheckInReply) as Validator<CheckInReply>;
+const problem = Compile(Problem) as Validator<Problem>;
+
+interface Call<T> {
+  path: string;
+  body: string;
+  reply: Validator<T>;
+  token?: string;
+  extraMs?: number;
+  signal?: AbortSignal;
+}
+
+export function createAgentClient(options: AgentClientOptions): AgentClient {
+  const post = <T>(call: Call<T>): Promise<T> => send(options, call);
+  return {
+    enrol: (request) => post({ path: 'enrol', body: JSON.stringify(request), reply: identityReply }),
+    challenge: (request) => post({ path: 'challenge', body: JSON.stringify(request), reply: challengeReply }),
+    session: (request) => post({ path: 'session', body: JSON.stringify(request), reply: identityReply }),
+    checkIn(body, { token, waitSeconds = 0, signal }) {
+      const path = waitSeconds > 0 ? `check-in?wait=${waitSeconds}` : 'check-in';
+      const call: Call<CheckInReply> = { path, body, reply: checkInReply, token, extraMs: waitSeconds * 1000 };
+      return post(signal === undefined ? call : { ...call, signal });
+    },
+  };
+}
+
+/** Joins a path of the server (with its leading slash) to the base URL. */
+export function serverUrl(baseUrl: string, path: string): string {
+  return `${baseUrl.replace(/\/+$/, '')}${path}`;
+}
+
+async function send<T>(options: AgentClientOptions, call: Call<T>): Promise<T> {
+  const url = serverUrl(options.baseUrl, `/agent/v1/${call.path}`);
+  const timeout = AbortSignal.timeout((options.timeoutMs ?? DEFAULT_TIMEOUT_MS) + (call.extraMs ?? 0));
+  const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal]);
+  const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' };
+  if (call.token !== undefined) headers['authorization'] = `Bearer ${call.token}`;
+  let reply: FetchReply;
+  let text: string;
+  try {
+    reply = await options.fetch(url, { method: 'POST', headers, body: call.body, signal });
+    text = await readBounded(reply, url);
+  } catch (error) {
+    throw networkError(error, url, timeout);
+  }
+  if (reply.status < 200 || reply.status > 299) throw problemError(reply, text, url);
+  const value = parseJson(text);
+  if (!call.reply.Check(value)) {
+    const first = call.reply.Errors(value)[0];
+    throw new AppError('bad_request', `the reply is not what the wire says: ${first?.instancePath} ${first?.message}`, {
+      where: url,
+    });
+  }
+  return value;
+}
+
+async function readBounded(reply: FetchReply, url: string): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of reply.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_REPLY_BYTES) {
+      throw new AppError('bad_request', `the reply is larger than ${MAX_REPLY_BYTES} bytes`, { where: url });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function networkError(error: unknown, url: string, timeout: AbortSignal): Error {
+  if (error instanceof AppError) return error;
+  if (timeout.aborted)
+    return new AppError('timeout', 'the server did not answer in time', { where: url, cause: error });
+  const { message, cause } = error as Error;
+  const why = cause instanceof Error ? cause.message : message;
+  return new AppError('unreachable', `the server cannot be reached: ${why}`, { where: url, cause: error });
+}
+
+function problemError(reply: FetchReply, text: string, url: string): AppError {
+  const retryAfterMs = readRetryAfter(reply.headers.get('retry-after'));
+  const extra = retryAfterMs === undefined ? {} : { retryAfterMs };
+  const said = readProblem(text);
+  if (said !== undefined && Object.hasOwn(ERROR_RULES, said.code)) {
+    return new AppError(said.code as ErrorCode, said.detail, { where: url, hint: said.hint, ...extra });
+  }
+  const code = codeOfStatus(reply.status);
+  return new AppError(code, `the server answered ${reply.status}`, { where: url, ...extra });
+}
+
+function readProblem(text: string): Problem | undefined {
+  try {
+    const value = parseJson(text);
+    return problem.Check(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return 'auth_invalid';
+  if (status === 403) return 'forbidden';
+  if (status === 404) return 'not_found';
+  if (status === 409) return 'conflict';
+  if (status === 429 || status === 503) return 'overloaded';
+  return status >= 500 ? 'unreachable' : 'bad_request';
+}
+
+/** Seconds or, as RFC 9110 also allows, a date, which is not used here: clocks of agents do not matter. */
+function readRetryAfter(text: string | null): number | undefined {
+  if (text === null || !/^\d{1,9}$/.test(text)) return undefined;
+  return Math.min(Number(text) * 1000, MAX_RETRY_AFTER_MS);
+}
