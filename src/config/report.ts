@@ -28,6 +28,8 @@ interface Problem {
 }
 
 const MAX_SHOWN = 50;
+/** More are not looked for: a file that is something else altogether would take minutes. */
+const MAX_KEPT = 1000;
 
 /** `file` is printed as given. */
 export function createReport(file: string, document: Document, lines: LineCounter): Report {
@@ -42,11 +44,13 @@ export function createReport(file: string, document: Document, lines: LineCounte
 
   return {
     add(path, what, mend, on = 'value') {
-      if (spoilt.some((bad) => isPrefix(bad, path))) return;
+      if (problems.length >= MAX_KEPT || spoilt.some((bad) => isPrefix(bad, path))) return;
       spoilt.push(path);
       placed(offsetOf(document, path, on), path, what, mend);
     },
-    addAt: (offset, what, mend) => placed(offset, [], what, mend),
+    addAt(offset, what, mend) {
+      if (problems.length < MAX_KEPT) placed(offset, [], what, mend);
+    },
     addEnv(path, variable, what, mend) {
       spoilt.push(path);
       problems.push({ offset: -1, text: `environment ${variable}: ${what}; ${mend}` });
@@ -62,7 +66,8 @@ export function createReport(file: string, document: Document, lines: LineCounte
 
 function invalidConfig(file: string, problems: readonly Problem[]): AppError {
   const sorted = problems.toSorted((a, b) => a.offset - b.offset).map((problem) => problem.text);
-  const count = sorted.length === 1 ? '1 problem' : `${sorted.length} problems`;
+  const least = sorted.length >= MAX_KEPT ? 'at least ' : '';
+  const count = sorted.length === 1 ? '1 problem' : `${least}${sorted.length} problems`;
   const rest = sorted.length > MAX_SHOWN ? [`and ${sorted.length - MAX_SHOWN} more`] : [];
   const first = sorted[0] as string;
   return new AppError('config_invalid', [`${count} in ${file}:`, ...sorted.slice(0, MAX_SHOWN), ...rest].join('\n'), {

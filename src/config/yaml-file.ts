@@ -1,6 +1,6 @@
 // Reads a config file into YAML nodes and refuses the parts of YAML that make one text mean two things.
 import { readFileSync, statSync } from 'node:fs';
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
+import { type Document, isScalar, LineCounter, type Node, parseDocument, visit, type YAMLMap } from 'yaml';
 import { AppError } from '../errors.ts';
 import { createReport, type Report } from './report.ts';
 
@@ -101,7 +101,7 @@ function refuseBadKeys(map: YAMLMap, lines: LineCounter, report: Report): void {
   const seen = new Map<string, number>();
   for (const { key } of map.items) {
     const offset = startOf(key as Node | null);
-    if (!isScalar(key) || isMap(key)) {
+    if (!isScalar(key)) {
       report.addAt(offset, 'a key must be a plain word', 'write `key: value`');
       continue;
     }

@@ -401,6 +401,11 @@ describe('readConfig refuses', () => {
     assert.doesNotMatch(message, /hunter2/);
   });
 
+  test('a file that is something else altogether, in little time', () => {
+    const text = Array.from({ length: 100_000 }, (_, index) => `k${index}:`).join('\n');
+    assert.match(refusal(write(text)), /^at least 1000 problems in [\s\S]*\nand 950 more$/);
+  });
+
   test('a file over 1 MiB', () => {
     assert.match(refusal(write(`#${'x'.repeat(1_048_576)}\n${SMALL}`)), /is larger than 1 MiB/);
   });
