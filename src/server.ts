@@ -23,11 +23,15 @@ export async function runServer({ configFile, env, overrides }: ServeOptions): P
     });
     context.start();
     process.stdout.write(
-      `tidegate serves ${config.products.length} products in ${config.regions.length} regions at ${address}\n`,
+      `tidegate serves ${count(config.products, 'product')} in ${count(config.regions, 'region')} at ${address}\n`,
     );
     if (context.firstToken) process.stdout.write(`the first operator token is in ${dataDir}/operator.token\n`);
     await stop;
   } finally {
     await context.close();
   }
+}
+
+function count(things: readonly unknown[], noun: string): string {
+  return `${things.length} ${noun}${things.length === 1 ? '' : 's'}`;
 }
