@@ -1,5 +1,4 @@
 // The composition root: builds the server from one config and closes it in reverse. Nothing else wires rooms together.
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
@@ -8,6 +7,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { buildApp } from './api/app.ts';
 import { openServerKeys } from './api/keys.ts';
 import { ensureOperatorToken } from './api/operator-auth.ts';
+import { packageVersion } from './config/package-version.ts';
 import type { Config, ProductConfig } from './config.ts';
 import type { ProductRules } from './domain/snapshot.ts';
 import { type Clock, systemClock } from './engine/clock.ts';
@@ -142,9 +142,4 @@ function rulesOf(config: Config, product: ProductConfig): ProductRules {
   assert(policy !== undefined, `the config has checked that the policy ${product.policy} exists`);
   const { name, scheme, accept, prereleases } = product;
   return { name, scheme, accept, prereleases, policy };
-}
-
-function packageVersion(): string {
-  const file = join(import.meta.dirname, '..', 'package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

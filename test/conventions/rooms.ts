@@ -28,7 +28,8 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
     packages: ['node-cron', 'p-limit', 'uuid', 'pino', NODE],
   },
   api: {
-    rooms: ['domain', 'domain/version', 'store', 'protocol', 'errors'],
+    // Of the config only the shape: the value is passed in.
+    rooms: ['config', 'domain', 'domain/version', 'store', 'protocol', 'errors'],
     packages: ['fastify', '@fastify/*', ...TYPEBOX, 'uuid', 'pino', NODE],
   },
   agent: {
@@ -45,7 +46,8 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
     rooms: ['config', 'context', 'api', 'engine', 'store', 'tracker', 'errors'],
     packages: ['pino', NODE],
   },
-  'bin:cli': { rooms: ['config', 'context', 'cli', 'errors'], packages: ['commander', NODE] },
+  // Behind `serve` and `agent` stand the other bins' rooms, loaded only then.
+  'bin:cli': { rooms: ['bin:server', 'agent', 'config', 'cli', 'errors'], packages: [NODE] },
   'bin:agent': { rooms: ['config', 'agent', 'errors'], packages: [NODE] },
   'bin:launcher': { rooms: ['config', 'agent', 'errors'], packages: [NODE] },
   'bin:tidegate': { rooms: ['bin:cli'], packages: [NODE] },
