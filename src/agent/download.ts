@@ -126,10 +126,9 @@ async function keep(reply: FetchReply, options: DownloadOptions, onBytes: () => 
   return { cause: 'digest_mismatch', detail };
 }
 
-/** A body that nobody reads would keep its connection busy. */
+/** A body that nobody reads would keep its connection busy; leaving the loop ends it. */
 async function drop(reply: FetchReply): Promise<void> {
-  const iterator = reply.body?.[Symbol.asyncIterator]();
-  await iterator?.return?.();
+  for await (const _ of reply.body ?? []) break;
 }
 
 /** By code, since sockets have a `write` too. */

@@ -102,6 +102,8 @@ describe('unpackArtifact', () => {
   const rows: Record<string, () => Promise<Buffer>> = {
     'climbs out with ..': () => good([ENTRY, { name: '../evil', text: 'x' }]),
     'climbs out further in': () => good([ENTRY, { name: 'a/../../evil', text: 'x' }]),
+    'climbs out, not declared': () => good([ENTRY, { name: '../evil', text: 'x', undeclared: true }]),
+    'an absolute path, not declared': () => good([ENTRY, { name: '/tmp/evil', text: 'x', undeclared: true }]),
     'an absolute path': () => good([ENTRY, { name: '/tmp/evil', text: 'x' }]),
     'a segment .': () => good([ENTRY, { name: 'a/./b', text: 'x' }]),
     'an empty segment': () => good([ENTRY, { name: 'a//b', text: 'x' }]),

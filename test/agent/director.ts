@@ -55,6 +55,8 @@ export interface Director {
   token: string;
   /** Bodies of all check-ins, oldest first. */
   checkIns: CheckInRequest[];
+  /** How many requests were answered as `fail` says. */
+  refused(): number;
   /** First report of each ended attempt, in the order in which they came. */
   outcomes: AttemptReport[];
   /** Reports of an ended attempt that contradicts the first one. */
@@ -102,6 +104,7 @@ export async function startDirector(): Promise<Director> {
   let sequence = 0;
   let epoch = 1;
   let mayActivate = true;
+  let refused = 0;
   let failure: { status: number; headers: Record<string, string> } | undefined;
   let alter: ((instruction: Instruction) => object) | undefined;
   let tamper: ((envelope: Envelope) => Envelope) | undefined;
@@ -118,6 +121,7 @@ export async function startDirector(): Promise<Director> {
     const url = new URL(request.url ?? '', 'http://director');
     const body = await readBody(request);
     if (url.pathname.startsWith('/agent/v1/artifacts/')) return sendArtifact(request, response, url.pathname.slice(20));
+    if (failure !== undefined) refused += 1;
     if (failure?.status === 0) return void request.socket.destroy();
     if (failure !== undefined) return problem(response, failure.status, 'overloaded', 'not now', failure.headers);
     if (url.pathname === '/agent/v1/enrol') return enrol(response, body);
@@ -269,6 +273,7 @@ export async function startDirector(): Promise<Director> {
     url: `http://127.0.0.1:${port}`,
     token,
     checkIns,
+    refused: () => refused,
     outcomes,
     contradictions,
     offer(offer) {
