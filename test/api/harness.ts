@@ -1,5 +1,5 @@
 // The real app on a real SQLite file, with the smallest honest engine: enrolled agents in a map, answers set by the test.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
@@ -73,7 +73,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     },
   };
   await ensureOperatorToken(database, dir, now);
-  const operatorToken = (await import('node:fs')).readFileSync(join(dir, 'operator.token'), 'utf8').trim();
+  const operatorToken = readFileSync(join(dir, 'operator.token'), 'utf8').trim();
   const engine = createTestEngine();
   const operator = createTestOperator();
   const log: Record<string, unknown>[] = [];
@@ -85,7 +85,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       return file;
     },
   };
-  const app = await buildApp({
+  const app = await build({
     database,
     agents: engine,
     operator,
@@ -115,6 +115,15 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     logger: pino({ level: 'info' }, { write: (line: string) => void log.push(JSON.parse(line)) }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
+  async function build(deps: ApiDeps) {
+    try {
+      return await buildApp(deps);
+    } catch (error) {
+      await database.close();
+      rmSync(dir, { recursive: true });
+      throw error;
+    }
+  }
   return {
     app,
     dir,
