@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+// The bin `tidegate`: gives the commands what they need of other rooms, which are loaded only when they are used.
+import { runCli } from './cli/program.ts';
+import { createTerminal } from './cli/terminal.ts';
+import { packageVersion } from './config/package-version.ts';
+import { readCliSettings, readConfig } from './config.ts';
+
+const { env, stdout, stderr } = process;
+// Who reads may stop reading, as `head` does.
+for (const stream of [stdout, stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+}
+const settings = readCliSettings(env);
+const interrupt = new AbortController();
+const args = process.argv.slice(2);
+// Server and agent end in their own way.
+if (args[0] !== 'serve' && args[0] !== 'agent') process.once('SIGINT', () => interrupt.abort());
+
+process.exitCode = await runCli(args, {
+  version: packageVersion(),
+  terminal: createTerminal(stdout, stderr, settings.noColor),
+  settings,
+  interrupted: interrupt.signal,
+  now: Date.now,
+  serve: async (configFile) => (await import('./server.ts')).runServer({ configFile, env }),
+  checkConfig: (file) => readConfig({ file, env }),
+  runAgent: async (root) => (await import('./agent/launch.ts')).runLauncher(root),
+  installAgent: async (request) => (await import('./agent/install.ts')).installAgent(request),
+});

@@ -1,0 +1,32 @@
+// tidegate config check
+import type { Command } from 'commander';
+import type { CliContext } from '../context.ts';
+import { count, json, wrap } from '../render.ts';
+
+const DEFAULT_FILE = 'config/tidegate.yaml';
+
+export function configCommands(program: Command, context: CliContext): void {
+  program
+    .command('config')
+    .description('the config file')
+    .command('check')
+    .argument('[file]', 'the config file', DEFAULT_FILE)
+    .description('check the file alone, without a server; every problem with its place')
+    .option('--json', 'as JSON')
+    .action((file: string, flags: { json?: true }) => {
+      const { terminal } = context;
+      const config = context.checkConfig(file);
+      const names = {
+        products: config.products.map((one) => one.name),
+        regions: config.regions.map((one) => one.name),
+        policies: Object.keys(config.policies),
+      };
+      if (flags.json) return terminal.print(json({ ok: true, file: config.file, ...names }));
+      const parts = [
+        count(names.products.length, 'product'),
+        count(names.regions.length, 'region'),
+        names.policies.length === 1 ? '1 policy' : `${names.policies.length} policies`,
+      ];
+      terminal.print(wrap(`${file} is sound: ${parts.join(', ')}`, terminal.width, '  '));
+    });
+}

@@ -1,0 +1,59 @@
+// One rollout in full, and the list of rollouts, as lines of text.
+import type { LaneView, RolloutView } from '../protocol/operator.ts';
+import { age, count, duration, instant, table, wrap } from './render.ts';
+import { colourOf, holdLines, progress } from './status-page.ts';
+import type { Terminal } from './terminal.ts';
+
+type Style = Pick<Terminal, 'width' | 'paint'>;
+
+export function rolloutPage(rollout: RolloutView, now: number, style: Style): string[] {
+  const ended = rollout.endedAt === null ? '' : `, ended ${instant(rollout.endedAt)}`;
+  return [
+    style.paint('bold', wrap(`${rollout.product} ${rollout.version}: ${rollout.state}`, style.width)[0] ?? ''),
+    `  ${rollout.id}`,
+    ...wrap(`policy ${rollout.policy}, begun ${instant(rollout.createdAt)}${ended}`, style.width - 2).map(
+      (line) => `  ${line}`,
+    ),
+    ...rollout.lanes.flatMap((lane) => ['', ...laneLines(lane, now, style)]),
+  ];
+}
+
+/** The time in a UUIDv7, in hexadecimal: two rollouts hardly ever begin in the same millisecond. */
+const SHORT_ID = 13;
+
+export function rolloutList(rollouts: readonly RolloutView[], now: number, style: Style): string[] {
+  if (rollouts.length === 0) return ['no rollout yet'];
+  const rows = rollouts.map((rollout) => [
+    `${rollout.product}@${rollout.version}`,
+    rollout.state,
+    `${rollout.lanes.filter((lane) => lane.state === 'completed').length}/${count(rollout.lanes.length, 'region')}`,
+    age(rollout.createdAt, now),
+    rollout.id.slice(0, SHORT_ID),
+  ]);
+  return table(rows, style.width, '');
+}
+
+function laneLines(lane: LaneView, now: number, style: Style): string[] {
+  const steps = lane.steps.map((step) => [
+    `step ${step.step + 1}`,
+    step.state,
+    step.size === 0 ? '' : progress(step),
+    step.size === 0 ? '' : `detects ${(step.detects * 100).toFixed(step.detects < 0.1 ? 1 : 0)} %`,
+  ]);
+  const attempts = Object.entries(lane.attempts).map(([state, number]) => `${number} ${state}`);
+  const holds = lane.holds.map(({ reason, ms }) => `${reason} ${duration(ms)}`);
+  const head = `${lane.region}, wave ${lane.wave + 1}: ${lane.state} since ${instant(lane.since)}`;
+  return [
+    style.paint(colourOf(lane.state), wrap(head, style.width)[0] ?? ''),
+    ...listed('', [lane.sentence], style),
+    ...holdLines(lane.hold, now, style),
+    ...table(steps, style.width),
+    ...listed('attempts: ', attempts, style),
+    ...listed('time in holds: ', holds, style),
+  ];
+}
+
+function listed(label: string, items: readonly string[], style: Style): string[] {
+  if (items.length === 0) return [];
+  return wrap(`${label}${items.join(', ')}`, style.width - 2, '  ').map((line) => `  ${line}`);
+}

@@ -1,0 +1,121 @@
+// The status page as lines of text: pure, from the reply to what is printed.
+import type { LaneView, ProductView, RolloutView, StatusReply, StepView } from '../protocol/operator.ts';
+import { age, bar, count, duration, instant, table, wrap } from './render.ts';
+import type { Colour, Terminal } from './terminal.ts';
+
+type Style = Pick<Terminal, 'width' | 'paint'>;
+
+export function statusPage(status: StatusReply, style: Style): string[] {
+  const { agents, now } = status;
+  return [
+    `${count(agents.enrolled, 'agent')} enrolled, ${agents.present} present at ${instant(now)}`,
+    ...status.brakes.flatMap((brake) =>
+      wrap(
+        `BRAKE on ${scopeName(brake.scope)}, set by ${brake.actor} ${age(brake.at, now)}: ${brake.reason}`,
+        style.width,
+        '  ',
+      ).map((line) => style.paint('red', line)),
+    ),
+    ...status.products.flatMap((product) => ['', ...productLines(product, now, style)]),
+    ...rolloutSection(status.rollouts, now, style),
+  ];
+}
+
+/** A heading, then one or two lines for each lane; of a rollout that has ended one line. */
+export function rolloutLines(rollout: RolloutView, now: number, style: Style): string[] {
+  const title = `${rollout.product} ${rollout.version}: ${rollout.state}`;
+  if (rollout.endedAt !== null) {
+    return wrap(`${title}, ended ${age(rollout.endedAt, now)}`, style.width).map((line) => style.paint('dim', line));
+  }
+  const facts = `${rollout.id}, policy ${rollout.policy}, begun ${age(rollout.createdAt, now)}`;
+  const lanes = table(
+    rollout.lanes.map((lane) => laneCells(lane, now)),
+    style.width,
+  );
+  return [
+    ...wrap(title, style.width).map((line) => style.paint('bold', line)),
+    ...wrap(facts, style.width - 2).map((line) => `  ${line}`),
+    ...rollout.lanes.flatMap((lane, index) => [
+      style.paint(colourOf(lane.state), lanes[index] ?? ''),
+      ...laneRemark(lane, now, style),
+    ]),
+  ];
+}
+
+export function scopeName(scope: string): string {
+  return scope === 'fleet' ? 'the whole fleet' : scope.replace(':', ' ');
+}
+
+export function colourOf(state: string): Colour {
+  if (['halted', 'rolling_back', 'rolled_back', 'failed', 'lost', 'deny'].includes(state)) return 'red';
+  if (['completed', 'succeeded', 'passed', 'pass'].includes(state)) return 'green';
+  if (['open', 'soaking', 'activating', 'proving', 'granted'].includes(state)) return 'cyan';
+  if (['approval', 'paused', 'hold'].includes(state)) return 'yellow';
+  return 'dim';
+}
+
+const ENDED_SHOWN = 5;
+
+function rolloutSection(rollouts: readonly RolloutView[], now: number, style: Style): string[] {
+  if (rollouts.length === 0) return ['', 'no rollout yet'];
+  const going = rollouts.filter((rollout) => rollout.endedAt === null);
+  const ended = rollouts.filter((rollout) => rollout.endedAt !== null);
+  const older = ended.length - ENDED_SHOWN;
+  return [
+    ...going.flatMap((rollout) => ['', ...rolloutLines(rollout, now, style)]),
+    ...(ended.length === 0 ? [] : ['']),
+    ...ended.slice(0, ENDED_SHOWN).flatMap((rollout) => rolloutLines(rollout, now, style)),
+    ...(older > 0 ? [`and ${older} more: tidegate rollout list`] : []),
+  ];
+}
+
+function productLines(product: ProductView, now: number, style: Style): string[] {
+  const newest = product.newest === null ? 'no release to let out' : `newest release ${product.newest}`;
+  const rejected = product.rejectedTags === 0 ? '' : `, ${count(product.rejectedTags, 'tag')} rejected`;
+  const versions = product.versions.map((row) => [
+    row.region,
+    row.version,
+    `${count(row.agents, 'agent')}, ${row.present} present`,
+  ]);
+  return [
+    style.paint('bold', wrap(`${product.name}: ${newest}`, style.width)[0] ?? ''),
+    ...wrap(
+      `${product.repository}: ${count(product.releases, 'release')} known${rejected}, polled ${age(product.source.lastSuccessAt, now)}`,
+      style.width - 2,
+    ).map((line) => `  ${line}`),
+    ...sourceTrouble(product, now, style),
+    ...holdLines(product.hold, now, style),
+    ...table(versions, style.width),
+  ];
+}
+
+function sourceTrouble({ source }: ProductView, now: number, style: Style): string[] {
+  if (source.errorCode === null) return [];
+  const next = source.nextPollAt === null ? '' : `; next poll ${age(source.nextPollAt, now)}`;
+  const text = `polling fails: ${source.error ?? ''} (${source.errorCode})${next}`;
+  return wrap(text, style.width - 2).map((line) => style.paint('yellow', `  ${line}`));
+}
+
+function laneCells(lane: LaneView, now: number): string[] {
+  const step = lane.step === null ? undefined : lane.steps.find((one) => one.step === lane.step);
+  const place = lane.step === null ? '' : `step ${lane.step + 1}/${lane.steps.length}`;
+  return [lane.region, lane.state, place, step === undefined ? '' : progress(step), age(lane.since, now)];
+}
+
+export function progress(step: StepView): string {
+  const hot = step.hot === 0 ? '' : `, ${step.hot} hot`;
+  return `${bar(step.succeeded, step.size)} ${step.succeeded}/${step.size} ok, ${step.bad}/${step.budget} bad${hot}`;
+}
+
+function laneRemark(lane: LaneView, now: number, style: Style): string[] {
+  if (lane.hold !== null) return holdLines(lane.hold, now, style, '    ');
+  if (lane.state !== 'halted' && lane.state !== 'paused' && lane.state !== 'superseded') return [];
+  return wrap(lane.sentence, style.width - 4).map((line) => `    ${line}`);
+}
+
+export function holdLines(hold: LaneView['hold'], now: number, style: Style, indent = '  '): string[] {
+  if (hold === null) return [];
+  const until = hold.until === null ? '' : `, until ${instant(hold.until)}`;
+  const text = `held for ${duration(now - hold.since)}${until}: ${hold.sentence} (${hold.reason})`;
+  return wrap(text, style.width - indent.length).map((line) => style.paint('yellow', indent + line));
+}

@@ -1,0 +1,181 @@
+// The typed client of the operators' routes: sends, bounds, checks what comes back, and turns failures into AppErrors.
+import type { Static, TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { AppError, ERROR_RULES, type ErrorCode } from '../errors.ts';
+import { Problem } from './agent.ts';
+import { type FetchLike, type FetchReply, serverUrl } from './agent-client.ts';
+import { parseJson } from './json.ts';
+import {
+  AgentsReply,
+  BrakeReply,
+  type BrakeRequest,
+  CreateEnrolTokenReply,
+  type CreateEnrolTokenRequest,
+  ExplainReply,
+  HaltReply,
+  type HaltRequest,
+  RolloutsReply,
+  RolloutView,
+  StatusReply,
+} from './operator.ts';
+
+/** Replies beyond this many bytes are refused: 50 rollouts over hundreds of regions stay far below. */
+const MAX_REPLY_BYTES = 33_554_432;
+const DEFAULT_TIMEOUT_MS = 15_000;
+
+export interface OperatorClientOptions {
+  /** e.g. https://tidegate.example; a path in front of /api/v1 is kept. */
+  baseUrl: string;
+  token: string;
+  fetch: FetchLike;
+  /** For one request, milliseconds. Default 15 s. */
+  timeoutMs?: number;
+  /** Ends every request that goes on. */
+  signal?: AbortSignal;
+}
+
+/** Each call throws the AppError that the server's problem names, `unreachable`, `timeout` or `bad_request` (not our wire). */
+export interface OperatorClient {
+  status(): Promise<StatusReply>;
+  /** Newest first, at most 200. */
+  rollouts(filter?: { product?: string }): Promise<RolloutView[]>;
+  rollout(id: string): Promise<RolloutView>;
+  halt(id: string, request: HaltRequest): Promise<HaltReply>;
+  setBrake(request: BrakeRequest): Promise<BrakeReply>;
+  createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
+  /** One page, in the order of the ids. */
+  agents(page?: { after?: string; limit?: number }): Promise<AgentsReply>;
+  /** By id, or by name when only one agent has it. */
+  explain(agent: string): Promise<ExplainReply>;
+}
+
+export function createOperatorClient(options: OperatorClientOptions): OperatorClient {
+  const get = <S extends TSchema>(path: string, reply: S) => send(options, 'GET', path, undefined, reply);
+  const post = <S extends TSchema>(path: string, body: object, reply: S) => send(options, 'POST', path, body, reply);
+  return {
+    status: () => get('/status', StatusReply),
+    async rollouts(filter = {}) {
+      const query = new URLSearchParams({ limit: '200', ...filter });
+      return (await get(`/rollouts?${query}`, RolloutsReply)).rollouts;
+    },
+    rollout: (id) => get(`/rollouts/${encodeURIComponent(id)}`, RolloutView),
+    halt: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/halt`, request, HaltReply),
+    setBrake: (request) => post('/brakes', request, BrakeReply),
+    createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),
+    agents({ after, limit = 100 } = {}) {
+      const query = new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) });
+      return get(`/agents?${query}`, AgentsReply);
+    },
+    explain: (agent) => get(`/agents/${encodeURIComponent(agent)}/explain`, ExplainReply),
+  };
+}
+
+async function send<S extends TSchema>(
+  options: OperatorClientOptions,
+  method: string,
+  path: string,
+  body: object | undefined,
+  schema: S,
+): Promise<Static<S>> {
+  const url = serverUrl(options.baseUrl, `/api/v1${path}`);
+  const { status, retryAfter, text } = await exchange(options, method, url, body);
+  if (status < 200 || status > 299) throw problemError(status, retryAfter, text, url);
+  const value = readJson(text, url);
+  const check = Compile(schema);
+  if (check.Check(value)) return value as Static<S>;
+  const [first] = check.Errors(value);
+  throw new AppError('bad_request', `the reply is not as expected: ${first?.instancePath} ${first?.message}`, {
+    where: url,
+    hint: 'Use the CLI of the same version as the server, and check that this is the address of a Tidegate.',
+  });
+}
+
+interface Exchanged {
+  status: number;
+  retryAfter: string | null;
+  text: string;
+}
+
+async function exchange(
+  options: OperatorClientOptions,
+  method: string,
+  url: string,
+  body: object | undefined,
+): Promise<Exchanged> {
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
+  const headers: Record<string, string> = { accept: 'application/json', authorization: `Bearer ${options.token}` };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  try {
+    const init = { method, headers, signal };
+    const reply = await options.fetch(url, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+    return { status: reply.status, retryAfter: reply.headers.get('retry-after'), text: await readBounded(reply, url) };
+  } catch (error) {
+    if (error instanceof AppError || options.signal?.aborted === true) throw error;
+    if (timeout.aborted) {
+      throw new AppError('timeout', 'the server did not answer in time', { where: url, cause: error });
+    }
+    throw new AppError('unreachable', `the server cannot be reached: ${reasonOf(error)}`, { where: url, cause: error });
+  }
+}
+
+async function readBounded(reply: FetchReply, url: string): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of reply.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_REPLY_BYTES) {
+      throw new AppError('bad_request', `the reply is larger than ${MAX_REPLY_BYTES} bytes`, { where: url });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  const inner = cause as { message?: string; code?: string } | undefined;
+  return inner?.message || inner?.code || message;
+}
+
+function readJson(text: string, url: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw new AppError('bad_request', 'the reply is not JSON', {
+      where: url,
+      cause: error,
+      hint: 'Check that this is the address of a Tidegate.',
+    });
+  }
+}
+
+const problem = Compile(Problem);
+
+function problemError(status: number, retryAfter: string | null, text: string, url: string): AppError {
+  const retry = retryAfter !== null && /^\d{1,6}$/.test(retryAfter) ? { retryAfterMs: Number(retryAfter) * 1000 } : {};
+  const said = readProblem(text);
+  if (said !== undefined && Object.hasOwn(ERROR_RULES, said.code)) {
+    const where = said.where === undefined ? url : `${url} ${said.where}`;
+    return new AppError(said.code as ErrorCode, said.detail, { where, hint: said.hint, ...retry });
+  }
+  return new AppError(codeOfStatus(status), `the server answered ${status}`, { where: url, ...retry });
+}
+
+function readProblem(text: string): Problem | undefined {
+  try {
+    const value = parseJson(text);
+    return problem.Check(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return 'auth_invalid';
+  if (status === 403) return 'forbidden';
+  if (status === 404) return 'not_found';
+  if (status === 409) return 'conflict';
+  if (status === 429 || status === 503) return 'overloaded';
+  return status >= 500 ? 'unreachable' : 'bad_request';
+}
