@@ -65,6 +65,12 @@ const NONE: Effect = { kind: 'none' };
 const IDLE: State = { kind: 'idle' };
 /** How long past its time a trial may run before this side gives up; the launcher waits twice that. */
 const MAX_MARGIN_MS = 2500;
+/** Proven, and before that was told the disk lost it, so that the launcher had to start the version before it. */
+const FELL_BACK: Outcome = {
+  state: 'inconclusive',
+  cause: 'disk_failed',
+  detail: 'the version was proven and could not be started any more',
+};
 
 /** An event that does not fit the state changes nothing: the level that it came from is looked at again anyway. */
 export function step(state: State, event: Event): Step {
@@ -139,6 +145,8 @@ function started(state: State, event: Extract<Event, { kind: 'started' }>): Step
     case 'judging':
       return stay(state);
     case 'ended':
+      if (state.outcome.state === 'succeeded' && !isTarget(state.order, event.running))
+        return end(state.order, FELL_BACK);
       return { state, effect: { kind: 'settle', order: state.order, outcome: state.outcome } };
     case 'activating':
     case 'proving':
@@ -151,7 +159,7 @@ function startedInTrial(
   { running, trial, nowMs }: Extract<Event, { kind: 'started' }>,
 ): Step {
   const { order } = state;
-  if (trial.kind === 'proven') return end(order, { state: 'succeeded' });
+  if (trial.kind === 'proven') return end(order, isTarget(order, running) ? { state: 'succeeded' } : FELL_BACK);
   if (trial.kind === 'undone') return undone(order, trial.cause, trial.detail);
   if (isTarget(order, running)) {
     return { state: { kind: 'proving', order, sinceMs: nowMs, goodSinceMs: null, trouble: 'none' }, effect: NONE };

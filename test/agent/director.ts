@@ -57,6 +57,8 @@ export interface Director {
   checkIns: CheckInRequest[];
   /** How many requests were answered as `fail` says. */
   refused(): number;
+  /** How many sessions were ever given. */
+  sessions(): number;
   /** First report of each ended attempt, in the order in which they came. */
   outcomes: AttemptReport[];
   /** Reports of an ended attempt that contradicts the first one. */
@@ -105,6 +107,7 @@ export async function startDirector(): Promise<Director> {
   let epoch = 1;
   let mayActivate = true;
   let refused = 0;
+  let given = 0;
   let failure: { status: number; headers: Record<string, string> } | undefined;
   let alter: ((instruction: Instruction) => object) | undefined;
   let tamper: ((envelope: Envelope) => Envelope) | undefined;
@@ -159,6 +162,7 @@ export async function startDirector(): Promise<Director> {
   function identity(nonce: string): Envelope {
     const fresh = randomUUID();
     sessions.add(fresh);
+    given += 1;
     const value: Identity = {
       agent: agent.id,
       region: agent.region,
@@ -274,6 +278,7 @@ export async function startDirector(): Promise<Director> {
     token,
     checkIns,
     refused: () => refused,
+    sessions: () => given,
     outcomes,
     contradictions,
     offer(offer) {
@@ -302,7 +307,10 @@ export async function startDirector(): Promise<Director> {
       mayActivate = may;
       wakeAll();
     },
-    voidSessions: () => sessions.clear(),
+    voidSessions() {
+      sessions.clear();
+      wakeAll();
+    },
     rotateKeys() {
       keys = { current: keys.next, next: generateSigningKey() };
       assertDifferent(keys.current.publicKey, keys.next.publicKey);

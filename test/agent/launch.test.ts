@@ -1,6 +1,6 @@
 // The launcher as a real process over hand-made versions: what it starts, what it counts, and how it goes back.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
@@ -155,6 +155,33 @@ describe('runLauncher', () => {
       assert.ok(readdirSync(paths.state).includes('undone+crash_loop'));
     });
   }
+
+  it('goes back on a disk without a free byte', async (t) => {
+    const disk = join(work, `disk-${round}`);
+    mkdirSync(disk);
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', disk]).status !== 0) {
+      t.skip('may not mount a small disk here');
+      return;
+    }
+    try {
+      paths = pathsOf(join(disk, 'root'));
+      mkdirSync(paths.state, { recursive: true });
+      place('1.0.0', STAY);
+      symlinkSync('versions/1.0.0', paths.current);
+      putOnTrial(CRASH);
+      // Its one page is taken before the disk is full, so that the versions can still note their starts.
+      writeFileSync(join(paths.root, 'starts.txt'), '\n');
+      assert.throws(() => writeFileSync(join(disk, 'fill'), Buffer.alloc(1_000_000)), /ENOSPC/);
+      start();
+      await eventually('the old version', () => versions().includes('1.0.0'));
+      assert.equal(current(), '1.0.0');
+      assert.ok(readdirSync(paths.state).includes('undone+crash_loop'));
+    } finally {
+      launcher.kill('SIGTERM');
+      await exited(launcher);
+      spawnSync('umount', [disk]);
+    }
+  });
 
   it('goes back although the link that was made for it is gone', async () => {
     putOnTrial(CRASH);

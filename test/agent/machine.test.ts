@@ -115,6 +115,7 @@ describe('step(…, started)', () => {
     ['activating', OLD, late, 'judging / none'],
     ['proving', NEW, { kind: 'trial' }, 'proving / none'],
     ['proving', NEW, { kind: 'proven' }, 'succeeded / settle'],
+    ['proving', OLD, { kind: 'proven' }, 'inconclusive disk_failed / settle'],
     ['proving', OLD, undone, 'rolled_back crash_loop / settle'],
     ['proving', OLD, late, 'judging / none'],
     ['proving', OLD, network, 'inconclusive network_down / settle'],
@@ -122,7 +123,7 @@ describe('step(…, started)', () => {
     ['proving', OLD, NO_TRIAL, 'inconclusive interrupted / settle'],
     ['judging', OLD, late, '= / none'],
     ['ended', NEW, { kind: 'proven' }, '= / settle'],
-    ['ended', OLD, NO_TRIAL, '= / settle'],
+    ['ended', OLD, { kind: 'proven' }, 'inconclusive disk_failed / settle'],
   ];
   for (const [kind, running, trial, expected] of rows) {
     it(`step(${kind}, started ${running.version}, ${Object.values(trial).slice(0, 2).join('+')}) → ${expected}`, () => {

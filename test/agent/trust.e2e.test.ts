@@ -154,6 +154,22 @@ describe('runAgent', () => {
     assert.equal(readCounters(paths).sequence, 1);
   });
 
+  it('remembers a raised epoch, and takes no session of an older one', async () => {
+    director.setEpoch(2);
+    director.mayActivate(false);
+    director.offer(offerOf('1.1.0', next));
+    start();
+    await director.until('staged', () => director.checkIns.at(-1)?.attempts[0]?.state === 'staged');
+    assert.deepEqual(readCounters(paths), { epoch: 2, sequence: 1 });
+    const token = readIdentity(paths)?.enrolled?.sessionToken;
+    director.setEpoch(1);
+    director.voidSessions();
+    const before = director.sessions();
+    await director.until('a session was offered', () => director.sessions() > before, 30_000);
+    await stop();
+    assert.equal(readIdentity(paths)?.enrolled?.sessionToken, token);
+  });
+
   const declines: [string, object, Parameters<Director['offer']>[0], string][] = [
     [
       'while the owner holds',

@@ -109,6 +109,18 @@ describe('an installed agent under its launcher', () => {
     assert.equal(currentVersion(root), '1.1.0');
   });
 
+  it('does not hold it against a version that the network was down for the old one too', async () => {
+    const attempt = director.offer(offerOf('1.3.0', built.v130, { proveWithinMs: 300, stableForMs: 1000 }));
+    await eventually('the trial has begun', () => currentVersion(root) === '1.3.0');
+    director.fail(0);
+    await eventually('the launcher has gone back', () => currentVersion(root) === '1.1.0');
+    const refused = director.refused();
+    await director.until('the old one has tried', () => director.refused() > refused);
+    director.fail(undefined);
+    await director.until('the outcome', () => outcomeOf(attempt) !== undefined);
+    assert.deepEqual([outcomeOf(attempt)?.state, outcomeOf(attempt)?.cause], ['inconclusive', 'network_down']);
+  });
+
   it('goes on after the launcher was killed, with one agent', async () => {
     launcher.kill('SIGKILL');
     await exited(launcher);
