@@ -184,6 +184,9 @@ describe('changing', () => {
   });
 });
 
+// A port that was free a moment ago, and that the system does not give out again so soon.
+const nobody = await closedPort();
+
 describe('failing', { concurrency: 3 }, () => {
   const token = `tgo1.0197a000-0000-7000-8000-000000000001.${'A'.repeat(43)}`;
   const rows: [title: string, args: string[], env: () => Record<string, string>, code: number, says: RegExp][] = [
@@ -243,10 +246,10 @@ describe('failing', { concurrency: 3 }, () => {
     ],
     [
       'nobody listens',
-      ['status', '--server', 'http://127.0.0.1:9', '--token', token],
+      ['status', '--server', nobody, '--token', token],
       () => ({}),
       6,
-      /^error\[unreachable\]: .*127\.0\.0\.1:9.*that the server runs/,
+      /^error\[unreachable\]: .*ECONNREFUSED.*that the server runs/,
     ],
     ['unknown rollout', ['rollout', 'show', 'collector@9.9.9'], () => served.env, 3, /There are: 1\.4\.0, 1\.3\.9\./],
     ['prefix too short', ['rollout', 'show', '01a'], () => served.env, 2, /at least its first four characters/],
@@ -386,4 +389,13 @@ async function follow(child: ReturnType<typeof start>): Promise<void> {
   await until(/released: brake on the whole fleet/);
   child.kill('SIGINT');
   assert.deepEqual(await once(child, 'close'), [0, null]);
+}
+
+async function closedPort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}`;
 }
