@@ -78,9 +78,10 @@ describe('runLauncher', () => {
     launcher = spawn(process.execPath, [LAUNCHER, '--root', paths.root], { stdio: 'ignore' });
   }
 
+  /** Whole lines only: the file may be looked at while it is written. */
   function starts(): string[] {
-    const file = join(paths.root, 'starts.txt');
-    return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+    const lines = (readIfThere(join(paths.root, 'starts.txt')) ?? '').split('\n');
+    return lines.slice(0, -1).filter((line) => line !== '');
   }
 
   function versions(): string[] {
