@@ -25,17 +25,7 @@ const LIVE = new Set<AttemptState>(['offered', 'staged', ...HOT]);
 const TRANSITIONS: Record<AttemptState, readonly AttemptState[]> = {
   offered: ['staged', 'failed', 'declined', 'expired', 'withdrawn'],
   staged: ['granted', 'failed', 'declined', 'expired', 'withdrawn'],
-  granted: [
-    'activating',
-    'proving',
-    'succeeded',
-    'rolled_back',
-    'failed',
-    'inconclusive',
-    'declined',
-    'expired',
-    'lost',
-  ],
+  granted: ['activating', 'proving', 'succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined', 'lost'],
   activating: ['proving', 'succeeded', 'rolled_back', 'failed', 'inconclusive', 'lost'],
   proving: ['succeeded', 'rolled_back', 'failed', 'inconclusive', 'lost'],
   succeeded: [],
@@ -46,7 +36,7 @@ const TRANSITIONS: Record<AttemptState, readonly AttemptState[]> = {
   expired: [],
   withdrawn: [],
   // A true report that arrives later corrects `lost`, once: the row remembers that it was corrected.
-  lost: ['succeeded', 'rolled_back', 'failed', 'inconclusive'],
+  lost: ['succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined'],
 };
 
 /** Holds a slot of the concurrency limit. */

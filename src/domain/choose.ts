@@ -15,7 +15,8 @@ export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: nu
   const range = product.accept === null ? undefined : scheme.range(product.accept);
   let refused: Choice = none('not_available', 'no release of the product is known');
   const releases = snapshot.releases
-    .filter((release) => release.product === product.name)
+    // A version read by another scheme, before the config changed, has no place in this one's order.
+    .filter((release) => release.product === product.name && scheme.parse(release.version) !== undefined)
     .sort((a, b) => scheme.compare(b.version, a.version));
   for (const release of releases) {
     const veto = vetoFor(snapshot.vetoes, product.name, release.version);

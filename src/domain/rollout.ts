@@ -25,7 +25,7 @@ export type LaneStateName = LaneState['name'];
 
 const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
   waiting: ['open', 'completed', 'halted', 'superseded', 'cancelled'],
-  open: ['open', 'soaking', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled', 'completed'],
+  open: ['soaking', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   soaking: ['open', 'approval', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   approval: ['open', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   paused: ['open', 'soaking', 'approval', 'halted', 'rolling_back', 'superseded', 'cancelled'],

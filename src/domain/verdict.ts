@@ -38,7 +38,9 @@ export function verdict(
   allowance: number,
 ): Verdict {
   const budget = budgetOf(size, policy, allowance);
-  const out = Math.min(size, silence.gone + silence.ineligible + counters.exhausted);
+  // Counted apart from the counters, so a member may seem to be in both: one that is hot, succeeded or bad is never out.
+  const deciding = counters.succeeded + counters.badMembers + counters.hotMembers;
+  const out = Math.min(Math.max(0, size - deciding), silence.gone + silence.ineligible + counters.exhausted);
   const need = needOf(size, out, policy, allowance);
   if (counters.bad >= budget) return { kind: 'halt', budget, need };
   if (silence.gone >= 3 && silence.gone * 4 > size && !silence.replaceable)
