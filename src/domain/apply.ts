@@ -27,15 +27,11 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
     case 'complete_lane':
       return completeLane(snapshot, action, options.now);
     case 'halt_lane': {
-      const halted = mapLane(snapshot, action.laneId, (lane) =>
-        moveLane(lane, {
-          name: 'halted',
-          since: options.now,
-          by: 'tidegate',
-          reason: action.reason,
-          step: lastStep(lane),
-        }),
-      );
+      const halted = mapLane(snapshot, action.laneId, (lane) => {
+        const { reason } = action;
+        const state: LaneState = { name: 'halted', since: options.now, by: 'tidegate', reason, step: lastStep(lane) };
+        return withdrawn(moveLane(lane, state));
+      });
       return action.veto ? addVeto(halted, action, options.now) : halted;
     }
     default:
@@ -62,7 +58,7 @@ function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: nu
     case 'await_approval':
       return moveLane(lane, { name: 'approval', step: action.step, since: now });
     case 'supersede_lane':
-      return moveLane(lane, { name: 'superseded', since: now, by: action.by });
+      return withdrawn(moveLane(lane, { name: 'superseded', since: now, by: action.by }));
     default:
       return unreachable(action);
   }
@@ -116,7 +112,7 @@ function createRollout(action: Extract<Action, { kind: 'create_rollout' }>, opti
 
 function completeLane(snapshot: Snapshot, action: Extract<Action, { kind: 'complete_lane' }>, now: number): Snapshot {
   const after = mapLane(snapshot, action.laneId, (lane) =>
-    moveLane(lane, { name: 'completed', since: now, evidence: action.evidence }),
+    withdrawn(moveLane(lane, { name: 'completed', since: now, evidence: action.evidence })),
   );
   if (!action.baseline) return after;
   const rollout = after.rollouts.find((one) => one.lanes.some((lane) => lane.id === action.laneId));
@@ -147,6 +143,11 @@ function addVeto(snapshot: Snapshot, action: Extract<Action, { kind: 'halt_lane'
       { product, version, automatic: true, actor: 'tidegate', reason: action.reason, at: now },
     ],
   };
+}
+
+/** A lane that halted or ended: its offered and staged attempts are booked withdrawn with it. */
+function withdrawn(lane: Lane): Lane {
+  return { ...lane, steps: lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } })) };
 }
 
 /** The step that a lane's state is about; null while it waits. */

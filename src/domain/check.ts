@@ -16,6 +16,8 @@ export function violations(snapshot: Snapshot): Violation[] {
     ...snapshot.rollouts.flatMap((rollout) => [
       ...endedEarly(rollout),
       ...rollout.lanes.flatMap((lane) => [
+        ...wrongStep(lane),
+        ...notWithdrawn(lane),
         ...stepsOutOfOrder(lane, rollout),
         ...budgetOvershot(lane, rollout),
         ...emptyStepPassed(lane),
@@ -45,6 +47,30 @@ function endedEarly(rollout: Rollout): Violation[] {
   return [
     { promise: 'L1', subject: rollout.id, sentence: `ended while the lane in ${open.region} is ${open.state.name}` },
   ];
+}
+
+function wrongStep(lane: Lane): Violation[] {
+  const state = lane.state.name === 'paused' ? lane.state.resume : lane.state;
+  if (state.name !== 'open' && state.name !== 'soaking' && state.name !== 'approval') return [];
+  const step = lane.steps.at(-1);
+  if (step === undefined || step.step !== state.step) {
+    const sentence = `${state.name} in step ${state.step + 1}, which is not the last that was opened`;
+    return [{ promise: 'S1', subject: lane.id, sentence }];
+  }
+  if (state.name === 'open' || step.done) return [];
+  const sentence = `${state.name} after step ${state.step + 1}, which is not done`;
+  return [{ promise: 'S1', subject: lane.id, sentence }];
+}
+
+function notWithdrawn(lane: Lane): Violation[] {
+  if (lane.state.name !== 'halted' && !isTerminalLane(lane.state.name)) return [];
+  return lane.steps
+    .filter((step) => step.counters.pending > 0)
+    .map((step) => ({
+      promise: 'S5',
+      subject: lane.id,
+      sentence: `${lane.state.name} with ${step.counters.pending} offered or staged attempts in step ${step.step + 1}`,
+    }));
 }
 
 function stepsOutOfOrder(lane: Lane, rollout: Rollout): Violation[] {

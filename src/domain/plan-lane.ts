@@ -1,8 +1,10 @@
 // What happens to one lane now: one action, or the hold that says why nothing does.
 import { assert, unreachable } from '../errors.ts';
 import { lastStep } from './apply.ts';
+import type { Availability } from './availability.ts';
 import { brakeFor, vetoFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
+import { troubleOf } from './release.ts';
 import { isLiveLane, type Lane, type Rollout, type Step } from './rollout.ts';
 import type { Action, LaneCensus, Snapshot } from './snapshot.ts';
 import { type Silence, type Verdict, verdict } from './verdict.ts';
@@ -20,6 +22,7 @@ export type LaneStep =
   | { action: Action }
   | { hold: { reason: HoldReason; sentence: string; until: number | null } | null };
 
+/** The alarm comes first elsewhere (`planAlarm`): here nothing speaks against the lane. */
 export function planLane(input: LaneInput): LaneStep {
   const state = input.lane.state;
   switch (state.name) {
@@ -30,9 +33,9 @@ export function planLane(input: LaneInput): LaneStep {
     case 'soaking':
       return planSoak(input, stepNamed(input.lane, state.step), state.observedMs);
     case 'approval':
-      return planAlarm(input) ?? hold('needs_approval', `step ${state.step + 1}`);
+      return hold('needs_approval', `step ${state.step + 1}`);
     case 'paused':
-      return planAlarm(input) ?? hold('paused', state.reason);
+      return hold('paused', state.reason);
     case 'halted':
       return hold('halted', state.reason);
     case 'rolling_back':
@@ -46,7 +49,7 @@ export function planLane(input: LaneInput): LaneStep {
   }
 }
 
-function hold(reason: HoldReason, detail?: string, until: number | null = null): LaneStep {
+export function hold(reason: HoldReason, detail?: string, until: number | null = null): LaneStep {
   return { hold: { reason, sentence: sentenceOf(reason, detail), until } };
 }
 
@@ -55,19 +58,13 @@ function planOpening(input: LaneInput): LaneStep {
   const { snapshot, rollouts, rollout, lane } = input;
   const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
   if (veto !== undefined) return hold('vetoed', veto.reason);
-  const older = olderLane(rollouts, rollout, lane.region);
-  if (older !== undefined) return hold('older_lane', older);
+  const other = otherLane(rollouts, rollout, lane.region);
+  if (other !== undefined) return hold('older_lane', other);
   const before = rollout.lanes.find((one) => one.wave < lane.wave && one.state.name !== 'completed');
   if (before !== undefined) return hold('previous_wave', `${before.region} is ${before.state.name}`);
   const release = snapshot.releases.find((one) => one.id === rollout.releaseId);
-  if (
-    release === undefined ||
-    release.state === 'withdrawn' ||
-    release.state === 'altered' ||
-    release.state === 'refused'
-  ) {
-    return hold('not_available', release?.why ?? 'the release is gone');
-  }
+  const trouble = troubleOf(release);
+  if (trouble !== undefined) return hold('not_available', trouble);
   const census = snapshot.lanes.find((one) => one.laneId === lane.id);
   // The roster counts a new lane in the next pass.
   if (census === undefined) return { hold: null };
@@ -82,25 +79,24 @@ function planOpening(input: LaneInput): LaneStep {
       },
     };
   }
-  const unavailable = availabilityHold(snapshot, rollout, lane, census);
+  const unavailable = availabilityHold(input, census);
   if (unavailable !== undefined) return unavailable;
   const brake = brakeFor(snapshot.brakes, rollout.product, lane.region);
   if (brake !== undefined) return hold('braked', `${brake.scope}: ${brake.reason}`);
   return planNextStep(input, census);
 }
 
-function olderLane(rollouts: Rollout[], rollout: Rollout, region: string): string | undefined {
-  for (const older of rollouts) {
-    if (older.id === rollout.id) return undefined;
-    // `finish`: the newer rollout waits until the older one has ended everywhere.
-    const blocks = older.lanes.some((lane) =>
-      older.policy.supersede === 'finish'
-        ? older.endedAt === null
-        : lane.region === region && isLiveLane(lane.state.name),
-    );
-    if (blocks) return `${older.version} is still going out`;
-  }
-  return undefined;
+/** At most one live lane per product and region, whichever rollout is the older one. */
+function otherLane(rollouts: Rollout[], rollout: Rollout, region: string): string | undefined {
+  const place = rollouts.indexOf(rollout);
+  const other = rollouts.find(
+    (one, index) =>
+      one.id !== rollout.id &&
+      // `finish`: the newer rollout waits until the older one has ended everywhere.
+      ((index < place && one.policy.supersede === 'finish' && one.endedAt === null) ||
+        one.lanes.some((lane) => lane.region === region && isLiveLane(lane.state.name))),
+  );
+  return other === undefined ? undefined : `${other.version} is still going out`;
 }
 
 function allHave(snapshot: Snapshot, rollout: Rollout, lane: Lane): boolean {
@@ -109,21 +105,25 @@ function allHave(snapshot: Snapshot, rollout: Rollout, lane: Lane): boolean {
 }
 
 /** Available for every platform that has eligible agents; unknown never reads as absent. */
-function availabilityHold(snapshot: Snapshot, rollout: Rollout, lane: Lane, census: LaneCensus): LaneStep | undefined {
+function availabilityHold(input: LaneInput, census: LaneCensus): LaneStep | undefined {
   for (const platform of census.platforms) {
-    const row = snapshot.availability.find(
-      (one) =>
-        one.product === rollout.product &&
-        one.version === rollout.version &&
-        one.region === lane.region &&
-        one.platform === platform,
-    );
+    const row = availabilityOf(input, platform);
     if (row === undefined || row.status === 'unknown') {
       return hold('availability_unknown', `${platform}: ${row?.why ?? 'not probed yet'}`);
     }
     if (row.status === 'absent') return hold('not_available', `${platform}: ${row.why}`);
   }
   return undefined;
+}
+
+function availabilityOf({ snapshot, rollout, lane }: LaneInput, platform: string): Availability | undefined {
+  return snapshot.availability.find(
+    (one) =>
+      one.product === rollout.product &&
+      one.version === rollout.version &&
+      one.region === lane.region &&
+      one.platform === platform,
+  );
 }
 
 /** Opens the next step that adds somebody, or completes the lane after the last. */
@@ -150,9 +150,7 @@ function planNextStep({ rollout, lane, snapshot }: LaneInput, census: LaneCensus
 }
 
 function planOpen(input: LaneInput, step: Step): LaneStep {
-  const { lane } = input;
-  const alarm = planAlarm(input);
-  if (alarm !== undefined) return alarm;
+  const { lane, rollout, snapshot } = input;
   if (step.done) return { action: { kind: 'start_soak', laneId: lane.id, step: step.step } };
   const found = verdictOf(input, step);
   switch (found.kind) {
@@ -161,8 +159,13 @@ function planOpen(input: LaneInput, step: Step): LaneStep {
     case 'hold':
       return hold(found.reason, `step ${step.step + 1}: ${step.counters.succeeded} of ${found.need} successes needed`);
     case 'open': {
-      const brake = brakeFor(input.snapshot.brakes, input.rollout.product, lane.region);
-      return brake === undefined ? { hold: null } : hold('braked', `${brake.scope}: ${brake.reason}`);
+      const brake = brakeFor(snapshot.brakes, rollout.product, lane.region);
+      if (brake !== undefined) return hold('braked', `${brake.scope}: ${brake.reason}`);
+      const census = snapshot.lanes.find((one) => one.laneId === lane.id);
+      const absent = census?.platforms.find((platform) => availabilityOf(input, platform)?.status === 'absent');
+      return absent === undefined
+        ? { hold: null }
+        : hold('not_available', `${absent}: ${availabilityOf(input, absent)?.why}`);
     }
     case 'halt':
       return haltFor(lane, step, found);
@@ -171,21 +174,22 @@ function planOpen(input: LaneInput, step: Step): LaneStep {
   }
 }
 
-/** What stops a lane in any live state: a spent budget in any opened step, a release that changed under it. */
-function planAlarm(input: LaneInput): LaneStep | undefined {
+/**
+ * What halts a lane that has opened, also while it is paused: a spent budget in any opened step (which vetoes the
+ * release, so it comes before everything else), a release that changed under it, a veto.
+ */
+export function planAlarm(input: LaneInput): LaneStep | undefined {
   const { snapshot, rollout, lane } = input;
-  const release = snapshot.releases.find((one) => one.id === rollout.releaseId);
-  if (release === undefined || release.state === 'withdrawn' || release.state === 'altered') {
-    const reason = `the release ${rollout.version} is ${release?.state ?? 'gone'}: ${release?.why ?? 'it was deleted'}`;
-    return { action: { kind: 'halt_lane', laneId: lane.id, reason, veto: false } };
-  }
-  const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
-  if (veto !== undefined)
-    return { action: { kind: 'halt_lane', laneId: lane.id, reason: `vetoed: ${veto.reason}`, veto: false } };
+  if (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back') return undefined;
   for (const step of lane.steps) {
     const found = verdictOf(input, step);
     if (found.kind === 'halt') return haltFor(lane, step, found);
   }
+  const trouble = troubleOf(snapshot.releases.find((one) => one.id === rollout.releaseId));
+  if (trouble !== undefined) return { action: { kind: 'halt_lane', laneId: lane.id, reason: trouble, veto: false } };
+  const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
+  if (veto !== undefined)
+    return { action: { kind: 'halt_lane', laneId: lane.id, reason: `vetoed: ${veto.reason}`, veto: false } };
   return undefined;
 }
 
@@ -200,8 +204,6 @@ export function haltReason(step: Pick<Step, 'step' | 'counters'>, budget: number
 
 function planSoak(input: LaneInput, step: Step, startedMs: number): LaneStep {
   const { snapshot, rollout, lane } = input;
-  const alarm = planAlarm(input);
-  if (alarm !== undefined) return alarm;
   const policy = rollout.policy.steps[step.step];
   assert(policy !== undefined, `step ${step.step} is in the policy`);
   const brake = brakeFor(snapshot.brakes, rollout.product, lane.region);
@@ -211,17 +213,20 @@ function planSoak(input: LaneInput, step: Step, startedMs: number): LaneStep {
   const census = snapshot.lanes.find((one) => one.laneId === lane.id);
   if (census === undefined) return { hold: null };
   const seen = census.steps.find((one) => one.step === step.step);
-  if (seen !== undefined && seen.updatedPresent * 10 < seen.updated * 9) {
-    return hold(
-      'silent',
-      `${seen.updatedPresent} of ${seen.updated} updated agents of step ${step.step + 1} are present`,
-    );
+  // The roster counts a step that has just opened in the next pass.
+  if (seen === undefined) return { hold: null };
+  if (seen.updatedPresent * 10 < seen.updated * 9) {
+    const shown = `${seen.updatedPresent} of ${seen.updated} updated agents of step ${step.step + 1} are present`;
+    // As long again is given to those that are away; then it is more than a pause.
+    const moreMs = leftMs + policy.soakMs;
+    return moreMs > 0 ? hold('soaking', shown, input.now + moreMs) : hold('silent', shown);
   }
   if (policy.manual) return { action: { kind: 'await_approval', laneId: lane.id, step: step.step } };
   return planNextStep(input, census);
 }
 
-function verdictOf({ snapshot, rollout, lane }: LaneInput, step: Step): Verdict {
+/** What the step's counters and the roster come to now. */
+export function verdictOf({ snapshot, rollout, lane }: LaneInput, step: Step): Verdict {
   return verdict(
     step.size,
     step.counters,

@@ -2,9 +2,10 @@
 import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
 import { chooseRelease } from './choose.ts';
-import { planLane } from './plan-lane.ts';
-import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
+import { planAlarm, planLane } from './plan-lane.ts';
+import { isTerminalLane, type Rollout } from './rollout.ts';
 import type { Action, Hold, Plan, ProductRules, Snapshot } from './snapshot.ts';
+import { planSupersede } from './supersede.ts';
 
 // A rule may make room for another (a completed lane opens the next wave), so the rules run until nothing moves.
 // Every action ends or advances something that cannot go back, so this many rounds mean a bug.
@@ -56,8 +57,8 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
     }
     for (const lane of rollout.lanes) {
       if (isTerminalLane(lane.state.name)) continue;
-      const step =
-        planSupersede(snapshot, rollouts, rollout, lane) ?? planLane({ snapshot, rollouts, rollout, lane, now });
+      const input = { snapshot, rollouts, rollout, lane, now };
+      const step = planAlarm(input) ?? planSupersede(input) ?? planLane(input);
       if ('action' in step) actions.push(step.action);
       else if (step.hold !== null) report.push({ subject: { laneId: lane.id }, ...step.hold });
     }
@@ -88,36 +89,6 @@ function planCreation(
   return {
     action: { kind: 'create_rollout', product: product.name, releaseId: id, version, policy: product.policy, lanes },
   };
-}
-
-/** Whether the lane gives way to a newer rollout of the product (created later, so chosen later). */
-function planSupersede(
-  snapshot: Snapshot,
-  rollouts: Rollout[],
-  rollout: Rollout,
-  lane: Lane,
-): { action: Action } | undefined {
-  const newer = rollouts.at(-1);
-  if (newer === undefined || newer.id === rollout.id) return undefined;
-  const by = { action: { kind: 'supersede_lane', laneId: lane.id, by: newer.id } as const };
-  const hot = lane.steps.some((step) => step.counters.hot > 0);
-  if (hot) return undefined;
-  if (isStuck(snapshot, rollout, lane)) return by;
-  const mode = rollout.policy.supersede;
-  const behindStuck = rollout.lanes.some(
-    (one) => one.wave <= lane.wave && one.id !== lane.id && isStuck(snapshot, rollout, one),
-  );
-  if (lane.state.name === 'waiting' && (mode !== 'finish' || behindStuck)) return by;
-  if (isLiveLane(lane.state.name) && mode === 'replace') return by;
-  return undefined;
-}
-
-/** Halted, or going out a release that may not go out any more. */
-function isStuck(snapshot: Snapshot, rollout: Rollout, lane: Lane): boolean {
-  if (lane.state.name === 'halted') return true;
-  const release = snapshot.releases.find((one) => one.id === rollout.releaseId);
-  if (release?.state === 'withdrawn' || release?.state === 'altered') return true;
-  return snapshot.vetoes.some((veto) => veto.product === rollout.product && veto.version === rollout.version);
 }
 
 function hasWork(rollouts: Rollout[]): boolean {
