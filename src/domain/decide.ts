@@ -1,7 +1,7 @@
 // decide(agent, directives, now): what one agent is answered, with the ordered list of rules that led there (DESIGN §2).
 import type { Agent, Attempt } from './agent.ts';
 import { isHot } from './attempt.ts';
-import { type Directive, type LaneDirective, type OpenedStep, stepOf } from './directives.ts';
+import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import type { Artifact } from './release.ts';
 import { schemeOf } from './version/schemes.ts';
@@ -16,6 +16,8 @@ export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'p
   ended: readonly Attempt[];
   /** Attempts that ended without a success, by lane and budget epoch. */
   spent: readonly Spent[];
+  /** The steps that the agent is a member of. */
+  seats?: readonly Seat[];
 };
 
 export interface Spent {
@@ -46,9 +48,15 @@ export interface Decision {
   trace: TraceLine[];
 }
 
-/** The answer for the agent: the first of its products for which there is something to do, else a hold, else none. */
+/**
+ * The answer for the agent: about its hot attempt alone where it has one, else the first of its products for which
+ * there is something to do, else a hold, else none.
+ */
 export function decide(agent: AgentView, directives: readonly Directive[]): Decision {
-  const decisions = decideAll(agent, directives);
+  const all = decideAll(agent, directives);
+  const hot = agent.live.find((attempt) => isHot(attempt.state));
+  const about = all.filter((decision) => decision.product === hot?.product);
+  const decisions = about.length > 0 ? about : all;
   const order: Answer['kind'][] = ['withdraw', 'activate', 'stage', 'hold', 'none'];
   for (const kind of order) {
     const found = decisions.find((decision) => decision.answer.kind === kind);
@@ -101,7 +109,7 @@ function decideProduct(
     );
     return { kind: 'withdraw', attempt: dropped };
   }
-  if (hot !== undefined && hot.product === product) return decideHot(agent, directive, hot, trace);
+  if (hot !== undefined && hot.product === product) return decideHot(agent, directive ?? null, hot, trace);
   if (directive === undefined) return trace.hold('assigned', 'not_assigned', `${product} in ${agent.region}`);
   trace.pass('assigned', `${product} in ${directive.region} is looked after`);
   if (hot !== undefined) return trace.hold('busy', 'busy', hot.product);
@@ -111,24 +119,48 @@ function decideProduct(
   const lane = directive.lane;
   if (lane === null) return trace.deny('lane', 'no release is going out in this region');
   const live = agent.live.find((attempt) => attempt.product === product);
-  if (live !== undefined) return decideLive(agent, lane, live, trace);
+  if (live !== undefined) return decideLive(agent, directive, lane, live, trace);
   return decideAdmission(agent, product, directive, lane, trace);
 }
 
-/** A hot attempt is answered about that only; the grant is repeated until the agent has it. */
-function decideHot(agent: AgentView, directive: Directive | undefined, hot: Attempt, trace: Trace): Answer {
+/**
+ * A hot attempt is answered about that only. The grant is repeated until the new version runs: the reply that carried
+ * it may be lost, and an agent that was stopped before it swapped asks again. A brake or a halt makes it void.
+ */
+function decideHot(agent: AgentView, directive: Directive | null, hot: Attempt, trace: Trace): Answer {
   const lane = directive?.lane ?? null;
-  if (hot.state === 'granted' && lane?.laneId === hot.laneId && agent.holding.includes(hot.id)) {
-    trace.pass('attempt', `may activate ${hot.version} since it was granted`);
-    return { kind: 'activate', lane, attempt: hot };
+  const mayAsk = (hot.state === 'granted' || hot.state === 'activating') && agent.holding.includes(hot.id);
+  if (!mayAsk || directive === null || lane?.laneId !== hot.laneId) {
+    return trace.deny('attempt', `${hot.version} is ${hot.state}: the agent ends this by itself`);
   }
-  return trace.deny('attempt', `${hot.version} is ${hot.state}: the agent ends this by itself`);
+  if (directive.brake !== null)
+    return trace.hold('brake', 'braked', `${directive.brake.scope}: ${directive.brake.reason}`);
+  // A lane that gives way lets what is hot come to its end.
+  if (lane.hold !== null && lane.hold.reason !== 'not_in_step')
+    return trace.hold('lane', lane.hold.reason, lane.hold.detail);
+  if (!isBelow(agent, directive, lane)) {
+    return trace.deny('version', `does not run a version below ${hot.version} any more: the agent ends this by itself`);
+  }
+  trace.pass('attempt', `may activate ${hot.version} since it was granted`);
+  return { kind: 'activate', lane, attempt: hot };
 }
 
-function decideLive(agent: AgentView, lane: LaneDirective, live: Attempt, trace: Trace): Answer {
+function isBelow(agent: AgentView, { product, scheme: name }: Directive, lane: LaneDirective): boolean {
+  const running = agent.products.find((one) => one.product === product);
+  const scheme = schemeOf(name);
+  if (running === undefined || scheme.parse(running.version) === undefined) return false;
+  return scheme.compare(running.version, lane.version) < 0;
+}
+
+function decideLive(agent: AgentView, directive: Directive, lane: LaneDirective, live: Attempt, trace: Trace): Answer {
   if (live.laneId !== lane.laneId) return trace.hold('attempt', 'busy', `an attempt at ${live.version} is ending`);
+  if (!isBelow(agent, directive, lane)) {
+    return trace.deny('version', `does not run a version below ${live.version} any more: the attempt expires`);
+  }
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
   trace.pass('lane', `${lane.version} is going out in this region`);
+  if (live.platform !== agent.platform) return trace.hold('artifact', 'no_artifact', agent.platform);
+  if (lane.absent.includes(live.platform)) return trace.hold('availability', 'not_available', live.platform);
   const step = lane.steps.find((one) => one.step === live.step);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   if (live.state === 'staged' && agent.holding.includes(live.id)) return decideGrant(lane, step, live, trace);
@@ -182,7 +214,8 @@ function decideAdmission(
   const artifact = lane.artifacts.find((one) => one.platform === agent.platform);
   if (artifact === undefined) return trace.hold('artifact', 'no_artifact', agent.platform);
   trace.pass('artifact', `${artifact.name} is for ${agent.platform}`);
-  const step = stepOf(lane, agent);
+  if (lane.absent.includes(agent.platform)) return trace.hold('availability', 'not_available', agent.platform);
+  const step = admittingStep(lane, agent);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   trace.pass('step', `is inside step ${step.step + 1}`);
   const spent = agent.spent.find((one) => one.laneId === lane.laneId && one.budgetEpoch === lane.budgetEpoch);

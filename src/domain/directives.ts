@@ -1,4 +1,5 @@
 // What is asked of the agents of one product in one region, compiled from the rows of the moment: plain JSON.
+import type { Availability } from './availability.ts';
 import type { HoldReason } from './holds.ts';
 import { attemptBudgetMs, type Policy } from './policy.ts';
 import { hash32, isBefore, rank } from './rank.ts';
@@ -28,6 +29,8 @@ export interface LaneDirective {
   hold: { reason: HoldReason; detail: string } | null;
   steps: OpenedStep[];
   artifacts: Artifact[];
+  /** Platforms for which the release cannot be had in the region any more; never those that nobody could check. */
+  absent: string[];
   maxHot: number;
   attemptsPerAgent: number;
   stageWithinMs: number;
@@ -36,6 +39,12 @@ export interface LaneDirective {
   stableForMs: number;
   /** Observed time from the grant after which silence is `lost`. */
   attemptBudgetMs: number;
+}
+
+/** A step that the agent was frozen into; at most one per lane. */
+export interface Seat {
+  laneId: string;
+  step: number;
 }
 
 export interface Directive {
@@ -80,6 +89,10 @@ export interface DirectiveInput {
   brakes: readonly Brake[];
   vetoes: readonly Veto[];
   silence: (laneId: string, step: number) => Silence;
+  /** Rows of the release in the region; others are not looked at. */
+  availability?: readonly Availability[];
+  /** The newer version for which the lane stops granting (`givesWayTo`). */
+  givesWayTo?: string | undefined;
 }
 
 export function compileDirective(input: DirectiveInput): Directive {
@@ -117,6 +130,16 @@ export function stepOf(
   );
 }
 
+/** The step that admits the agent: the one that it is a member of, else the first that it is inside of. */
+export function admittingStep(
+  lane: LaneDirective,
+  agent: { id: string; labels: Record<string, string>; seats?: readonly Seat[] },
+): OpenedStep | undefined {
+  const seat = agent.seats?.find((one) => one.laneId === lane.laneId);
+  // An agent that was away when an earlier step opened, and is a member of a later one, gives its evidence there.
+  return (seat && lane.steps.find((step) => step.step === seat.step)) ?? stepOf(lane, agent);
+}
+
 export function carries(labels: Record<string, string>, wanted: Record<string, string>): boolean {
   return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }
@@ -141,6 +164,7 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
       counters: step.counters,
     })),
     artifacts: release.artifacts,
+    absent: absentPlatforms(input, rollout.version),
     maxHot: policy.maxHot,
     attemptsPerAgent: policy.attemptsPerAgent,
     stageWithinMs: policy.stageWithinMs,
@@ -158,11 +182,21 @@ function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Re
   if (!isUsable(release)) return { reason: 'not_available', detail: release.why ?? release.state };
   if (lane.state.name === 'paused') return { reason: 'paused', detail: lane.state.reason };
   if (lane.state.name === 'waiting') return { reason: 'not_in_step', detail: 'the lane has not opened' };
-  if (!isLiveLane(lane.state.name)) return { reason: 'not_in_step', detail: `the lane is ${lane.state.name}` };
+  if (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back')
+    return { reason: 'not_in_step', detail: `the lane is ${lane.state.name}` };
   for (const step of lane.steps) {
     const found = verdict(step.size, step.counters, input.silence(lane.id, step.step), policy, lane.allowance);
     if (found.kind === 'halt')
       return { reason: 'halted', detail: `step ${step.step + 1} has spent its failure budget` };
   }
+  if (input.givesWayTo !== undefined)
+    return { reason: 'not_in_step', detail: `the lane gives way to ${input.givesWayTo}` };
   return null;
+}
+
+function absentPlatforms({ product, region, availability = [] }: DirectiveInput, version: string): string[] {
+  return availability
+    .filter((one) => one.product === product && one.region === region && one.version === version)
+    .filter((one) => one.status === 'absent')
+    .map((one) => one.platform);
 }

@@ -148,6 +148,7 @@ function admit(set: WorkingSet, agent: Agent, holding: string[], context: BookCo
       holding,
       ended: held.filter((attempt) => !isLive(attempt.state)),
       spent: set.spentOf(agent.id),
+      seats: context.memory.seatsOf(agent.handle, agent.region, agent.products),
     },
     directives,
   );

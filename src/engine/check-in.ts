@@ -109,7 +109,7 @@ function hasNews(roster: Roster, entry: RosterEntry, report: AgentReport): boole
 
 function fromMemory(deps: CheckInDeps, handle: number, report: AgentReport): Answer {
   const view = viewOf(
-    deps.roster,
+    deps,
     handle,
     report.attempts.map((one) => one.id),
   );
@@ -118,7 +118,11 @@ function fromMemory(deps: CheckInDeps, handle: number, report: AgentReport): Ans
 }
 
 /** What `decide` looks at, from memory. */
-export function viewOf(roster: Roster, handle: number, holding: string[]): AgentView {
+export function viewOf(
+  { roster, memory }: Pick<CheckInDeps, 'roster' | 'memory'>,
+  handle: number,
+  holding: string[],
+): AgentView {
   const entry = roster.entry(handle);
   assert(entry !== undefined, `agent ${handle} is in the roster`);
   const { id, region, platform, labels, products } = entry;
@@ -132,6 +136,7 @@ export function viewOf(roster: Roster, handle: number, holding: string[]): Agent
     holding,
     ended: [],
     spent: roster.spentOf(handle),
+    seats: memory.seatsOf(handle, region, products),
   };
 }
 

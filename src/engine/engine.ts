@@ -151,7 +151,7 @@ export async function openEngine(deps: EngineDeps) {
         const handle = roster.handleOf(agentId);
         if (handle === undefined) throw new AppError('not_found', `no agent ${agentId}`);
         const view = viewOf(
-          roster,
+          { roster, memory },
           handle,
           roster.liveOf(handle).map((one) => one.id),
         );

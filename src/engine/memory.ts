@@ -1,14 +1,16 @@
 // What the server keeps in memory of the database to answer check-ins: rollouts going out, brakes, and the compiled directives.
 
+import type { Availability } from '../domain/availability.ts';
 import { chooseRelease } from '../domain/choose.ts';
-import type { Brake, Directive, Veto } from '../domain/directives.ts';
+import type { Brake, Directive, Seat, Veto } from '../domain/directives.ts';
 import { compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { silenceOf } from '../domain/plan-lane.ts';
 import type { Release } from '../domain/release.ts';
 import { isLiveLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import type { CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
-import { type Bitset, newBitset } from './bitset.ts';
+import { givesWayTo } from '../domain/supersede.ts';
+import { type Bitset, hasBit, newBitset } from './bitset.ts';
 
 export interface ProductHold {
   product: string;
@@ -25,6 +27,7 @@ export class Memory {
   readonly regions: readonly string[];
   private rollouts: readonly Rollout[] = [];
   private releases: readonly Release[] = [];
+  private availability: readonly Availability[] = [];
   private brakes: readonly Brake[] = [];
   private vetoes: readonly Veto[] = [];
   private lanes: readonly LaneCensus[] = [];
@@ -44,6 +47,11 @@ export class Memory {
   setSnapshot(snapshot: Snapshot, report: readonly Hold[], now: number): Wake[] {
     this.rollouts = snapshot.rollouts.filter((rollout) => rollout.endedAt === null);
     this.releases = snapshot.releases;
+    // Few rows: what directives look at is what cannot be had of the releases that go out.
+    const going = new Set(this.rollouts.map(({ product, version }) => `${product} ${version}`));
+    this.availability = snapshot.availability.filter(
+      ({ product, version, status }) => status === 'absent' && going.has(`${product} ${version}`),
+    );
     this.brakes = snapshot.brakes;
     this.vetoes = snapshot.vetoes;
     this.lanes = snapshot.lanes;
@@ -88,6 +96,7 @@ export class Memory {
     if (rules === undefined || !this.regions.includes(region)) return undefined;
     const rollout = lane === null ? null : (this.rollouts.find((one) => one.id === lane.rolloutId) ?? null);
     const release = rollout === null ? null : (this.releases.find((one) => one.id === rollout.releaseId) ?? null);
+    const candidates = { releases: this.releases, vetoes, rollouts: this.rollouts };
     return compileDirective({
       product,
       region,
@@ -99,6 +108,8 @@ export class Memory {
       brakes,
       vetoes,
       silence: (laneId, step) => silenceOf(this.lanes, laneId, step),
+      availability: this.availability,
+      givesWayTo: lane === null || rollout === null ? undefined : givesWayTo(candidates, rollout, lane),
     });
   }
 
@@ -146,6 +157,15 @@ export class Memory {
 
   hasMembers(laneId: string, step: number): boolean {
     return this.members.has(`${laneId} ${step}`);
+  }
+
+  /** The steps that the agent was frozen into, in the lanes that its products follow. */
+  seatsOf(handle: number, region: string, products: readonly { product: string }[]): Seat[] {
+    return products.flatMap(({ product }) => {
+      const lane = this.laneFor(product, region);
+      const step = lane?.steps.find((one) => hasBit(this.membersOf(lane.id, one.step), handle));
+      return lane === null || step === undefined ? [] : [{ laneId: lane.id, step: step.step }];
+    });
   }
 
   setMembers(laneId: string, step: number, members: Bitset): void {
@@ -199,6 +219,7 @@ function shape(directive: Directive): string {
     lane.laneId,
     lane.budgetEpoch,
     lane.hold,
+    lane.absent,
     lane.steps.map((step) => [step.step, step.threshold, step.thresholdId]),
   ]);
 }
