@@ -1,0 +1,210 @@
+// When lanes give way to a newer release, in the three modes: the actions by name, or the holds.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { plan } from '../../src/domain/plan.ts';
+import type { Policy } from '../../src/domain/policy.ts';
+import type { Lane, Rollout } from '../../src/domain/rollout.ts';
+import type { Snapshot } from '../../src/domain/snapshot.ts';
+import { givesWayTo, successorOf } from '../../src/domain/supersede.ts';
+import { rules, testPolicy, testRelease } from '../support/fixtures.ts';
+import { NOW, open, RELEASE, seen, shown, soaking, waiting } from '../support/plans.ts';
+import {
+  counts,
+  laneIn,
+  OBSERVED,
+  openedStep,
+  rolloutOf,
+  snapshotOf,
+  stateNamed,
+  vetoOf,
+} from '../support/snapshots.ts';
+
+describe('a newer release', () => {
+  const NEWER = testRelease('1.2.0');
+  /** 1.1.0 with these lanes under this mode, and 1.2.0 with waiting lanes in the same regions. */
+  function both(mode: Policy['supersede'], lanes: Lane[], snapshot: Partial<Snapshot> = {}): Snapshot {
+    const policy = testPolicy({ supersede: mode });
+    const older = rolloutOf('1.1.0', lanes, { policy });
+    const newer = rolloutOf(
+      '1.2.0',
+      lanes.map(({ region }) => waiting(region)),
+      { policy },
+    );
+    const rollouts: Rollout[] = [older, newer];
+    return snapshotOf({ releases: [RELEASE, NEWER], rollouts, ...snapshot });
+  }
+  const gone = (region: string) => `supersede rollout-1.1.0/${region} by rollout-1.2.0`;
+  const hot = open({ hot: 1, hotMembers: 1 });
+  const hotPaused = laneIn('eu', stateNamed('paused'), { steps: hot.steps });
+  const halted = (hotCount = 0) =>
+    laneIn('eu', stateNamed('halted'), { steps: [openedStep({ counters: counts({ hot: hotCount }) })] });
+  const stuck = open({ declined: 1, exhausted: 1 }, { size: 1 });
+  const silent = laneIn('eu', { ...stateNamed('soaking'), observedMs: OBSERVED - 120_000 } as Lane['state'], {
+    steps: [openedStep({ done: true, counters: counts({ succeeded: 3 }) })],
+  });
+  const silentCensus = (snapshot: Snapshot): Snapshot => ({
+    ...snapshot,
+    lanes: snapshot.lanes.map((one) => (one.laneId === 'rollout-1.1.0/eu' ? { ...one, ...seen(10, 8) } : one)),
+  });
+  const rows: [title: string, snapshot: Snapshot, expected: string[]][] = [
+    ['finish: the newer waits for the live one', both('finish', [open()]), ['hold eu older_lane']],
+    [
+      'finish: and for those that wait',
+      both('finish', [open(), waiting('us', 1)]),
+      ['hold us previous_wave', 'hold eu older_lane', 'hold us older_lane'],
+    ],
+    [
+      'replace-unstarted: what waits is superseded, what is live finishes',
+      both('replace-unstarted', [open(), waiting('us', 1)]),
+      [gone('us'), 'open us 0', 'hold eu older_lane'],
+    ],
+    [
+      'replace: what is live is superseded too',
+      both('replace', [open(), waiting('us', 1)]),
+      [gone('eu'), gone('us'), 'open us 0', 'end', 'open eu 0'],
+    ],
+    ['replace: not before the hot attempts have ended', both('replace', [hot]), ['hold eu older_lane']],
+    [
+      'replace: and no step is passed meanwhile',
+      both('replace', [open({ succeeded: 3, hot: 1 })]),
+      ['hold eu older_lane'],
+    ],
+    ['replace: a paused lane too', both('replace', [soaking(0, 'paused')]), [gone('eu'), 'end', 'open eu 0']],
+    [
+      'replace: a paused lane with a hot attempt stays paused',
+      both('replace', [hotPaused]),
+      ['hold eu paused', 'hold eu older_lane'],
+    ],
+    [
+      'replace: a soaking lane with a hot attempt opens nothing',
+      both('replace', [
+        { ...soaking(60_000), steps: [openedStep({ done: true, counters: counts({ succeeded: 3, hot: 1 }) })] },
+      ]),
+      ['hold eu soaking', 'hold eu older_lane'],
+    ],
+    [
+      'replace: a lane that rolls back is left alone',
+      both('replace', [laneIn('eu', stateNamed('rolling_back'))]),
+      ['hold eu older_lane'],
+    ],
+    [
+      'a lane that rolls a vetoed release back is left alone',
+      both('replace', [laneIn('eu', stateNamed('rolling_back'))], { vetoes: [vetoOf('1.1.0')] }),
+      ['hold eu older_lane'],
+    ],
+    [
+      'replace: a spent budget halts and vetoes before it is superseded',
+      both('replace', [open({ bad: 1 })]),
+      ['halt eu veto', gone('eu'), 'open eu 0', 'end'],
+    ],
+    ...(['finish', 'replace-unstarted', 'replace'] as const).flatMap((mode): [string, Snapshot, string[]][] => [
+      [
+        `${mode}: a halted lane is superseded`,
+        both(mode, [halted()]),
+        // It is not live, so only under finish does the newer one wait for the end of the rollout.
+        [gone('eu'), ...(mode === 'finish' ? ['end', 'open eu 0'] : ['open eu 0', 'end'])],
+      ],
+      [`${mode}: a lane with too few successes is superseded`, both(mode, [stuck]), [gone('eu'), 'end', 'open eu 0']],
+      [
+        `${mode}: a lane that is silent after its soak is superseded`,
+        silentCensus(both(mode, [silent])),
+        [gone('eu'), 'end', 'open eu 0'],
+      ],
+    ]),
+    [
+      'finish: what waits behind a halted lane is superseded with it',
+      both('finish', [halted(), waiting('us', 1)]),
+      [gone('eu'), gone('us'), 'end', 'open eu 0', 'open us 0'],
+    ],
+    [
+      'finish: what waits beside it is not',
+      both('finish', [halted(), waiting('us')]),
+      [gone('eu'), 'open us 0', 'hold eu older_lane', 'hold us older_lane'],
+    ],
+    [
+      'finish: what waits behind a cancelled lane is superseded',
+      both('finish', [laneIn('eu', stateNamed('cancelled')), waiting('us', 1)]),
+      [gone('us'), 'end', 'open eu 0', 'open us 0'],
+    ],
+    [
+      'a halted lane with a hot attempt stays until it has ended, and does not stand in the way',
+      both('replace-unstarted', [halted(1)]),
+      ['open eu 0', 'hold eu halted'],
+    ],
+    ['finish: it does stand in the way', both('finish', [halted(1)]), ['hold eu halted', 'hold eu older_lane']],
+    [
+      'the older release is vetoed while it waits',
+      both('finish', [waiting('eu')], { vetoes: [vetoOf('1.1.0')] }),
+      [gone('eu'), 'end', 'open eu 0'],
+    ],
+    [
+      'the older release is withdrawn while it goes out',
+      both('finish', [open()], { releases: [testRelease('1.1.0', { state: 'withdrawn' }), NEWER] }),
+      ['halt eu', gone('eu'), 'end', 'open eu 0'],
+    ],
+    [
+      'a newer release that is vetoed takes nobody’s place',
+      both('replace', [halted()], { vetoes: [vetoOf('1.2.0')] }),
+      ['hold eu halted', 'hold eu vetoed'],
+    ],
+    [
+      'a newer release that is withdrawn takes nobody’s place',
+      both('replace', [waiting('eu')], { releases: [RELEASE, testRelease('1.2.0', { state: 'withdrawn' })] }),
+      ['open eu 0', 'hold eu older_lane'],
+    ],
+  ];
+  for (const [title, snapshot, expected] of rows) {
+    test(`${title}: ${expected.join(', ')}`, () => assert.deepEqual(shown(snapshot), expected));
+  }
+
+  test('a newer release is created and supersedes what has not started in the same plan', () => {
+    const older = rolloutOf('1.1.0', [open(), waiting('us', 1)]);
+    const products = [rules(testPolicy({ waves: [['eu'], ['us']] }))];
+    assert.deepEqual(shown(snapshotOf({ products, releases: [RELEASE, NEWER], rollouts: [older] })), [
+      'create 1.2.0',
+      'supersede rollout-1.1.0/us by new:1',
+      'hold new:2 older_lane',
+      'hold new:3 previous_wave',
+    ]);
+  });
+
+  test('the veto of a superseded lane stays', () => {
+    const { actions } = plan(both('replace', [open({ bad: 1 })]), NOW);
+    assert.deepEqual(actions[0], {
+      kind: 'halt_lane',
+      laneId: 'rollout-1.1.0/eu',
+      reason: 'step 1: 1 bad of 1 that halt it',
+      veto: true,
+    });
+  });
+
+  test('givesWayTo: only live lanes under replace, to the newest that may go out', () => {
+    const named = (mode: Policy['supersede'], lane: Lane, snapshot: Partial<Snapshot> = {}) => {
+      const found = both(mode, [lane], snapshot);
+      const older = found.rollouts[0] as Rollout;
+      return givesWayTo(found, older, older.lanes[0] as Lane);
+    };
+    assert.equal(named('replace', open()), '1.2.0');
+    assert.equal(named('replace', waiting('eu')), undefined);
+    assert.equal(named('replace', laneIn('eu', stateNamed('rolling_back'))), undefined);
+    assert.equal(named('replace', open(), { vetoes: [vetoOf('1.2.0')] }), undefined);
+    assert.equal(named('replace-unstarted', open()), undefined);
+    assert.equal(named('finish', open()), undefined);
+  });
+
+  test('successorOf: the newest of several, of the same product, and nobody for the newest', () => {
+    const rollouts = [
+      rolloutOf('1.1.0', []),
+      rolloutOf('1.2.0', []),
+      rolloutOf('1.3.0', []),
+      rolloutOf('9.0.0', [], { product: 'proxyd' }),
+    ];
+    const releases = ['1.1.0', '1.2.0', '1.3.0'].map((version) => testRelease(version));
+    const after = (index: number, vetoes = [] as ReturnType<typeof vetoOf>[]) =>
+      successorOf({ rollouts, releases, vetoes }, rollouts[index] as Rollout)?.version;
+    assert.equal(after(0), '1.3.0');
+    assert.equal(after(0, [vetoOf('1.3.0')]), '1.2.0');
+    assert.equal(after(2), undefined);
+    assert.equal(after(3), undefined);
+  });
+});

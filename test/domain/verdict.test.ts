@@ -1,0 +1,200 @@
+// verdict and what it is made of, each row worked out by hand from the formulas of the design.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { NO_COUNTS, type StepCounters } from '../../src/domain/rollout.ts';
+import {
+  budgetOf,
+  detectableRate,
+  NO_SILENCE,
+  needOf,
+  type Silence,
+  type VerdictPolicy,
+  verdict,
+} from '../../src/domain/verdict.ts';
+
+const DEFAULTS: VerdictPolicy = { doneRatio: 9000, badRatio: 200, minSample: 20, badCount: null };
+
+describe('budgetOf', () => {
+  const rows: [size: number, overrides: Partial<VerdictPolicy>, allowance: number, expected: number][] = [
+    [0, {}, 0, 1],
+    [1, {}, 0, 1],
+    [2, {}, 0, 1],
+    [3, {}, 0, 1],
+    [9, {}, 0, 1],
+    [10, {}, 0, 1],
+    [19, {}, 0, 1],
+    [20, {}, 0, 1],
+    [50, {}, 0, 1],
+    [51, {}, 0, 2],
+    [100, {}, 0, 2],
+    [10_000, {}, 0, 200],
+    [0, { badCount: 3 }, 0, 1],
+    [1, { badCount: 3 }, 0, 1],
+    [2, { badCount: 3 }, 0, 1],
+    [3, { badCount: 3 }, 0, 1],
+    [9, { badCount: 3 }, 0, 1],
+    // Nobody is out of reach with one bad of ten: 9 of 10 are enough.
+    [10, { badCount: 3 }, 0, 2],
+    [19, { badCount: 3 }, 0, 2],
+    // From minSample on the ratio speaks too, and the smaller one wins.
+    [20, { badCount: 3 }, 0, 1],
+    [100, { badCount: 3 }, 0, 2],
+    [10_000, { badCount: 3 }, 0, 3],
+    [19, { badRatio: 1000 }, 0, 1],
+    [20, { badRatio: 1000 }, 0, 2],
+    [20, { badRatio: 10_000 }, 0, 3],
+    [10, { minSample: 1, badRatio: 10_000, doneRatio: 10_000 }, 0, 1],
+    [10, { minSample: 1, badRatio: 10_000, doneRatio: 5000 }, 0, 6],
+    // At least half must succeed, whatever the done ratio.
+    [10, { minSample: 1, badRatio: 10_000, doneRatio: 100 }, 0, 6],
+    [9, { badCount: 9, doneRatio: 100 }, 0, 5],
+    [10_000, { badRatio: 1 }, 0, 1],
+    [10_001, { badRatio: 1 }, 0, 2],
+    [3, {}, 2, 3],
+    [100, {}, 2, 4],
+    [0, {}, 1, 2],
+  ];
+  for (const [size, overrides, allowance, expected] of rows) {
+    test(`budgetOf(${size}, ${JSON.stringify(overrides)}, ${allowance}) is ${expected}`, () => {
+      assert.equal(budgetOf(size, { ...DEFAULTS, ...overrides }, allowance), expected);
+    });
+  }
+});
+
+describe('needOf', () => {
+  const rows: [size: number, out: number, allowance: number, expected: number][] = [
+    [0, 0, 0, 1],
+    [1, 0, 0, 1],
+    [2, 0, 0, 2],
+    [3, 0, 0, 3],
+    [9, 0, 0, 9],
+    [10, 0, 0, 9],
+    [100, 0, 0, 90],
+    [10_000, 0, 0, 9000],
+    [1, 1, 0, 1],
+    [2, 1, 0, 1],
+    [3, 1, 0, 2],
+    [10, 1, 0, 9],
+    [100, 20, 0, 72],
+    // Half of all members, however many are out.
+    [3, 3, 0, 2],
+    [10, 5, 0, 5],
+    [10, 10, 0, 5],
+    [100, 99, 0, 50],
+    [10, 0, 1, 8],
+    [10, 5, 2, 3],
+    [1, 0, 3, 1],
+  ];
+  for (const [size, out, allowance, expected] of rows) {
+    test(`needOf(${size}, ${out}, ${allowance}) is ${expected}`, () => {
+      assert.equal(needOf(size, out, DEFAULTS, allowance), expected);
+    });
+  }
+});
+
+describe('detectableRate', () => {
+  const rows: [agents: number, expected: number][] = [
+    [0, 1],
+    [1, 0.95],
+    [2, 0.7764],
+    [3, 0.6316],
+    [9, 0.2831],
+    [10, 0.2589],
+    [59, 0.0495],
+    [100, 0.0295],
+    [10_000, 0.0003],
+  ];
+  for (const [agents, expected] of rows) {
+    test(`detectableRate(${agents}) is ${expected}`, () => {
+      assert.equal(Math.round(detectableRate(agents) * 10_000) / 10_000, expected);
+    });
+  }
+  test('59 clean agents are the fewest that rule out 5 %', () => {
+    assert(detectableRate(59) <= 0.05 && detectableRate(58) > 0.05);
+  });
+});
+
+describe('verdict', () => {
+  type Row = [size: number, counts: Partial<StepCounters>, silence: Partial<Silence>, expected: string];
+  const many = { succeeded: 8, badMembers: 0 };
+  const rows: Row[] = [
+    [3, {}, {}, 'open'],
+    [3, { succeeded: 2 }, {}, 'open'],
+    [3, { succeeded: 3 }, {}, 'done'],
+    [1, { succeeded: 1 }, {}, 'done'],
+    [10, { succeeded: 9 }, {}, 'done'],
+    [10_000, { succeeded: 8999 }, {}, 'open'],
+    [10_000, { succeeded: 9000 }, {}, 'done'],
+    // Nobody gave evidence: never done.
+    [0, {}, {}, 'hold too_few_successes'],
+    // One bad halts whatever is under minSample; it need not be a member's.
+    [3, { bad: 1 }, {}, 'halt'],
+    [19, { bad: 1 }, {}, 'halt'],
+    [20, { bad: 1 }, {}, 'halt'],
+    [100, { bad: 1, badMembers: 1 }, {}, 'open'],
+    [100, { bad: 2 }, {}, 'halt'],
+    [10_000, { bad: 199 }, {}, 'open'],
+    [10_000, { bad: 200 }, {}, 'halt'],
+    // A member at risk: neither done nor too few.
+    [10, { succeeded: 9, hot: 1, hotMembers: 1 }, {}, 'open'],
+    [10, { succeeded: 9, hot: 1, hotMembers: 0 }, {}, 'done'],
+    [2, { succeeded: 1, hot: 1, hotMembers: 1 }, { gone: 1 }, 'open'],
+    // Gone: in no count of success, but half of all must still succeed.
+    [3, { succeeded: 2 }, { gone: 1 }, 'done'],
+    [3, { succeeded: 1 }, { gone: 2 }, 'hold too_few_successes'],
+    [4, { succeeded: 2 }, { gone: 2 }, 'done'],
+    [3, { succeeded: 1 }, { gone: 1 }, 'open'],
+    [12, many, { gone: 3 }, 'open'],
+    [11, many, { gone: 3 }, 'hold silent'],
+    [11, many, { gone: 3, replaceable: true }, 'done'],
+    [8, {}, { gone: 2 }, 'open'],
+    [3, {}, { gone: 3 }, 'hold silent'],
+    [3, {}, { gone: 3, replaceable: true }, 'hold too_few_successes'],
+    // Not eligible any more.
+    [3, { succeeded: 2 }, { ineligible: 1 }, 'done'],
+    [3, { succeeded: 1 }, { ineligible: 2 }, 'hold too_few_successes'],
+    // Declined, failed before a grant, inconclusive: two of them, and more than a tenth.
+    [10, { declined: 1, exhausted: 1, succeeded: 9 }, {}, 'done'],
+    [20, { declined: 1, inconclusive: 1 }, {}, 'open'],
+    [19, { declined: 1, inconclusive: 1 }, {}, 'hold inconclusive'],
+    [19, { failedBeforeGrant: 2 }, {}, 'hold inconclusive'],
+    [9, { failedBeforeGrant: 1 }, {}, 'open'],
+    [19, { declined: 1, failedBeforeGrant: 1, succeeded: 18 }, {}, 'hold inconclusive'],
+    [20, { declined: 2, exhausted: 2, succeeded: 18 }, {}, 'done'],
+    // Used up: out, so fewer are needed; while attempts are left the step goes on.
+    [3, { failedBeforeGrant: 1, succeeded: 2 }, {}, 'open'],
+    [3, { failedBeforeGrant: 1, succeeded: 2, exhausted: 1 }, {}, 'done'],
+    [1, { declined: 1, exhausted: 1 }, {}, 'hold too_few_successes'],
+    // One that is hot, succeeded or bad is never out, whatever the roster believes.
+    [3, { succeeded: 3 }, { gone: 2 }, 'done'],
+    [10, { succeeded: 4, hot: 6, hotMembers: 6 }, { ineligible: 6 }, 'open'],
+    [100, { succeeded: 80, bad: 1, badMembers: 1 }, { ineligible: 19 }, 'done'],
+    // The order of the rules: the budget, silence, no evidence, success.
+    [3, { bad: 1, succeeded: 2, declined: 2, exhausted: 2 }, { gone: 3 }, 'halt'],
+    [11, { ...many, declined: 2, exhausted: 2 }, { gone: 3 }, 'hold silent'],
+    [10, { succeeded: 9, inconclusive: 2 }, {}, 'hold inconclusive'],
+    // All have ended, and too few of them well.
+    [100, { succeeded: 88, bad: 1, badMembers: 1 }, {}, 'open'],
+    [100, { succeeded: 49, bad: 1, badMembers: 1 }, { ineligible: 50 }, 'hold too_few_successes'],
+    [100, { succeeded: 49, bad: 1, badMembers: 1, hot: 1, hotMembers: 1 }, { ineligible: 49 }, 'open'],
+  ];
+  for (const [size, counts, silence, expected] of rows) {
+    test(`verdict(${size}, ${JSON.stringify(counts)}, ${JSON.stringify(silence)}) is ${expected}`, () => {
+      const found = verdict(size, { ...NO_COUNTS, ...counts }, { ...NO_SILENCE, ...silence }, DEFAULTS, 0);
+      assert.equal(found.kind === 'hold' ? `hold ${found.reason}` : found.kind, expected);
+    });
+  }
+
+  test('an allowance raises the budget and lowers the need by as much', () => {
+    const at = (bad: number, succeeded: number) =>
+      verdict(10, { ...NO_COUNTS, bad, badMembers: bad, succeeded }, NO_SILENCE, DEFAULTS, 2);
+    assert.deepEqual(at(2, 6), { kind: 'open', budget: 3, need: 7 });
+    assert.deepEqual(at(2, 7), { kind: 'done', budget: 3, need: 7 });
+    assert.deepEqual(at(3, 7), { kind: 'halt', budget: 3, need: 7 });
+  });
+
+  test('the budget does not change with those who are out', () => {
+    const found = verdict(100, { ...NO_COUNTS, exhausted: 30 }, { ...NO_SILENCE, ineligible: 30 }, DEFAULTS, 0);
+    assert.deepEqual([found.budget, found.need], [2, 50]);
+  });
+});
