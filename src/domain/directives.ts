@@ -117,6 +117,16 @@ export function vetoFor(vetoes: readonly Veto[], product: string, version: strin
   return vetoes.find((veto) => veto.product === product && veto.version === version);
 }
 
+/** Digest → version over the product's releases: what runs with another digest is no build that was published. */
+export function buildsOf(releases: readonly Release[], product: string): Record<string, string> {
+  const builds: Record<string, string> = {};
+  for (const release of releases) {
+    if (release.product !== product) continue;
+    for (const artifact of release.artifacts) builds[artifact.sha256] = release.version;
+  }
+  return builds;
+}
+
 /** The first opened step that the agent is inside of; undefined: not in a step. */
 export function stepOf(
   lane: Pick<LaneDirective, 'seed' | 'steps'>,

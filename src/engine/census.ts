@@ -1,12 +1,14 @@
 // What plan may know of the agents: counts per version, and per lane what opening a step would freeze; taken from the roster.
+import type { InstalledProduct } from '../domain/agent.ts';
+import { buildsOf } from '../domain/directives.ts';
 import type { Release } from '../domain/release.ts';
-import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
 import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { assert } from '../errors.ts';
 import { type Bitset, forEachBit, hasBit } from './bitset.ts';
 import { type Freeze, freezeStep, type LanePopulation, populationOf } from './freeze.ts';
-import type { Roster } from './roster.ts';
+import type { Roster, RosterEntry } from './roster.ts';
 
 export interface CensusInput {
   roster: Roster;
@@ -55,7 +57,7 @@ function countLane(input: CensusInput, rollout: Rollout, lane: Lane): LaneCensus
     eligible: population.eligible.filter(Boolean).length,
     platforms: population.platforms,
     previews,
-    steps: lane.steps.map((step) => countStep(input, rollout, lane, step.step)),
+    steps: lane.steps.map((step) => countStep(input, rollout, lane, step)),
   };
 }
 
@@ -78,7 +80,9 @@ export function freezeLaneStep(
     policy,
     seed: rollout.seed,
     before: last === undefined ? { threshold: 0, thresholdId: '' } : last,
-    isEarlierMember: (handle) => sets.some((set) => hasBit(set, handle)),
+    // A late joiner whom an earlier step has admitted, or who has no attempt left, could give no evidence here.
+    isEarlierMember: (handle) =>
+      sets.some((set) => hasBit(set, handle)) || isTaken(input.roster, rollout, lane, handle),
     isPresent: (handle) => input.roster.silentMs(handle, input.observedMs) < rollout.policy.staleAfterMs,
   });
 }
@@ -90,25 +94,51 @@ function lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): LaneP
   return populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release);
 }
 
-function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: number): LaneCensus['steps'][number] {
+function isTaken(roster: Roster, rollout: Rollout, lane: Lane, handle: number): boolean {
+  if (roster.liveOf(handle).some((attempt) => attempt.laneId === lane.id)) return true;
+  const spent = spentIn(roster, lane, handle);
+  return spent !== undefined && spent.count >= rollout.policy.attemptsPerAgent;
+}
+
+function spentIn(roster: Roster, lane: Lane, handle: number) {
+  return roster.spentOf(handle).find((one) => one.laneId === lane.id && one.budgetEpoch === lane.budgetEpoch);
+}
+
+function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step): LaneCensus['steps'][number] {
   const { roster, observedMs } = input;
-  let gone = 0;
-  let updated = 0;
-  let updatedPresent = 0;
-  forEachBit(input.members(lane.id, step), (handle) => {
+  const builds = buildsOf(input.releases, rollout.product);
+  const platforms = input.releases.find((one) => one.id === rollout.releaseId)?.artifacts.map((one) => one.platform);
+  const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0 };
+  forEachBit(input.members(lane.id, step.step), (handle) => {
     const entry = roster.entry(handle);
     const running = entry?.products.find((one) => one.product === lane.product);
     const silent = entry === undefined || roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
+    const live = roster.liveOf(handle).find((one) => one.laneId === lane.id);
     if (running?.version === rollout.version) {
-      updated += 1;
-      if (!silent) updatedPresent += 1;
+      found.updated += 1;
+      if (!silent) found.updatedPresent += 1;
+      if (live === undefined) found.settled += 1;
       return;
     }
-    const granted = roster.liveOf(handle).some((one) => one.laneId === lane.id && one.grantedAt !== null);
-    const bad = roster
-      .spentOf(handle)
-      .some((one) => one.laneId === lane.id && one.budgetEpoch === lane.budgetEpoch && one.bad);
-    if (silent && !granted && !bad) gone += 1;
+    // What is hot, bad or used up stands in the counters.
+    if ((live !== undefined && live.grantedAt !== null) || spentIn(roster, lane, handle)?.bad === true) return;
+    if (silent) found.gone += 1;
+    else if (live === undefined && !canTake(entry, running, lane, builds, platforms)) found.ineligible += 1;
   });
-  return { step, gone, ineligible: 0, replaceable: false, updated, updatedPresent };
+  // Brought to the release by somebody else: no evidence, and none to come.
+  const byHand = Math.max(0, found.settled - step.counters.succeeded);
+  const { gone, ineligible, updated, updatedPresent } = found;
+  return { step: step.step, gone, ineligible: ineligible + byHand, replaceable: false, updated, updatedPresent };
+}
+
+/** Moved away, without the product, on another platform, or running a build that no release has: nothing is offered. */
+function canTake(
+  entry: RosterEntry | undefined,
+  running: InstalledProduct | undefined,
+  lane: Lane,
+  builds: Record<string, string>,
+  platforms: readonly string[] | undefined,
+): boolean {
+  if (entry === undefined || running === undefined || entry.region !== lane.region) return false;
+  return builds[running.digest] === running.version && platforms?.includes(entry.platform) === true;
 }

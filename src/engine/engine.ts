@@ -1,4 +1,5 @@
 // The engine as a whole: fills memory from the database, keeps planning, and serves agents and operators.
+import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import { decideAll } from '../domain/decide.ts';
@@ -9,13 +10,13 @@ import { type Database, transaction } from '../store/database.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
 import { answerCheckIn, type CheckInDeps, type CheckInResult, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
-import { committer } from './commit.ts';
+import { committer, type LedgerItem } from './commit.ts';
 import type { EnrolInput } from './enrol.ts';
 import { openLedger } from './ledger.ts';
 import { loadRoster } from './load-roster.ts';
 import { Memory, type Wake } from './memory.ts';
 import { startObservedTime } from './observed-time.ts';
-import { type BrakeOptions, type HaltOptions, haltRollout, setBrake } from './operator.ts';
+import { type BrakeOptions, type HaltOptions, haltRollout, setBrake, type VerbEffects } from './operator.ts';
 import { reconcile } from './reconcile.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
@@ -52,6 +53,7 @@ export async function openEngine(deps: EngineDeps) {
   const waiters = openWaiters(roster);
   const wake = (wakes: readonly Wake[]) => waiters.wake(wakes);
 
+  const exclusive = pLimit(1);
   const planning = singleFlight(async () => {
     await reconcile({
       database,
@@ -61,6 +63,7 @@ export async function openEngine(deps: EngineDeps) {
       observed,
       newId: deps.newId,
       wake,
+      exclusive,
       mark,
       onViolation: (violation) => logger.error({ violation }, 'a promise is broken in the stored state'),
     });
@@ -68,9 +71,8 @@ export async function openEngine(deps: EngineDeps) {
   /** Somebody must act when planning fails: nothing moves until it works again. */
   const nudge = () => void planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
 
-  const ledger = openLedger(
-    committer({ database, memory, roster, clock, observed, newId: deps.newId, wake, nudge, mark }),
-  );
+  const commit = committer({ database, memory, roster, clock, observed, newId: deps.newId, wake, nudge, mark });
+  const ledger = openLedger((items: readonly LedgerItem[]) => exclusive(() => commit(items)));
   const checkIn: CheckInDeps = {
     roster,
     memory,
@@ -96,6 +98,14 @@ export async function openEngine(deps: EngineDeps) {
     }
     // A crash then costs a few seconds of soak, never gives any away.
     if (memory.hasLiveLane()) await transaction(database, (tx) => saveObserved(tx, observed.now()));
+  }
+
+  /** Memory before the acknowledgement: what a person has stopped is in force even when planning fails. */
+  async function follow({ changed, lanes, withdrawnLanes, vetoes, brakes }: VerbEffects): Promise<boolean> {
+    for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);
+    wake(memory.setLanes(lanes, vetoes, brakes));
+    await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
+    return changed;
   }
 
   let ticking: ReturnType<typeof startTicking> | undefined;
@@ -124,14 +134,10 @@ export async function openEngine(deps: EngineDeps) {
     },
     operator: {
       async halt(rolloutId: string, options: HaltOptions): Promise<boolean> {
-        const changed = await haltRollout(verbs, rolloutId, options);
-        await planning();
-        return changed;
+        return await follow(await haltRollout(verbs, rolloutId, options));
       },
       async setBrake(options: BrakeOptions): Promise<boolean> {
-        const changed = await setBrake(verbs, options);
-        await planning();
-        return changed;
+        return await follow(await setBrake(verbs, options));
       },
       isPresent,
       lastSeenAt: (handle: number) => roster.lastSeenAt(handle),

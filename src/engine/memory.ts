@@ -3,7 +3,7 @@
 import type { Availability } from '../domain/availability.ts';
 import { chooseRelease } from '../domain/choose.ts';
 import type { Brake, Directive, Seat, Veto } from '../domain/directives.ts';
-import { compileDirective } from '../domain/directives.ts';
+import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { silenceOf } from '../domain/plan-lane.ts';
 import type { Release } from '../domain/release.ts';
@@ -222,13 +222,4 @@ function shape(directive: Directive): string {
     lane.absent,
     lane.steps.map((step) => [step.step, step.threshold, step.thresholdId]),
   ]);
-}
-
-function buildsOf(releases: readonly Release[], product: string): Record<string, string> {
-  const builds: Record<string, string> = {};
-  for (const release of releases) {
-    if (release.product !== product) continue;
-    for (const artifact of release.artifacts) builds[artifact.sha256] = release.version;
-  }
-  return builds;
 }

@@ -6,8 +6,9 @@ import { appendAudits } from '../store/audit.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { changeHold, openHolds } from '../store/holds.ts';
 import { saveObserved } from '../store/meta.ts';
+import type { CensusInput } from './census.ts';
 import type { Clock } from './clock.ts';
-import { executeActions } from './execute.ts';
+import { type Effects, executeActions } from './execute.ts';
 import { loadSnapshot } from './load-snapshot.ts';
 import type { Memory, Wake } from './memory.ts';
 import type { ObservedTime } from './observed-time.ts';
@@ -22,6 +23,8 @@ export interface ReconcileDeps {
   observed: ObservedTime;
   newId: () => string;
   wake: (wakes: readonly Wake[]) => void;
+  /** Runs one thing at a time, from the first read until memory has been told: else memory could be told in another order. */
+  exclusive: <T>(run: () => Promise<T>) => Promise<T>;
   mark: (name: string) => void;
   /** Told about a broken promise in the stored state: a bug, somebody must act. */
   onViolation: (violation: Violation) => void;
@@ -41,18 +44,19 @@ export async function reconcile(deps: ReconcileDeps): Promise<Action[]> {
   return taken;
 }
 
-async function reconcileOnce(deps: ReconcileDeps): Promise<Action[]> {
+function reconcileOnce(deps: ReconcileDeps): Promise<Action[]> {
+  return deps.exclusive(() => onePass(deps));
+}
+
+async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   deps.mark('reconcile.begin');
   const now = deps.clock.now();
   const done = await transaction(deps.database, async (tx) => {
     const { snapshot, census } = await loadSnapshot(tx, deps.memory, deps.roster, deps.observed.now());
-    const { actions, report } = plan(snapshot, now);
-    const audit: AuditEntry[] = [];
-    const effects = await executeActions(tx, { snapshot, census, actions, now, newId: deps.newId, audit });
-    await writeHolds(tx, effects.snapshot, report, now);
-    if (actions.length > 0 || soaks(effects.snapshot)) await saveObserved(tx, snapshot.observedMs);
-    await appendAudits(tx, audit);
-    return { actions, report, effects };
+    const done = await moveAll(deps, tx, { snapshot, census, now });
+    await writeHolds(tx, done.effects.snapshot, done.report, now);
+    if (done.actions.length > 0 || soaks(done.effects.snapshot)) await saveObserved(tx, snapshot.observedMs);
+    return done;
   });
   deps.mark('reconcile.committed');
   const { actions, report, effects } = done;
@@ -66,6 +70,29 @@ async function reconcileOnce(deps: ReconcileDeps): Promise<Action[]> {
   deps.wake(deps.memory.setSnapshot(effects.snapshot, report, now));
   deps.mark('reconcile.told');
   return actions;
+}
+
+/** A booked loss may spend a budget, so planning goes on in the same transaction until nothing moves. */
+async function moveAll(deps: ReconcileDeps, tx: Tx, start: { snapshot: Snapshot; census: CensusInput; now: number }) {
+  const { census, now } = start;
+  const audit: AuditEntry[] = [];
+  const actions: Action[] = [];
+  const effects: Effects = { snapshot: start.snapshot, frozen: [], ended: [], withdrawnLanes: [] };
+  for (let round = 0; round < MAX_PASSES; round += 1) {
+    const planned = plan(effects.snapshot, now);
+    if (planned.actions.length === 0) {
+      await appendAudits(tx, audit);
+      return { actions, report: planned.report, effects };
+    }
+    const input = { snapshot: effects.snapshot, census, actions: planned.actions, now, newId: deps.newId, audit };
+    const next = await executeActions(tx, input);
+    actions.push(...planned.actions);
+    effects.snapshot = next.snapshot;
+    effects.frozen.push(...next.frozen);
+    effects.ended.push(...next.ended);
+    effects.withdrawnLanes.push(...next.withdrawnLanes);
+  }
+  throw new Error('assertion failed: planning and booking settle');
 }
 
 /** While something soaks, observed time must not fall back by more than one tick at a crash. */

@@ -1,4 +1,5 @@
 // A real engine on a real SQLite database, with agents that speak to it as the wire's parsed reports do.
+import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
@@ -17,6 +18,8 @@ export interface Fleet {
   engine: Engine;
   database: Database;
   clock: ReturnType<typeof testClock>;
+  /** What the engine has logged as an error: promises that it found broken, above all. */
+  violations: string[];
   publish(version: string, overrides?: Partial<Release>): Promise<void>;
   enrol(
     name: string,
@@ -34,11 +37,12 @@ export async function openFleet(
 ): Promise<Fleet> {
   const database = await openDatabase(url);
   const clock = testClock();
+  const violations: string[] = [];
   const open = () =>
     openEngine({
       database,
       clock,
-      logger: pino({ level: 'silent' }),
+      logger: pino({ level: 'error' }, { write: (line: string) => void violations.push(line) }),
       newId: () => uuidv7(),
       random: () => 0.5,
       products: [product],
@@ -46,10 +50,11 @@ export async function openFleet(
       pollMs: 60_000,
       maxWaitMs: 25_000,
     });
-  const fleet = { engine: await open(), database, clock } as Fleet;
+  const fleet = { engine: await open(), database, clock, violations } as Fleet;
   t.after(async () => {
     await fleet.engine.close();
     await database.close();
+    assert.deepEqual(violations, [], 'the engine has found nothing wrong');
   });
   fleet.publish = async (version, overrides = {}) => {
     const release = testRelease(version, overrides);

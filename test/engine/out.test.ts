@@ -1,0 +1,54 @@
+// Members that can give no evidence any more do not hold a step up for ever.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { listRollouts } from '../../src/store/rollouts.ts';
+import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { type Fleet, openFleet } from '../support/fleet.ts';
+
+const POLICY = testPolicy({ steps: [stepPolicy({ soakMs: 0 })], doneRatio: 9000, badRatio: 2000, badCount: 2 });
+
+async function stateOf(fleet: Fleet, version: string): Promise<string | undefined> {
+  const rollouts = await listRollouts(fleet.database.db, {});
+  return rollouts.find((rollout) => rollout.version === version)?.lanes[0]?.state.name;
+}
+
+test('a member that runs a build of no release is out: the others complete the step', async (t) => {
+  const fleet = await openFleet(t, rules(POLICY));
+  await fleet.publish('1.0.0');
+  const [a, b, c] = [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c')];
+  await fleet.publish('1.1.0');
+  c.products = [{ product: 'agentd', version: '1.0.0', digest: 'f'.repeat(64) }];
+  assert.equal(await c.run(), 'unknown_build');
+  assert.equal(await a.run(), 'none');
+  assert.equal(await b.run(), 'none');
+  await fleet.engine.plan();
+  assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
+});
+
+test('a member that was brought to the release by hand is out, and counts as no success', async (t) => {
+  const fleet = await openFleet(t, rules(POLICY));
+  await fleet.publish('1.0.0');
+  const [a, b, c] = [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c')];
+  await fleet.publish('1.1.0');
+  c.products = [{ product: 'agentd', version: '1.1.0', digest: digestOf('1.1.0') }];
+  assert.equal(await c.run(), 'none');
+  assert.equal(await a.run(), 'none');
+  assert.equal(await stateOf(fleet, '1.1.0'), 'open');
+  assert.equal(await b.run(), 'none');
+  await fleet.engine.plan();
+  assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
+});
+
+test('a loss that spends the budget halts in the pass that books it', async (t) => {
+  const fleet = await openFleet(t, rules(testPolicy()));
+  await fleet.publish('1.0.0');
+  const agent = await fleet.enrol('a');
+  await fleet.publish('1.1.0');
+  await agent.run(() => 'vanishes');
+  for (let minute = 0; minute < 45 && (await stateOf(fleet, '1.1.0')) === 'open'; minute += 1) {
+    fleet.clock.advance(60_000);
+    await fleet.engine.plan();
+  }
+  assert.equal(await stateOf(fleet, '1.1.0'), 'halted');
+  assert.deepEqual(fleet.violations, []);
+});
