@@ -1,11 +1,12 @@
 // What people do to the fleet: halt and brake, each one transaction with its audit row, acknowledged after the commit.
 
 import { lastStep } from '../domain/apply.ts';
+import type { Brake, Veto } from '../domain/directives.ts';
 import { isTerminalLane, type Lane, moveLane } from '../domain/rollout.ts';
 import { AppError } from '../errors.ts';
 import { withdrawUngranted } from '../store/attempts.ts';
 import { appendAudit } from '../store/audit.ts';
-import { brakeObserved, deleteBrake, listBrakes, putBrake, putVeto } from '../store/controls.ts';
+import { brakeObserved, deleteBrake, listBrakes, listVetoes, putBrake, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { listRollouts, loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 
@@ -13,6 +14,18 @@ export interface VerbDeps {
   database: Database;
   now: () => number;
   observedMs: () => number;
+}
+
+/** What a verb has committed, for memory to take over. */
+export interface VerbEffects {
+  /** False when it already was so. */
+  changed: boolean;
+  /** Lanes that moved, as they now are. */
+  lanes: Lane[];
+  /** Lanes whose offered and staged attempts were withdrawn. */
+  withdrawnLanes: string[];
+  vetoes: Veto[];
+  brakes: Brake[];
 }
 
 export interface HaltOptions {
@@ -23,8 +36,8 @@ export interface HaltOptions {
   reason: string;
 }
 
-/** False when there was nothing left to halt. Throws `not_found`, `illegal_transition`. */
-export async function haltRollout(deps: VerbDeps, rolloutId: string, options: HaltOptions): Promise<boolean> {
+/** Unchanged when there was nothing left to halt. Throws `not_found`, `illegal_transition`. */
+export async function haltRollout(deps: VerbDeps, rolloutId: string, options: HaltOptions): Promise<VerbEffects> {
   return await transaction(deps.database, async (tx) => {
     const rollout = await loadRollout(tx, rolloutId);
     if (rollout === undefined) throw new AppError('not_found', `no rollout ${rolloutId}`);
@@ -43,18 +56,20 @@ export async function haltRollout(deps: VerbDeps, rolloutId: string, options: Ha
         `the rollout of ${rollout.version} has ended there: nothing can be halted`,
       );
     }
-    for (const lane of running) await haltLane(tx, lane, options, deps.now());
+    const halted: Lane[] = [];
+    for (const lane of running) halted.push(await haltLane(tx, lane, options, deps.now()));
     const vetoed = options.vetoRelease && (await veto(tx, rollout, options, deps.now()));
-    return running.length > 0 || vetoed;
+    return await effectsOf(tx, running.length > 0 || vetoed, halted, halted);
   });
 }
 
-async function haltLane(tx: Tx, lane: Lane, { actor, reason }: HaltOptions, now: number): Promise<void> {
-  const halted = moveLane(lane, { name: 'halted', since: now, by: actor, reason, step: lastStep(lane) });
+async function haltLane(tx: Tx, lane: Lane, { actor, reason }: HaltOptions, now: number): Promise<Lane> {
+  const steps = lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } }));
+  const halted = moveLane({ ...lane, steps }, { name: 'halted', since: now, by: actor, reason, step: lastStep(lane) });
   if (!(await saveLane(tx, halted, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
   await withdrawUngranted(tx, lane.id, now);
-  for (const step of lane.steps) await saveStep(tx, lane.id, { ...step, counters: { ...step.counters, pending: 0 } });
+  for (const step of steps) await saveStep(tx, lane.id, step);
   await appendAudit(tx, {
     at: now,
     actor,
@@ -62,6 +77,12 @@ async function haltLane(tx: Tx, lane: Lane, { actor, reason }: HaltOptions, now:
     subject: lane.id,
     data: { region: lane.region, reason },
   });
+  return halted;
+}
+
+async function effectsOf(tx: Tx, changed: boolean, lanes: Lane[], withdrawn: Lane[]): Promise<VerbEffects> {
+  const withdrawnLanes = withdrawn.map((lane) => lane.id);
+  return { changed, lanes, withdrawnLanes, vetoes: await listVetoes(tx), brakes: await listBrakes(tx) };
 }
 
 async function veto(
@@ -91,32 +112,44 @@ export interface BrakeOptions {
   reason: string;
 }
 
-/** False when it already was so. */
-export async function setBrake(deps: VerbDeps, { scope, on, actor, reason }: BrakeOptions): Promise<boolean> {
+/** Unchanged when it already was so. */
+export async function setBrake(deps: VerbDeps, { scope, on, actor, reason }: BrakeOptions): Promise<VerbEffects> {
   return await transaction(deps.database, async (tx) => {
     const now = deps.now();
     const since = await brakeObserved(tx, scope);
     const changed = on
       ? await putBrake(tx, { scope, actor, reason, at: now }, deps.observedMs())
       : await deleteBrake(tx, scope);
-    if (!changed) return false;
-    if (!on && since !== undefined) await resumeSoaks(tx, scope, since, deps.observedMs());
+    if (!changed) return await effectsOf(tx, false, [], []);
+    const resumed = on || since === undefined ? [] : await resumeSoaks(tx, scope, since, deps.observedMs());
     await appendAudit(tx, { at: now, actor, action: on ? 'brake.on' : 'brake.off', subject: scope, data: { reason } });
-    return true;
+    return await effectsOf(tx, true, resumed, []);
   });
 }
 
-/** A brake stops the soak: the braked time is taken out of it, unless another brake still covers the lane. */
-async function resumeSoaks(tx: Tx, scope: string, since: number, observedMs: number): Promise<void> {
-  const brakes = await listBrakes(tx);
+/**
+ * A brake stops the soak: the braked time is taken out of it. While another brake still covers the lane, only what lies
+ * before that one began: the rest is taken out when that one goes.
+ */
+async function resumeSoaks(tx: Tx, scope: string, since: number, observedMs: number): Promise<Lane[]> {
   const covers = (one: string, lane: Lane) =>
     one === 'fleet' || one === `product:${lane.product}` || one === `region:${lane.region}`;
+  const others: { scope: string; since: number }[] = [];
+  for (const brake of await listBrakes(tx)) {
+    others.push({ scope: brake.scope, since: (await brakeObserved(tx, brake.scope)) ?? observedMs });
+  }
+  const resumed: Lane[] = [];
   const rollouts = await listRollouts(tx, { liveOnly: true });
   for (const lane of rollouts.flatMap((rollout) => rollout.lanes)) {
     if (lane.state.name !== 'soaking' || !covers(scope, lane)) continue;
-    if (brakes.some((brake) => covers(brake.scope, lane))) continue;
-    const braked = observedMs - Math.max(since, lane.state.observedMs);
-    const state = { ...lane.state, observedMs: lane.state.observedMs + Math.max(0, braked) };
-    await saveLane(tx, { ...lane, state, revision: lane.revision + 1 }, lane.revision);
+    const until = Math.min(observedMs, ...others.filter((one) => covers(one.scope, lane)).map((one) => one.since));
+    const braked = until - Math.max(since, lane.state.observedMs);
+    if (braked <= 0) continue;
+    const state = { ...lane.state, observedMs: lane.state.observedMs + braked };
+    const moved = { ...lane, state, revision: lane.revision + 1 };
+    if (!(await saveLane(tx, moved, lane.revision)))
+      throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
+    resumed.push(moved);
   }
+  return resumed;
 }
