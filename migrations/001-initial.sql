@@ -159,9 +159,10 @@ create table lanes (
   detail text not null,
   budget_epoch integer not null default 0,
   allowance integer not null default 0,
-  revision integer not null default 0,
-  unique (rollout_id, region)
+  revision integer not null default 0
 );
+-- Indexes and not constraints of the table: SQLite can drop the one and not the other.
+create unique index lanes_by_rollout on lanes (rollout_id, region);
 create unique index lanes_one_live on lanes (product, region) where live = 1;
 create index lanes_by_state on lanes (product, region, state);
 
