@@ -9,6 +9,7 @@ import { saveObserved } from '../store/meta.ts';
 import type { CensusInput } from './census.ts';
 import type { Clock } from './clock.ts';
 import { type Effects, executeActions } from './execute.ts';
+import { sumSpent } from './load-roster.ts';
 import { loadSnapshot } from './load-snapshot.ts';
 import type { Memory, Wake } from './memory.ts';
 import type { ObservedTime } from './observed-time.ts';
@@ -63,7 +64,9 @@ async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   for (const { laneId, step, members } of effects.frozen) deps.memory.setMembers(laneId, step, members);
   for (const attempt of effects.ended) {
     const handle = deps.roster.handleOf(attempt.agentId);
-    if (handle !== undefined) deps.roster.setAttempt(handle, attempt);
+    if (handle === undefined) continue;
+    deps.roster.setAttempt(handle, attempt);
+    deps.roster.addSpent(handle, sumSpent([attempt]));
   }
   for (const laneId of effects.withdrawnLanes) deps.roster.dropUngranted(laneId);
   for (const violation of actions.length > 0 ? violations(effects.snapshot) : []) deps.onViolation(violation);

@@ -190,6 +190,20 @@ export class Roster {
     else this.spent.set(handle, spent);
   }
 
+  /** One more attempt that ended so. */
+  addSpent(handle: number, more: readonly Spent[]): void {
+    const merged = [...this.spentOf(handle)];
+    for (const one of more) {
+      const place = merged.findIndex(
+        ({ laneId, budgetEpoch }) => laneId === one.laneId && budgetEpoch === one.budgetEpoch,
+      );
+      const before = merged[place];
+      if (before === undefined) merged.push(one);
+      else merged[place] = { ...before, count: before.count + one.count, bad: before.bad || one.bad };
+    }
+    this.setSpent(handle, merged);
+  }
+
   /** Forgets the ungranted attempts of a lane: they were withdrawn together. Returns the handles that had one. */
   dropUngranted(laneId: string): number[] {
     const dropped: number[] = [];
