@@ -1,7 +1,7 @@
 // One ledger batch as one transaction: read the touched rows, book the items one by one, write once; then tell memory.
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import type { Answer } from '../domain/decide.ts';
-import type { Lane } from '../domain/rollout.ts';
+import type { Lane, Rollout } from '../domain/rollout.ts';
 import { AppError } from '../errors.ts';
 import { loadAgentsByHandles, saveAgents } from '../store/agents.ts';
 import {
@@ -15,7 +15,7 @@ import {
 import { appendAudits } from '../store/audit.ts';
 import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
-import { loadLanes, saveLane, saveStep } from '../store/rollouts.ts';
+import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 import { bookCheckIn } from './book.ts';
 import type { Clock } from './clock.ts';
 import { type EnrolInput, enrolAgent } from './enrol.ts';
@@ -119,6 +119,12 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
   laneIds.delete(undefined);
   const ids = [...laneIds].sort() as string[];
   const lanes = await loadLanes(tx, ids, { forUpdate: true });
+  const rollouts = new Map<string, Rollout | undefined>();
+  for (const { rolloutId } of lanes) {
+    // Memory forgets what has ended everywhere; its counters stay true all the same.
+    if (!rollouts.has(rolloutId))
+      rollouts.set(rolloutId, deps.memory.rollout(rolloutId) ?? (await loadRollout(tx, rolloutId)));
+  }
   const owners = [...new Set([...agents.map((agent) => agent.id), ...reported.map((one) => one.agentId)])];
   const earlier = await attemptsOfAgentsInLanes(tx, owners, ids);
   const attempts = new Map([...earlier, ...reported, ...live].map((attempt) => [attempt.id, attempt]));
@@ -128,7 +134,7 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     lanes,
     brakes: await listBrakes(tx),
     vetoes: await listVetoes(tx),
-    rolloutOf: (lane: Lane) => deps.memory.rollout(lane.rolloutId),
+    rolloutOf: (lane: Lane) => rollouts.get(lane.rolloutId),
   });
 }
 

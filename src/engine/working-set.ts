@@ -83,16 +83,18 @@ export class WorkingSet {
     const lane = this.lanes.get(attempt.laneId);
     if (lane === undefined || lane.budgetEpoch !== attempt.budgetEpoch) return;
     const rollout = this.rolloutOf(lane);
-    // The rollout has ended everywhere and nothing reads its counters any more, but they stay true.
-    const perAgent = rollout?.policy.attemptsPerAgent ?? 1;
+    assert(rollout !== undefined, `the rollout of lane ${lane.id} has been read`);
     const steps = lane.steps.map((step) =>
       step.step === attempt.step
-        ? { ...step, counters: retally(step.counters, before, this.stepAttempts(attempt), perAgent) }
+        ? {
+            ...step,
+            counters: retally(step.counters, before, this.stepAttempts(attempt), rollout.policy.attemptsPerAgent),
+          }
         : step,
     );
     this.lanes.set(lane.id, { ...lane, steps });
     this.changedLanes.add(lane.id);
-    if (rollout !== undefined) this.haltIfSpent(lane.id, rollout, now);
+    this.haltIfSpent(lane.id, rollout, now);
   }
 
   private haltIfSpent(laneId: string, rollout: Rollout, now: number): void {
