@@ -5,11 +5,11 @@ import { follow } from '../domain/attempt.ts';
 import { retally } from '../domain/counters.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import type { Action, Snapshot } from '../domain/snapshot.ts';
-import { AppError } from '../errors.ts';
+import { AppError, assert } from '../errors.ts';
 import { attemptsById, attemptsOfAgentsInLanes, updateAttempts, withdrawUngranted } from '../store/attempts.ts';
 import { putBaseline, putVeto } from '../store/controls.ts';
 import type { Tx } from '../store/database.ts';
-import { endRollout, insertRollout, insertStep, saveLane, saveStep } from '../store/rollouts.ts';
+import { endRollout, insertRollout, insertStep, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 import type { Bitset } from './bitset.ts';
 import { type CensusInput, freezeLaneStep } from './census.ts';
 import type { AuditEntry } from './working-set.ts';
@@ -147,9 +147,7 @@ async function endAttempt(
       version: ended.version,
     }),
   );
-  const found = after.rollouts
-    .flatMap((rollout) => rollout.lanes.map((lane) => ({ lane, rollout })))
-    .find(({ lane }) => lane.id === ended.laneId);
+  const found = findLane(after, ended.laneId) ?? (await loadLane(tx, ended));
   if (found === undefined || found.lane.budgetEpoch !== ended.budgetEpoch) return after;
   const { lane, rollout } = found;
   const now = (await attemptsOfAgentsInLanes(tx, [ended.agentId], [lane.id])).filter(
@@ -165,17 +163,30 @@ async function endAttempt(
   return withLane(after, { ...lane, steps });
 }
 
+/** Of a product that the config does not name now: it is not planned, but its slot must be free when it comes back. */
+async function loadLane(tx: Tx, attempt: Attempt): Promise<{ lane: Lane; rollout: Rollout } | undefined> {
+  const rollout = await loadRollout(tx, attempt.rolloutId);
+  const lane = rollout?.lanes.find((one) => one.id === attempt.laneId);
+  return rollout === undefined || lane === undefined ? undefined : { lane, rollout };
+}
+
 async function moved(tx: Tx, lane: Lane): Promise<void> {
   if (!(await saveLane(tx, lane, lane.revision - 1)))
     throw new AppError('conflict', `the lane ${lane.id} has moved meanwhile`);
 }
 
 function laneOf(snapshot: Snapshot, laneId: string): { lane: Lane; rollout: Rollout } {
+  const found = findLane(snapshot, laneId);
+  assert(found !== undefined, `lane ${laneId} is in the snapshot`);
+  return found;
+}
+
+function findLane(snapshot: Snapshot, laneId: string): { lane: Lane; rollout: Rollout } | undefined {
   for (const rollout of snapshot.rollouts) {
     const lane = rollout.lanes.find((one) => one.id === laneId);
     if (lane !== undefined) return { lane, rollout };
   }
-  throw new Error(`assertion failed: lane ${laneId} is in the snapshot`);
+  return undefined;
 }
 
 function withLane(snapshot: Snapshot, lane: Lane): Snapshot {
