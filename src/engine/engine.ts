@@ -101,9 +101,13 @@ export async function openEngine(deps: EngineDeps) {
   }
 
   /** Memory before the acknowledgement: what a person has stopped is in force even when planning fails. */
-  async function follow({ changed, lanes, withdrawnLanes, vetoes, brakes }: VerbEffects): Promise<boolean> {
-    for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);
-    wake(memory.setLanes(lanes, vetoes, brakes));
+  async function perform(verb: () => Promise<VerbEffects>): Promise<boolean> {
+    const changed = await exclusive(async () => {
+      const { changed, lanes, withdrawnLanes, vetoes, brakes } = await verb();
+      for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);
+      wake(memory.setLanes(lanes, vetoes, brakes));
+      return changed;
+    });
     await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
     return changed;
   }
@@ -134,10 +138,10 @@ export async function openEngine(deps: EngineDeps) {
     },
     operator: {
       async halt(rolloutId: string, options: HaltOptions): Promise<boolean> {
-        return await follow(await haltRollout(verbs, rolloutId, options));
+        return await perform(() => haltRollout(verbs, rolloutId, options));
       },
       async setBrake(options: BrakeOptions): Promise<boolean> {
-        return await follow(await setBrake(verbs, options));
+        return await perform(() => setBrake(verbs, options));
       },
       isPresent,
       lastSeenAt: (handle: number) => roster.lastSeenAt(handle),
