@@ -73,6 +73,9 @@ function readReport(
   if (attempt === undefined) return undefined;
   if (attempt.agentId !== agent.id)
     throw new AppError('foreign_attempt', `the attempt ${reported.id} is not this agent's`, { where: '/attempts' });
+  // A report names each product once, so this also keeps one report from booking one attempt twice.
+  if (attempt.product !== reported.product)
+    throw new AppError('conflict', `the attempt ${reported.id} is one at ${attempt.product}`, { where: '/attempts' });
   if (attempt.state === reported.state || reported.state === 'offered') return undefined;
   if (!mayFollow(attempt.state, reported.state)) {
     // A late or repeated message is no news; a claim that the server never allowed is a conflict.
