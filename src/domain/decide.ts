@@ -164,6 +164,9 @@ function decideLive(agent: AgentView, directive: Directive, lane: LaneDirective,
   const step = lane.steps.find((one) => one.step === live.step);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   if (live.state === 'staged' && agent.holding.includes(live.id)) return decideGrant(lane, step, live, trace);
+  if (live.state === 'offered' && agent.holding.includes(live.id)) {
+    return trace.deny('attempt', `downloads and verifies ${live.version}`);
+  }
   const artifact = lane.artifacts.find((one) => one.sha256 === live.sha256 && one.platform === live.platform);
   if (artifact === undefined) return trace.hold('artifact', 'no_artifact', live.platform);
   // Also for a staged attempt that the agent does not hold any more: it has lost its disk, and stages again.

@@ -63,8 +63,9 @@ export async function answerCheckIn(
   const limit = Math.min(waitMs, deps.maxWaitMs);
   const seen = () => deps.roster.seen(report.handle, deps.clock.now(), deps.observed.now());
   seen();
-  if (hasNews(deps.roster, entry, report)) return await throughLedger(deps, report);
   for (;;) {
+    // Also after a wait: what the agent holds may have been withdrawn meanwhile, and it should not go on downloading.
+    if (hasNews(deps.roster, entry, report)) return await throughLedger(deps, report);
     const answer = fromMemory(deps, report.handle, report);
     if (needsCommit(answer)) return await throughLedger(deps, report);
     const waitedMs = deps.clock.monotonic() - startedAt;

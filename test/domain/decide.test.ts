@@ -288,11 +288,11 @@ const ROWS: Row[] = [
   },
   // An attempt that goes on.
   {
-    title: 'offered: repeated',
+    title: 'offered, and the agent has it: it is left to download',
     agent: agentWith(offered),
     directives: [directiveFor()],
-    answer: 'stage attempt in step 0',
-    trace: 'assigned pass, brake pass, lane pass, attempt pass',
+    answer: 'none',
+    trace: 'assigned pass, brake pass, lane pass, attempt deny',
   },
   {
     title: 'offered, and the agent does not have it yet: repeated',
@@ -354,7 +354,7 @@ const ROWS: Row[] = [
   },
   {
     title: 'offered with a digest that the release does not have any more',
-    agent: agentWith(attemptOf({ sha256: digestOf('else') })),
+    agent: agentWith(attemptOf({ sha256: digestOf('else') }), { holding: [] }),
     directives: [directiveFor()],
     answer: 'hold no_artifact',
   },
