@@ -140,9 +140,10 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
 
 async function write(tx: Tx, set: WorkingSet, now: number): Promise<void> {
   await saveAgents(tx, pick(set.agents, set.changedAgents));
-  await insertAttempts(tx, pick(set.attempts, set.newAttempts));
   for (const id of set.newAttempts) set.changedAttempts.delete(id);
+  // First those that end: a new one may take the place of one of them.
   await updateAttempts(tx, pick(set.attempts, set.changedAttempts));
+  await insertAttempts(tx, pick(set.attempts, set.newAttempts));
   for (const id of set.halted) await withdrawUngranted(tx, id, now);
   for (const lane of pick(set.lanes, set.changedLanes)) {
     // Withdrawn together, so nothing is pending any more, whoever's it was.

@@ -129,3 +129,14 @@ test('a slot is free again when its agent was lost while the config did not name
   assert.equal(rollout?.lanes[0]?.state.name, 'halted');
   await checkBooks(fleet);
 });
+
+test('an agent that could not stage is offered its second attempt in the reply to that very report', async (t) => {
+  const fleet = await openFleet(t, rules(POLICY));
+  await fleet.publish('1.0.0');
+  const agent = await fleet.enrol('a');
+  await fleet.publish('1.1.0');
+  let tries = 0;
+  assert.equal(await agent.run(() => ((tries += 1) === 1 ? 'download_fails' : 'works')), 'none');
+  assert.equal(agent.products[0]?.version, '1.1.0');
+  await checkBooks(fleet);
+});
