@@ -21,6 +21,9 @@ export interface Booked {
   acknowledged: { id: string; state: string }[];
 }
 
+/** How long what lies verified on a host's disk waits for its turn, observed; then the attempt is booked as expired. */
+const STAGED_FOR_MS = 86_400_000;
+
 const ENDED_BY_AGENT = new Set<AttemptState>(['succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined']);
 
 /** Throws before anything in the set has changed for: `foreign_attempt`, `unknown_version`, `conflict`, `illegal_transition`. */
@@ -29,15 +32,27 @@ export function bookCheckIn(set: WorkingSet, report: AgentReport, context: BookC
   if (agent === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
   checkVersions(report.products, context.memory);
   const changes = report.attempts.map((one) => ({ reported: one, next: readReport(set, agent, one, report) }));
-  for (const { reported, next } of changes) {
+  for (const { next } of changes) {
     if (next === undefined) continue;
-    set.putAttempt(endWhere(next, reported, context), context.now);
+    set.putAttempt(timed(next, context), context.now);
     auditAttempt(set, agent, set.attempts.get(next.id) as Attempt, `agent:${agent.id}`, context.now);
+  }
+  for (const attempt of lostStages(set.liveOf(agent.id), report)) {
+    set.putAttempt({ ...attempt, state: 'expired', endedAt: context.now }, context.now);
+    auditAttempt(set, agent, set.attempts.get(attempt.id) as Attempt, 'tidegate', context.now);
   }
   bookAgent(set, agent, report);
   const holding = report.attempts.filter((one) => !ENDED_BY_AGENT.has(one.state)).map((one) => one.id);
   const answer = admit(set, set.agents.get(report.handle) as Agent, holding, context);
   return { answer, acknowledged: acknowledge(changes) };
+}
+
+/**
+ * Staged attempts that the agent does not hold any more (its journal was damaged). They end, so that another one can
+ * begin: of an attempt that it does not know the agent takes nothing at a sequence that it has seen.
+ */
+export function lostStages(live: readonly Attempt[], report: AgentReport): Attempt[] {
+  return live.filter((one) => one.state === 'staged' && !report.attempts.some(({ id }) => id === one.id));
 }
 
 function acknowledge(changes: { reported: ReportedAttempt }[]): Booked['acknowledged'] {
@@ -118,8 +133,10 @@ function runs(products: readonly InstalledProduct[], attempt: Attempt): boolean 
   );
 }
 
-function endWhere(attempt: Attempt, reported: ReportedAttempt, context: BookContext): Attempt {
-  return ENDED_BY_AGENT.has(reported.state) ? { ...attempt, endedAt: context.now } : attempt;
+function timed(attempt: Attempt, context: BookContext): Attempt {
+  if (ENDED_BY_AGENT.has(attempt.state)) return { ...attempt, endedAt: context.now };
+  // The time for staging is over with it; how long the turn takes to come is not the agent's doing.
+  return attempt.state === 'staged' ? { ...attempt, deadlineObserved: context.observedMs + STAGED_FOR_MS } : attempt;
 }
 
 function bookAgent(set: WorkingSet, agent: Agent, report: AgentReport): void {

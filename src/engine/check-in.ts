@@ -2,7 +2,7 @@
 import type { AgentReport, Attempt } from '../domain/agent.ts';
 import { type AgentView, type Answer, decide } from '../domain/decide.ts';
 import { AppError, assert } from '../errors.ts';
-import { checkVersions } from './book.ts';
+import { checkVersions, lostStages } from './book.ts';
 import type { Clock } from './clock.ts';
 import type { LedgerItem, LedgerResult } from './commit.ts';
 import type { Ledger } from './ledger.ts';
@@ -96,6 +96,7 @@ function hasNews(roster: Roster, entry: RosterEntry, report: AgentReport): boole
   });
   if (!same) return true;
   const live = roster.liveOf(report.handle);
+  if (lostStages(live, report).length > 0) return true;
   return report.attempts.some((reported) => {
     const known = live.find((attempt) => attempt.id === reported.id);
     if (known === undefined) return true;

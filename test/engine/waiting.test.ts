@@ -1,0 +1,52 @@
+// Agents that wait for their turn: they keep what they have downloaded, and a free slot wakes as many as it can serve.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { historyOfAgent } from '../../src/store/attempts.ts';
+import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { openFleet } from '../support/fleet.ts';
+
+const POLICY = testPolicy({ steps: [stepPolicy({ soakMs: 30_000 })] });
+
+test('an agent that has staged keeps its attempt however long its turn takes to come', async (t) => {
+  // The one before it takes its time: an attempt may run for two hours here, staging may take half an hour.
+  const fleet = await openFleet(
+    t,
+    rules(testPolicy({ ...POLICY, activateWithinMs: 3_600_000, proveWithinMs: 3_600_000 })),
+  );
+  await fleet.publish('1.0.0');
+  const [first, second] = [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c')];
+  assert(first !== undefined && second !== undefined);
+  await fleet.publish('1.1.0');
+  assert.equal(await first.run(() => 'vanishes'), 'vanished');
+  assert.equal(await second.run(), 'budget');
+  for (let minute = 0; minute < 60; minute += 1) {
+    fleet.clock.advance(60_000);
+    for (const agent of [first, second]) await agent.checkIn();
+    await fleet.engine.plan();
+  }
+  assert.equal(await second.run(), 'budget');
+  const history = await historyOfAgent(fleet.database.db, second.id, 10);
+  assert.deepEqual(
+    history.map((attempt) => attempt.state),
+    ['staged'],
+  );
+});
+
+test('an agent that has lost what it had staged begins anew, at a sequence that it has not seen', async (t) => {
+  const fleet = await openFleet(t, rules(POLICY));
+  await fleet.publish('1.0.0');
+  const [first, second] = [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c')];
+  assert(first !== undefined && second !== undefined);
+  await fleet.publish('1.1.0');
+  assert.equal(await first.run(() => 'vanishes'), 'vanished');
+  assert.equal(await second.run(), 'budget');
+  second.attempts = [];
+  const { answer } = await second.checkIn();
+  assert(answer.kind === 'instruction');
+  assert.deepEqual([answer.action, answer.attempt.sequence], ['stage', 2]);
+  const history = await historyOfAgent(fleet.database.db, second.id, 10);
+  assert.deepEqual(
+    history.map((attempt) => attempt.state),
+    ['offered', 'expired'],
+  );
+});
