@@ -26,6 +26,11 @@ export interface RegionConfig {
   name: string;
   /** IANA zone. */
   timeZone: string;
+  /**
+   * Where the region's agents find the files of releases: a URL with {product} {version} {tag} {asset} {platform}
+   * {region}, to be filled in by `mirrorUrl`. Null: they get them through this server.
+   */
+  mirror: string | null;
 }
 
 export interface Config {
@@ -55,6 +60,19 @@ export interface Config {
     pollMs: number;
     /** Longest that a long poll is kept open. */
     maxWaitMs: number;
+  };
+  /** How the regions' mirrors are probed. */
+  availability: {
+    /** How often what is absent or unknown is asked for. */
+    everyMs: number;
+    /** Longest that one probe may take, redirects included. */
+    timeoutMs: number;
+    /** An older answer counts as unknown. */
+    maxAgeMs: number;
+    /** Requests to one host at a time. */
+    perHost: number;
+    /** Requests at a time in all. */
+    total: number;
   };
   regions: RegionConfig[];
   products: ProductConfig[];
@@ -92,6 +110,13 @@ export function readConfig(options: { file: string; env: Environment }): Config 
     database,
     github: { apiUrl, token, poll: raw.github.poll },
     agents: { pollMs: raw.agents.pollInterval, maxWaitMs: raw.agents.maxWait },
+    availability: {
+      everyMs: raw.availability.every,
+      timeoutMs: raw.availability.timeout,
+      maxAgeMs: raw.availability.maxAge,
+      perHost: raw.availability.perHost,
+      total: raw.availability.total,
+    },
     regions: raw.regions,
     products: raw.products,
     policies: Object.fromEntries(

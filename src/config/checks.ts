@@ -8,6 +8,10 @@ import { didYouMean } from './suggest.ts';
 export function checkConfig(raw: RawConfig, report: Report): void {
   refuseTwins(raw.regions, 'regions', 'region', report);
   refuseTwins(raw.products, 'products', 'product', report);
+  checkAvailability(raw, report);
+  for (const [index, { mirror }] of raw.regions.entries()) {
+    if (mirror !== null) checkMirror(raw, mirror, ['regions', index, 'mirror'], report);
+  }
   for (const [name, policy] of Object.entries(raw.policies)) checkPolicy(raw, policy, ['policies', name], report);
   for (const [index, product] of raw.products.entries()) checkProduct(raw, product, ['products', index], report);
 }
@@ -24,6 +28,26 @@ function refuseTwins(items: readonly { name: string }[], key: string, noun: stri
       report.add(path, `the ${noun} "${name}" stands twice, first in line ${line}`, 'rename or remove one');
     }
   }
+}
+
+function checkAvailability({ availability }: RawConfig, report: Report): void {
+  const { every, maxAge } = availability;
+  if (maxAge >= 2 * every || report.touches(['availability', 'every'])) return;
+  report.add(
+    ['availability', 'maxAge'],
+    'shorter than twice availability.every: answers would go stale before they are confirmed',
+    `make it at least ${2 * every}ms, or shorten availability.every`,
+  );
+}
+
+/** One file must not stand for several versions: a mirror that has the old one would seem to have the new one. */
+function checkMirror(raw: RawConfig, mirror: string, path: Path, report: Report): void {
+  const hasVersion = (text: string) => text.includes('{version}') || text.includes('{tag}');
+  if (report.touches(path) || hasVersion(mirror)) return;
+  const [product] = raw.products.filter(({ artifacts }) => artifacts.some(({ asset }) => !hasVersion(asset)));
+  if (product === undefined) return;
+  const what = `the address is the same for all versions of the product "${product.name}"`;
+  report.add(path, what, 'add {version} or {tag}');
 }
 
 function checkPolicy(raw: RawConfig, policy: RawPolicy, path: Path, report: Report): void {

@@ -19,6 +19,7 @@ import {
   TAG_PREFIX,
   TIME_ZONE,
 } from './formats.ts';
+import { MIRROR } from './mirror-format.ts';
 import { boolean, integer, type JsonSchema, listOf, object, oneOf, optional, record, required } from './spec.ts';
 
 const SECOND = 1000;
@@ -58,6 +59,25 @@ const AGENTS = object({
 const REGION = object({
   name: required(NAME, 'the name that agents are enrolled with'),
   timeZone: required(TIME_ZONE, 'an IANA time zone such as Europe/Berlin'),
+  mirror: optional(
+    MIRROR,
+    null,
+    'URL of a file on the region’s mirror, with {product}, {version}, {tag}, {asset}, {platform}, {region}. ' +
+      'Default: none, agents get files through this server.',
+  ),
+});
+
+/** Half of maxAge must hold `every`: else what is probed in time would still go stale between two probes. */
+const AVAILABILITY = object({
+  every: optional(duration(SECOND, HOUR), 30 * SECOND, 'How often a mirror is asked for what it lacks. Default 30s.'),
+  timeout: optional(duration(100, MINUTE), 5 * SECOND, 'How long a mirror may take to answer. Default 5s.'),
+  maxAge: optional(
+    duration(10 * SECOND, 7 * DAY),
+    10 * MINUTE,
+    'After so long without an answer nobody knows whether a mirror has a release. Default 10m.',
+  ),
+  perHost: optional(integer(1, 64), 4, 'Requests to one mirror at a time. Default 4.'),
+  total: optional(integer(1, 256), 16, 'Requests to all mirrors at a time. Default 16.'),
 });
 
 const STEP = object({
@@ -125,6 +145,7 @@ export const CONFIG = object({
   database: optional(DATABASE, null, 'sqlite:path or postgres://…; default sqlite:<dataDir>/tidegate.db.'),
   github: optional(GITHUB, GITHUB.blank, 'How releases are looked for.'),
   agents: optional(AGENTS, AGENTS.blank, 'How agents and server talk.'),
+  availability: optional(AVAILABILITY, AVAILABILITY.blank, 'How mirrors are asked what they have.'),
   regions: required(listOf(REGION, 'regions', { min: 1, max: 1000 }), 'a list of name and timeZone'),
   policies: optional(record(NAME, POLICY, 200), {}, 'How releases are let out, by name.'),
   products: optional(listOf(PRODUCT, 'products', { min: 0, max: 1000 }), [], 'What is kept up to date.'),

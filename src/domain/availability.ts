@@ -14,3 +14,25 @@ export interface Availability {
   since: number;
   checkedAt: number;
 }
+
+/**
+ * What a row that is probed again and again is worth at `now`: what nobody has confirmed for `maxAgeMs` is unknown, and
+ * so is what was checked in the future, before the clock was put back. For regions with a mirror; where GitHub alone
+ * decides, rows are written only when they change.
+ */
+export function effectiveStatus(
+  row: Pick<Availability, 'status' | 'checkedAt'>,
+  now: number,
+  maxAgeMs: number,
+): AvailabilityStatus {
+  return Math.abs(now - row.checkedAt) <= maxAgeMs ? row.status : 'unknown';
+}
+
+/** The row with that status: a stale one says so, and since when it is. */
+export function effectiveRow(row: Availability, now: number, maxAgeMs: number): Availability {
+  const status = effectiveStatus(row, now, maxAgeMs);
+  if (status === row.status) return row;
+  // The same words at every look, so that a hold is not written anew each time.
+  const why = `not confirmed for more than ${Math.round(maxAgeMs / 1000)} s; last seen: ${row.why}`;
+  return { ...row, status, why, since: Math.min(now, row.checkedAt + maxAgeMs) };
+}

@@ -95,8 +95,8 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       server: { host: '127.0.0.1', port: 0, tls: options.tls ?? null, dataDir: dir, behindProxy: false },
       agents: { pollMs: 30_000, maxWaitMs: 20_000 },
       regions: [
-        { name: 'eu-central', timeZone: 'Europe/Berlin' },
-        { name: 'us-east', timeZone: 'America/New_York' },
+        { name: 'eu-central', timeZone: 'Europe/Berlin', mirror: null },
+        { name: 'us-east', timeZone: 'America/New_York', mirror: null },
       ],
       products: [
         {

@@ -45,6 +45,10 @@ describe('readConfig', () => {
     const text = readFileSync(DEFAULT_FILE, 'utf8')
       .replace('# accept:', 'accept:')
       .replace('# badCount:', 'badCount:')
+      .replace('# mirror:', 'mirror:')
+      .replace(/^# availability:\n(?:# {3}.*\n)+/m, (lines) =>
+        lines.replace(/^# /gm, '').replace(/^( {2}\w+: \w+) .*$/gm, '$1'),
+      )
       .replace('# staleAfter:', 'staleAfter:')
       .replace('# token:', 'token:')
       .replace('# apiUrl:', 'apiUrl:')
@@ -58,6 +62,22 @@ describe('readConfig', () => {
     assert.equal(config.policies['careful']?.steps[2]?.manual, true);
     assert.equal(config.policies['careful']?.steps[2]?.budget, 'strict');
     assert.equal(config.github.token, 'ghp_x');
+    assert.equal(config.regions[2]?.mirror, 'https://mirror.us.example/{product}/{version}/{asset}');
+    // What is commented out shows the default.
+    const { availability } = readConfig({ file: write(SMALL), env: {} });
+    assert.match(text, /^availability:\n {2}every: 30s\n/m);
+    assert.deepEqual(config.availability, availability);
+  });
+
+  test('takes a mirror, and how mirrors are asked', () => {
+    const mirror = 'http://127.0.0.1:8081/{region}/{tag}/{platform}';
+    const text = `availability: { every: 1s, timeout: 200ms, maxAge: 10s, perHost: 1, total: 2 }\n${withMirror(mirror)}`;
+    const config = readConfig({ file: write(text), env: {} });
+    assert.deepEqual(config.availability, { everyMs: 1000, timeoutMs: 200, maxAgeMs: 10_000, perHost: 1, total: 2 });
+    assert.equal(config.regions[0]?.mirror, mirror);
+    assert.equal(config.regions[1]?.mirror, null);
+    const byHost = 'https://{region}.mirror.example/{asset}';
+    assert.equal(readConfig({ file: write(withMirror(byHost)), env: {} }).regions[0]?.mirror, byHost);
   });
 
   test('fills in every default', () => {
@@ -69,9 +89,10 @@ describe('readConfig', () => {
       database: `sqlite:${join(here, 'data', 'tidegate.db')}`,
       github: { apiUrl: 'https://api.github.com', token: null, poll: '*/5 * * * *' },
       agents: { pollMs: 60_000, maxWaitMs: 25_000 },
+      availability: { everyMs: 30_000, timeoutMs: 5000, maxAgeMs: 600_000, perHost: 4, total: 16 },
       regions: [
-        { name: 'eu', timeZone: 'Europe/Berlin' },
-        { name: 'us', timeZone: 'America/New_York' },
+        { name: 'eu', timeZone: 'Europe/Berlin', mirror: null },
+        { name: 'us', timeZone: 'America/New_York', mirror: null },
       ],
       products: [
         {
@@ -370,6 +391,62 @@ describe('readConfig refuses', () => {
       `github: { token: "file:nowhere" }\n${SMALL}`,
       ['github.token: cannot read file:nowhere: ENOENT'],
     ],
+    [
+      'a mirror with an unknown placeholder',
+      withMirror('https://mirror.eu.example/{product}/{versoin}/{asset}'),
+      ['3:50: regions[0].mirror: there is no placeholder {versoin}; did you mean "version"?'],
+    ],
+    [
+      'a mirror with a lone brace',
+      withMirror('https://mirror.eu.example/{asset}}'),
+      ['regions[0].mirror: a brace stands alone; write each placeholder as {name}'],
+    ],
+    [
+      'a mirror over plain http on another machine',
+      withMirror('http://mirror.eu.example:8080/{asset}'),
+      ['plain http to mirror.eu.example:8080 can be read and changed on the way; use https'],
+    ],
+    [
+      'a mirror over another scheme',
+      withMirror('ftp://mirror.eu.example/{asset}'),
+      ['regions[0].mirror: expected the https URL of a file on the mirror, with placeholders, got something else'],
+    ],
+    [
+      'a mirror with a query',
+      withMirror('https://mirror.eu.example/{asset}?sig=abc'),
+      ['leave out user, password, query and fragment'],
+    ],
+    [
+      'a mirror whose address is the same for all platforms',
+      withMirror('https://mirror.eu.example/{product}-{version}'),
+      ['the address is the same for several files; add {asset}, or {version} and {platform}'],
+    ],
+    [
+      'a mirror whose address is the same for all versions',
+      withMirror('https://mirror.eu.example/{asset}').replace('collector-{version}.tar.gz', 'collector.tar.gz'),
+      ['the address is the same for all versions of the product "collector"; add {version} or {tag}'],
+    ],
+    [
+      'a mirror with a version in its host',
+      withMirror('https://{version}.mirror.example/{asset}'),
+      ['a placeholder stands in the host; only {region} may stand there'],
+    ],
+    [
+      'a maxAge below two probes',
+      `availability: { every: 1m, maxAge: 90s }\n${SMALL}`,
+      ['1:36: availability.maxAge: shorter than twice availability.every'],
+    ],
+    [
+      'probes out of bounds',
+      `availability: { every: 10ms, timeout: 2m, maxAge: 8d, perHost: 0, total: 1000 }\n${SMALL}`,
+      [
+        'availability.every: expected a duration from 1s to 1h',
+        'availability.timeout: expected a duration from 100ms to 1m',
+        'availability.maxAge: expected a duration from 10s to 7d',
+        'availability.perHost: expected a whole number from 1 to 64',
+        'availability.total: expected a whole number from 1 to 256',
+      ],
+    ],
     ['a database in memory', `database: "sqlite::memory:"\n${SMALL}`, ['write the path of a file']],
     ['a database of another kind', `database: mysql://h/x\n${SMALL}`, ['1:11: database: expected sqlite:path']],
   ];
@@ -434,6 +511,7 @@ describe('a secret that stands in the file is never printed', () => {
     ['in the database', 'database: postgres://user:SECRET@host/x\n'],
     ['in the query of the database', 'database: postgres://user@host/x?password=SECRET\n'],
     ['in another database', 'database: mysql://user:SECRET@host/x\n'],
+    ['in the URL of a mirror', 'regions: [{ name: a, timeZone: UTC, mirror: "https://u:SECRET@m.example/{asset}" }]\n'],
     ['in the URL of the API', 'github: { apiUrl: "https://user:SECRET@github.example.com" }\n'],
   ];
   for (const [title, text] of places) {
@@ -508,6 +586,11 @@ function write(text: string): string {
   const file = join(directory, 'tidegate.yaml');
   writeFileSync(file, text);
   return file;
+}
+
+/** SMALL with this mirror in its first region. */
+function withMirror(mirror: string): string {
+  return SMALL.replace('Europe/Berlin }', `Europe/Berlin, mirror: "${mirror}" }`);
 }
 
 /** SMALL with these steps. */
