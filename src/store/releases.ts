@@ -146,11 +146,16 @@ export async function saveAvailability(tx: Tx, rows: readonly Availability[]): P
       status = excluded.status, why = excluded.why, checked_at = excluded.checked_at`.execute(tx);
 }
 
-export async function listAvailability(db: Db | Tx, product?: string): Promise<Availability[]> {
+export async function listAvailability(
+  db: Db | Tx,
+  product?: string,
+  versions?: readonly string[],
+): Promise<Availability[]> {
   const rows = await db
     .selectFrom('availability')
     .selectAll()
     .$if(product !== undefined, (query) => query.where('product', '=', product as string))
+    .$if(versions !== undefined, (query) => query.where('version', 'in', textsIn(db, versions as string[])))
     .orderBy('product')
     .orderBy('version')
     .orderBy('region')

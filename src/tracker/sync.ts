@@ -28,6 +28,8 @@ export interface SyncDeps {
   newId: () => string;
   /** Aborts when the process stops. */
   signal: AbortSignal;
+  /** Regions whose mirror has the last word on what is available there (probes.ts). */
+  mirrored?: ReadonlySet<string>;
 }
 
 export interface SyncResult {
@@ -90,7 +92,7 @@ async function poll(
   const signal = AbortSignal.any([deps.signal, AbortSignal.timeout(POLL_MS)]);
   let listing: { kind: 'unchanged' } | Listing;
   try {
-    listing = await list(deps, product, readCursor(state.etag, product, regions, now), signal);
+    listing = await list(deps, product, readCursor(state.etag, product, readAs(deps, regions), now), signal);
   } catch (error) {
     if (!deps.signal.aborted) await recordFailure(deps, state, error, now);
     return { changed: false, outcome: 'failed' };
@@ -101,9 +103,14 @@ async function poll(
     await transaction(deps.database, (tx) => saveSource(tx, succeeded));
     return { changed: false, outcome: 'unchanged' };
   }
-  const etag = writeCursor(product, regions, listing, now);
+  const etag = writeCursor(product, readAs(deps, regions), listing, now);
   const changed = await record(deps, product, regions, listing, { ...succeeded, etag }, now);
   return { changed, outcome: 'listed' };
+}
+
+/** A region that gets or loses its mirror is read as another one, so that the next poll lists again. */
+function readAs({ mirrored }: SyncDeps, regions: readonly string[]): string[] {
+  return regions.map((region) => (mirrored?.has(region) === true ? `${region} (mirror)` : region));
 }
 
 const SUCCESS = { nextPollAt: null, failures: 0, errorCode: null, error: null };
@@ -145,7 +152,7 @@ async function record(
     const releases = read.releases.filter((release) => !isDeepStrictEqual(release, before.get(release.id)));
     for (const release of releases) await saveChanged(tx, release, before.get(release.id), now);
     const existing = await listAvailability(tx, product.name);
-    const rows = changedAvailability(product, regions, read.releases, existing, now);
+    const rows = changedAvailability(product, regions, read.releases, existing, now, deps.mirrored);
     await saveAvailability(tx, rows);
     await saveSource(tx, { ...state, rejectedTags: read.rejectedTags.slice(0, MAX_REJECTED_TAGS) });
     return { releases, changed: releases.length > 0 || rows.length > 0 };

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Fault } from '../../src/demo/recorded-faults.ts';
 import { listAudit } from '../../src/store/audit.ts';
-import { listAvailability, listReleases, loadSource } from '../../src/store/releases.ts';
+import { transaction } from '../../src/store/database.ts';
+import { listAvailability, listReleases, loadSource, saveAvailability } from '../../src/store/releases.ts';
 import type { TrackedProduct } from '../../src/tracker/assets.ts';
 import { type SyncDeps, syncAll, syncProduct } from '../../src/tracker/sync.ts';
 import {
@@ -101,6 +102,37 @@ test('syncProduct lists again although nothing has changed upstream: after an ho
   assert.equal((await setup.poll(62)).outcome, 'unchanged');
   assert.deepEqual(await setup.poll(63, { regions: ['eu', 'us', 'ap'] }), { changed: true, outcome: 'listed' });
   assert.equal((await setup.available()).filter((row) => row.includes(' ap ')).length, 2);
+});
+
+test('syncProduct leaves to a mirror what is available, and says beside it what is absent', async () => {
+  await using setup = await setUp();
+  const { repositories } = setup.world.github;
+  await publish(setup.world, '1.0.0');
+  await setup.poll(0);
+  // The region us gets a mirror.
+  const mirrored = { ...setup.deps, mirrored: new Set(['us']) };
+  const poll = (minutes: number) => syncProduct(mirrored, PRODUCT, REGIONS, NOW + minutes * MINUTE);
+  const rowsOf = async (region: string) =>
+    (await listAvailability(setup.deps.database.db, 'agent'))
+      .filter((row) => row.region === region && row.platform === 'linux-x64')
+      .map((row) => `${row.version} ${row.status} ${row.why}`);
+  assert.deepEqual(await poll(1), { changed: true, outcome: 'listed' });
+  assert.deepEqual(await rowsOf('us'), ['1.0.0 unknown the region’s mirror has not been asked yet']);
+  assert.equal((await poll(2)).outcome, 'unchanged');
+  // The mirror's word stays, and is not made up.
+  const [row] = (await listAvailability(setup.deps.database.db, 'agent')).filter((one) => one.region === 'us');
+  assert.ok(row);
+  const word = { ...row, platform: 'linux-x64', status: 'available' as const, why: 'https://m.example/x: there' };
+  await transaction(setup.deps.database, (tx) => saveAvailability(tx, [word]));
+  await repositories.publish(REPOSITORY, { tag: 'v1.1.0' });
+  await publish(setup.world, '1.2.0');
+  await poll(3);
+  const expected = ['1.0.0 available https://m.example/x: there', '1.1.0 absent the release has no assets yet'];
+  assert.deepEqual(await rowsOf('us'), expected);
+  assert.equal((await rowsOf('eu')).at(-1), '1.2.0 available uploaded on GitHub');
+  repositories.removeRelease(REPOSITORY, 'v1.0.0');
+  await poll(4);
+  assert.match((await rowsOf('us'))[0] ?? '', /^1\.0\.0 absent withdrawn: /);
 });
 
 test('syncProduct of a release whose second platform arrives later', async () => {

@@ -1,0 +1,153 @@
+// Asks addresses by HEAD, a few per host and a few in all at a time; says what was answered, not what it means.
+import pLimit, { type LimitFunction } from 'p-limit';
+import { Agent, request } from 'undici';
+import { isSafeUrl } from '../domain/mirror.ts';
+
+export type HeadAnswer =
+  /** `length`: bytes of the body as GET would bring it; null where the answer does not say. */
+  | { kind: 'answered'; status: number; length: number | null }
+  /** Half a sentence, the same each time it happens. */
+  | { kind: 'failed'; what: string };
+
+export interface HeadClientOptions {
+  /** Longest that one question may take, redirects included, without the wait for its turn. */
+  timeoutMs: number;
+  perHost: number;
+  total: number;
+  userAgent: string;
+}
+
+export interface HeadClient {
+  /**
+   * Follows up to three redirects, within the scheme. Never throws. Undefined where nothing was asked: `until`
+   * (of the monotonic clock, ms) had passed when the turn came, or the client was closed.
+   */
+  ask(url: string, until: number): Promise<HeadAnswer | undefined>;
+  /** Ends what is under way. */
+  close(): Promise<void>;
+}
+
+type Step = HeadAnswer | { kind: 'redirect'; location: string };
+
+interface Client {
+  options: HeadClientOptions;
+  dispatcher: Agent;
+  hosts: Map<string, LimitFunction>;
+  total: LimitFunction;
+  stop: AbortController;
+}
+
+const MAX_REDIRECTS = 3;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const MAX_IDLE_HOSTS = 1000;
+
+export function openHeadClient(options: HeadClientOptions): HeadClient {
+  const client: Client = {
+    options,
+    // Without a bound of its own: what waits there would already spend its time.
+    dispatcher: new Agent({ connect: { timeout: options.timeoutMs }, pipelining: 1 }),
+    hosts: new Map(),
+    total: pLimit(options.total),
+    stop: new AbortController(),
+  };
+  return {
+    ask: (url, until) => ask(client, url, until),
+    async close() {
+      client.stop.abort();
+      await client.dispatcher.destroy();
+    },
+  };
+}
+
+async function ask(client: Client, url: string, until: number): Promise<HeadAnswer | undefined> {
+  let target = new URL(url);
+  let leftMs = client.options.timeoutMs;
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+    const step = await inTurn(client, target.host, async () => {
+      if (client.stop.signal.aborted || (redirects === 0 && performance.now() >= until)) return undefined;
+      const startedAt = performance.now();
+      const answer = await head(client, target, leftMs);
+      leftMs -= performance.now() - startedAt;
+      return answer;
+    });
+    // What was cut off by the end of the process says nothing about the mirror.
+    if (client.stop.signal.aborted) return undefined;
+    if (step?.kind !== 'redirect') return step;
+    const next = URL.parse(step.location, target.href);
+    if (next === null || next.protocol !== target.protocol || !isSafeUrl(next)) {
+      return { kind: 'failed', what: 'redirects to another scheme, or away from this machine over plain http' };
+    }
+    if (leftMs < 1) return late(client);
+    target = next;
+  }
+  return { kind: 'failed', what: `more than ${MAX_REDIRECTS} redirects` };
+}
+
+/** First the host's turn, then the total's: those that wait for a slow host keep no place from the others. */
+async function inTurn<T>(client: Client, host: string, work: () => Promise<T>): Promise<T> {
+  const limit = client.hosts.get(host) ?? pLimit(client.options.perHost);
+  client.hosts.set(host, limit);
+  const result = await limit(() => client.total(work));
+  forgetIdle(client.hosts);
+  return result;
+}
+
+/** Redirects can lead to ever new hosts. */
+function forgetIdle(hosts: Map<string, LimitFunction>): void {
+  if (hosts.size <= MAX_IDLE_HOSTS) return;
+  for (const [host, limit] of hosts) if (limit.activeCount + limit.pendingCount === 0) hosts.delete(host);
+}
+
+async function head(client: Client, url: URL, timeoutMs: number): Promise<Step> {
+  const timeout = AbortSignal.timeout(Math.ceil(timeoutMs));
+  try {
+    const reply = await request(url, {
+      method: 'HEAD',
+      dispatcher: client.dispatcher,
+      signal: AbortSignal.any([client.stop.signal, timeout]),
+      // Compressed, the length would be that of other bytes.
+      headers: { 'user-agent': client.options.userAgent, accept: '*/*', 'accept-encoding': 'identity' },
+    });
+    await reply.body.dump();
+    const { location } = reply.headers;
+    if (REDIRECTS.has(reply.statusCode) && typeof location === 'string') return { kind: 'redirect', location };
+    return { kind: 'answered', status: reply.statusCode, length: lengthOf(reply.headers) };
+  } catch (error) {
+    return timeout.aborted || isTimeout(error) ? late(client) : { kind: 'failed', what: describe(error) };
+  }
+}
+
+function lengthOf(headers: Record<string, string | string[] | undefined>): number | null {
+  const coding = headers['content-encoding'];
+  const length = headers['content-length'];
+  if (coding !== undefined && coding !== 'identity') return null;
+  return typeof length === 'string' && /^\d{1,15}$/.test(length) ? Number(length) : null;
+}
+
+function late({ options }: Client): HeadAnswer {
+  return { kind: 'failed', what: `no answer within ${options.timeoutMs} ms` };
+}
+
+function isTimeout(error: unknown): boolean {
+  return /^UND_ERR_(CONNECT|HEADERS|BODY)_TIMEOUT$|^ETIMEDOUT$/.test(codeOf(error));
+}
+
+/** By the code alone: messages hold addresses and ports that differ each time. */
+function describe(error: unknown): string {
+  const code = codeOf(error);
+  if (code === 'ECONNREFUSED') return 'the connection is refused';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `the name of the host cannot be resolved (${code})`;
+  if (code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET') return 'the connection breaks off';
+  if (/^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|EPROTO|HOSTNAME_)/.test(code)) {
+    return `TLS fails (${code})`;
+  }
+  return `the request fails (${code || (error instanceof Error ? error.name : 'no reason given')})`;
+}
+
+function codeOf(error: unknown): string {
+  for (let inner = error, depth = 0; inner instanceof Error && depth < 5; inner = inner.cause, depth += 1) {
+    const { code } = inner as { code?: unknown };
+    if (typeof code === 'string') return code;
+  }
+  return '';
+}
