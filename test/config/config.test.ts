@@ -46,9 +46,7 @@ describe('readConfig', () => {
       .replace('# accept:', 'accept:')
       .replace('# badCount:', 'badCount:')
       .replace('# mirror:', 'mirror:')
-      .replace(/^# availability:\n(?:# {3}.*\n)+/m, (lines) =>
-        lines.replace(/^# /gm, '').replace(/^( {2}\w+: \w+) .*$/gm, '$1'),
-      )
+      .replace(/^# availability:\n(?:# {3}.*\n)+/m, (lines) => lines.replace(/^# /gm, ''))
       .replace('# staleAfter:', 'staleAfter:')
       .replace('# token:', 'token:')
       .replace('# apiUrl:', 'apiUrl:')
