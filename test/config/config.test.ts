@@ -63,7 +63,7 @@ describe('readConfig', () => {
     assert.equal(config.regions[2]?.mirror, 'https://mirror.us.example/{product}/{version}/{asset}');
     // What is commented out shows the default.
     const { availability } = readConfig({ file: write(SMALL), env: {} });
-    assert.match(text, /^availability:\n {2}every: 30s\n/m);
+    assert.match(text, /^availability:\n {2}every: 30s +#/m);
     assert.deepEqual(config.availability, availability);
   });
 
