@@ -2,7 +2,7 @@
 
 import type { Availability } from '../domain/availability.ts';
 import { chooseRelease } from '../domain/choose.ts';
-import type { Brake, Directive, Seat, Veto } from '../domain/directives.ts';
+import type { Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { silenceOf } from '../domain/plan-lane.ts';
@@ -20,7 +20,15 @@ export interface ProductHold {
   until: number | null;
 }
 
-export type Wake = { product: string; region: string } | { laneId: string };
+/** Everybody of the pair, or of the lane's agents that have staged as many as there is room for, by step. */
+export type Wake = { product: string; region: string } | { laneId: string; room: Room };
+
+export interface Room {
+  /** Free slots of the lane. */
+  lane: number;
+  /** What the budget of each opened step lets start now. */
+  steps: Map<number, number>;
+}
 
 export class Memory {
   readonly rules: readonly ProductRules[];
@@ -204,11 +212,22 @@ function heldProducts(
   return held;
 }
 
-/** Who has to ask again: everybody of the pair when the lane moved, only those with an attempt when just counters did. */
+/** Who has to ask again: everybody of the pair when the lane moved, only those who can start now when just counters did. */
 function wakesFor(before: Directive | undefined, after: Directive): Wake[] {
   if (before === undefined || shape(before) !== shape(after)) return [{ product: after.product, region: after.region }];
   if (JSON.stringify(before.lane) === JSON.stringify(after.lane)) return [];
-  return after.lane === null ? [] : [{ laneId: after.lane.laneId }];
+  return after.lane === null ? [] : [{ laneId: after.lane.laneId, room: roomOf(after.lane) }];
+}
+
+/** How many to wake; whether one of them is granted, `decide` says. */
+function roomOf(lane: LaneDirective): Room {
+  const hot = lane.steps.reduce((sum, step) => sum + step.counters.hot, 0);
+  const left = (step: OpenedStep) => {
+    const unspent = step.budget - step.counters.bad;
+    if (unspent <= 0) return 0;
+    return step.strict ? unspent - step.counters.hot : Number.POSITIVE_INFINITY;
+  };
+  return { lane: lane.maxHot - hot, steps: new Map(lane.steps.map((step) => [step.step, left(step)])) };
 }
 
 function shape(directive: Directive): string {

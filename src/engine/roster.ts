@@ -219,11 +219,12 @@ export class Roster {
     return dropped;
   }
 
-  /** Agents with an attempt that has not ended in the lane. */
-  handlesWithAttempt(laneId: string): number[] {
-    return [...this.live]
-      .filter(([, attempts]) => attempts.some((one) => one.laneId === laneId))
-      .map(([handle]) => handle);
+  /** Agents of the lane that wait for the permission to activate, with the step of their attempt. */
+  *stagedIn(laneId: string): Generator<{ handle: number; step: number }> {
+    for (const [handle, attempts] of this.live) {
+      const staged = attempts.find((one) => one.laneId === laneId && one.state === 'staged');
+      if (staged !== undefined) yield { handle, step: staged.step };
+    }
   }
 
   /** Takes out at most `limit` last-seen times that are not in the database yet. */

@@ -1,5 +1,5 @@
 // Long polls that are parked until something may have changed for their agent; at most one per agent.
-import type { Wake } from './memory.ts';
+import type { Room, Wake } from './memory.ts';
 import type { Roster } from './roster.ts';
 
 export interface Waiters {
@@ -19,6 +19,22 @@ export function openWaiters(roster: Roster): Waiters {
     for (const [handle, end] of [...parked]) {
       const entry = roster.entry(handle);
       if (entry?.region === region && entry.products.some((one) => one.product === product)) end(true);
+    }
+  }
+
+  /** As many as can start: woken all at once, thousands would ask the ledger for the same few slots. */
+  function wakeStaged(laneId: string, room: Room): void {
+    const left = new Map(room.steps);
+    let slots = room.lane;
+    if (slots <= 0) return;
+    for (const { handle, step } of roster.stagedIn(laneId)) {
+      const end = parked.get(handle);
+      const free = left.get(step) ?? 0;
+      if (end === undefined || free <= 0) continue;
+      end(true);
+      left.set(step, free - 1);
+      slots -= 1;
+      if (slots <= 0) return;
     }
   }
 
@@ -42,7 +58,7 @@ export function openWaiters(roster: Roster): Waiters {
     wake(wakes) {
       for (const wake of wakes) {
         if ('region' in wake) wakeAll(wake.product, wake.region);
-        else for (const handle of roster.handlesWithAttempt(wake.laneId)) parked.get(handle)?.(true);
+        else wakeStaged(wake.laneId, wake.room);
       }
     },
     close() {

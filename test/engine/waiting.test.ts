@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { historyOfAgent } from '../../src/store/attempts.ts';
-import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
-import { openFleet } from '../support/fleet.ts';
+import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { type ModelAgent, openFleet } from '../support/fleet.ts';
 
 const POLICY = testPolicy({ steps: [stepPolicy({ soakMs: 30_000 })] });
 
@@ -49,4 +49,27 @@ test('an agent that has lost what it had staged begins anew, at a sequence that 
     history.map((attempt) => attempt.state),
     ['offered', 'expired'],
   );
+});
+
+test('a slot that becomes free wakes one of those that wait for it, not all', async (t) => {
+  const fleet = await openFleet(t, rules(POLICY));
+  await fleet.publish('1.0.0');
+  const agents: ModelAgent[] = [];
+  for (let i = 0; i < 12; i += 1) agents.push(await fleet.enrol(`a${i}`));
+  await fleet.publish('1.1.0');
+  const [first, ...others] = agents;
+  assert(first !== undefined);
+  assert.equal(await first.run(() => 'vanishes'), 'vanished');
+  for (const agent of others) assert.equal(await agent.run(), 'budget');
+  const waiting = others.map((agent) =>
+    fleet.engine.agents.checkIn(agent.report(), 25_000, new AbortController().signal),
+  );
+  const { items } = fleet.engine.ledgerStats();
+  first.products = first.products.map((one) => ({ ...one, version: '1.1.0', digest: digestOf('1.1.0') }));
+  first.attempts = first.attempts.map((one) => ({ ...one, state: 'succeeded' }));
+  await first.checkIn();
+  const { answer } = await Promise.any(waiting);
+  assert(answer.kind === 'instruction');
+  assert.equal(answer.action, 'activate');
+  assert.equal(fleet.engine.ledgerStats().items - items, 2, 'the report, and one grant');
 });
