@@ -23,18 +23,49 @@ export interface RosterEntry {
   factsKnown: boolean;
 }
 
-/** Values that many agents share, kept once; the index is what an agent's column holds. */
+/**
+ * Values that many agents share, kept once; the index is what an agent's column holds. What no agent holds any more is
+ * forgotten: agents report some of these values themselves, for years.
+ */
 class Interned<T> {
-  readonly values: T[] = [];
+  /** By index; undefined where a value was forgotten and no other has taken its place. */
+  readonly values: (T | undefined)[] = [];
   private readonly index = new Map<string, number>();
+  private readonly holders: number[] = [];
+  private readonly free: number[] = [];
 
-  indexOf(value: T): number {
+  /** For one more holder. */
+  take(value: T): number {
     const key = JSON.stringify(value);
     const known = this.index.get(key);
-    if (known !== undefined) return known;
-    this.values.push(value);
-    this.index.set(key, this.values.length - 1);
-    return this.values.length - 1;
+    if (known !== undefined) {
+      this.holders[known] = (this.holders[known] as number) + 1;
+      return known;
+    }
+    const place = this.free.pop() ?? this.values.length;
+    this.values[place] = value;
+    this.holders[place] = 1;
+    this.index.set(key, place);
+    return place;
+  }
+
+  /** One holder less. */
+  release(place: number): void {
+    const left = (this.holders[place] as number) - 1;
+    this.holders[place] = left;
+    if (left > 0) return;
+    this.index.delete(JSON.stringify(this.values[place]));
+    this.values[place] = undefined;
+    this.free.push(place);
+  }
+
+  /** Undefined when nobody holds it. */
+  find(value: T): number | undefined {
+    return this.index.get(JSON.stringify(value));
+  }
+
+  get size(): number {
+    return this.index.size;
   }
 
   at(index: number): T {
@@ -55,7 +86,8 @@ export class Roster {
   private readonly productLists = new Interned<ProductList>();
   private readonly healths = new Interned<{ status: 'ok' | 'unhealthy'; reason: string | null }>();
   private region = new Uint16Array(FIRST_CAPACITY);
-  private platform = new Uint16Array(FIRST_CAPACITY);
+  // As wide as there may be agents: each may report one of its own.
+  private platform = new Uint32Array(FIRST_CAPACITY);
   private labels = new Uint32Array(FIRST_CAPACITY);
   private products = new Uint32Array(FIRST_CAPACITY);
   private health = new Uint32Array(FIRST_CAPACITY);
@@ -81,14 +113,28 @@ export class Roster {
     this.ids[handle] = agent.id;
     this.names[handle] = agent.name;
     this.keys[handle] = agent.publicKey;
-    this.region[handle] = this.regions.indexOf(agent.region);
-    this.platform[handle] = this.platforms.indexOf(agent.platform);
-    this.labels[handle] = this.labelSets.indexOf(agent.labels);
-    this.products[handle] = this.productLists.indexOf(agent.products);
-    this.health[handle] = this.healths.indexOf({ status: agent.health, reason: agent.healthReason });
+    if (!isNew) this.releaseValues(handle);
+    this.region[handle] = this.regions.take(agent.region);
+    this.platform[handle] = this.platforms.take(agent.platform);
+    this.labels[handle] = this.labelSets.take(agent.labels);
+    this.products[handle] = this.productLists.take(agent.products);
+    this.health[handle] = this.healths.take({ status: agent.health, reason: agent.healthReason });
     this.hash[handle] = hash32(agent.id);
     this.facts[handle] = agent.facts === null ? 0 : 1;
     if (isNew) this.seenObserved[handle] = observedMs;
+  }
+
+  private releaseValues(handle: number): void {
+    this.regions.release(this.region[handle] as number);
+    this.platforms.release(this.platform[handle] as number);
+    this.labelSets.release(this.labels[handle] as number);
+    this.productLists.release(this.products[handle] as number);
+    this.healths.release(this.health[handle] as number);
+  }
+
+  /** Distinct values that agents report themselves: a bound on what they make the server keep. */
+  get distinctValues(): number {
+    return [this.platforms, this.productLists, this.healths].reduce((sum, one) => sum + one.size, 0);
   }
 
   handleOf(id: string): number | undefined {
@@ -136,8 +182,9 @@ export class Roster {
    * `visit` is called for each; no objects are made per agent.
    */
   visit(product: string, region: string, visit: (handle: number, version: string, platform: string) => void): void {
-    const regionIndex = this.regions.indexOf(region);
-    const versions = this.productLists.values.map((list) => list.find((one) => one.product === product)?.version);
+    const regionIndex = this.regions.find(region);
+    if (regionIndex === undefined) return;
+    const versions = this.productLists.values.map((list) => list?.find((one) => one.product === product)?.version);
     for (let handle = 0; handle < this.ids.length; handle += 1) {
       if (this.ids[handle] === undefined || this.region[handle] !== regionIndex) continue;
       const version = versions[this.products[handle] as number];
@@ -227,6 +274,11 @@ export class Roster {
     }
   }
 
+  /** Back to those that are not in the database yet: they could not be written. */
+  putBackUnflushed(rows: readonly { handle: number }[]): void {
+    for (const { handle } of rows) this.unflushed.add(handle);
+  }
+
   /** Takes out at most `limit` last-seen times that are not in the database yet. */
   takeUnflushed(limit: number): { handle: number; seenAt: number }[] {
     const rows: { handle: number; seenAt: number }[] = [];
@@ -242,7 +294,7 @@ export class Roster {
     if (handle < this.hash.length) return;
     const capacity = Math.max(handle + 1, this.hash.length * 2);
     this.region = enlarge(this.region, new Uint16Array(capacity));
-    this.platform = enlarge(this.platform, new Uint16Array(capacity));
+    this.platform = enlarge(this.platform, new Uint32Array(capacity));
     this.labels = enlarge(this.labels, new Uint32Array(capacity));
     this.products = enlarge(this.products, new Uint32Array(capacity));
     this.health = enlarge(this.health, new Uint32Array(capacity));
