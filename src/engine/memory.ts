@@ -72,6 +72,7 @@ export class Memory {
       }),
     );
     this.builds = new Map(this.rules.map((rule) => [rule.name, buildsOf(snapshot.releases, rule.name)]));
+    this.forgetMembers();
     return this.recompile();
   }
 
@@ -178,6 +179,12 @@ export class Memory {
 
   setMembers(laneId: string, step: number, members: Bitset): void {
     this.members.set(`${laneId} ${step}`, members);
+  }
+
+  /** Of rollouts that have ended: a bitset for every step that there ever was would grow for ever. */
+  private forgetMembers(): void {
+    const going = new Set(this.rollouts.flatMap((rollout) => rollout.lanes.map((lane) => lane.id)));
+    for (const key of this.members.keys()) if (!going.has(key.slice(0, key.indexOf(' ')))) this.members.delete(key);
   }
 
   private recompile(): Wake[] {
