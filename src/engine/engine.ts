@@ -94,7 +94,12 @@ export async function openEngine(deps: EngineDeps) {
     for (let round = 0; round < FLUSH_ROUNDS; round += 1) {
       const rows = roster.takeUnflushed(FLUSH_ROWS);
       if (rows.length === 0) break;
-      await transaction(database, (tx) => flushSeen(tx, rows));
+      try {
+        await transaction(database, (tx) => flushSeen(tx, rows));
+      } catch (error) {
+        roster.putBackUnflushed(rows);
+        throw error;
+      }
     }
     // A crash then costs a few seconds of soak, never gives any away.
     if (memory.hasLiveLane()) await transaction(database, (tx) => saveObserved(tx, observed.now()));
