@@ -2,10 +2,14 @@
 import { dirname, resolve } from 'node:path';
 import { checkConfig } from './config/checks.ts';
 import { type Environment, resolveSettings } from './config/resolve.ts';
-import { CONFIG, type RawConfig, type RawPolicy } from './config/shape.ts';
+import { CONFIG, type RawConfig, type RawPolicy, type RawProduct } from './config/shape.ts';
 import { readYamlFile } from './config/yaml-file.ts';
+import type { Limits } from './domain/limits.ts';
 import type { Policy, StepPolicy } from './domain/policy.ts';
+import type { Calendar, PolicyJump, ProductRules } from './domain/snapshot.ts';
 import type { SchemeName } from './domain/version/scheme.ts';
+import type { Freeze, WindowRules } from './domain/window.ts';
+import { assert } from './errors.ts';
 
 export interface ProductConfig {
   name: string;
@@ -16,10 +20,13 @@ export interface ProductConfig {
   tagPrefix: string;
   /** Range of the scheme; null: every version. */
   accept: string | null;
-  prereleases: boolean;
+  /** None, all, or those whose first identifier is one of these. */
+  prereleases: boolean | string[];
   artifacts: { platform: string /** May hold `{version}` and `{tag}`. */; asset: string }[];
-  /** Name of the policy. */
+  /** Name of the policy; the most cautious one where there are several. */
   policy: string;
+  /** Names of the policies that single kinds of jump have; empty: `policy` is for all. */
+  policies: Partial<Record<PolicyJump, string>>;
 }
 
 export interface RegionConfig {
@@ -31,6 +38,8 @@ export interface RegionConfig {
    * {region}, to be filled in by `mirrorUrl`. Null: they get them through this server.
    */
   mirror: string | null;
+  /** When something may start there. */
+  windows: WindowRules;
 }
 
 export interface Config {
@@ -77,6 +86,9 @@ export interface Config {
   regions: RegionConfig[];
   products: ProductConfig[];
   policies: Record<string, Policy>;
+  freezes: Freeze[];
+  /** Over all rollouts and products. */
+  limits: Limits;
 }
 
 /** What the CLI takes from the environment; flags come before it. */
@@ -118,11 +130,37 @@ export function readConfig(options: { file: string; env: Environment }): Config 
       total: raw.availability.total,
     },
     regions: raw.regions,
-    products: raw.products,
+    products: raw.products.map(normalProduct),
     policies: Object.fromEntries(
       Object.entries(raw.policies).map(([name, policy]) => [name, normalPolicy(name, policy, raw)]),
     ),
+    freezes: raw.freezes,
+    limits: raw.limits,
   });
+}
+
+/** The product with its policies in place of their names. */
+export function rulesOf(config: Config, product: ProductConfig): ProductRules {
+  const policyOf = (name: string) => {
+    const policy = config.policies[name];
+    assert(policy !== undefined, `the config has checked that the policy ${name} exists`);
+    return policy;
+  };
+  const { name, scheme, accept, prereleases } = product;
+  const policies = Object.entries(product.policies).map(([jump, policy]) => [jump, policyOf(policy)]);
+  return {
+    name,
+    scheme,
+    accept,
+    prereleases,
+    policy: policyOf(product.policy),
+    policies: Object.fromEntries(policies) as ProductRules['policies'],
+  };
+}
+
+/** In the order of the config. */
+export function calendarsOf(config: Config): Calendar[] {
+  return config.regions.map(({ name, timeZone, windows }) => ({ region: name, timeZone, windows }));
 }
 
 /** An empty variable counts as not set. NO_COLOR as on no-color.org: any value. */
@@ -138,6 +176,12 @@ export function readCliSettings(env: Environment): CliSettings {
 
 const LEAST_STALE_MS = 600_000;
 
+function normalProduct(raw: RawProduct): ProductConfig {
+  if (typeof raw.policy === 'string') return { ...raw, policy: raw.policy, policies: {} };
+  const named = Object.entries(raw.policy).filter(([, name]) => name !== null);
+  return { ...raw, policy: raw.policy.major, policies: Object.fromEntries(named) };
+}
+
 /** The policy as a rollout stores it: every default filled in. */
 function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
   return {
@@ -152,6 +196,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     attemptsPerAgent: raw.attemptsPerAgent,
     supersede: raw.supersede,
     minAgeMs: raw.minAge,
+    schedule: raw.schedule,
     staleAfterMs: raw.staleAfter ?? Math.max(3 * config.agents.pollInterval, LEAST_STALE_MS),
     stageWithinMs: raw.stageWithin,
     activateWithinMs: raw.activateWithin,

@@ -1,5 +1,6 @@
 // What the keys of a config must be to each other: references, order of steps, ranges of their schemes.
 import { schemeOf } from '../domain/version/schemes.ts';
+import { checkFreezes, checkWindows } from './check-times.ts';
 import type { Path, Report } from './report.ts';
 import type { RawConfig, RawPolicy, RawProduct } from './shape.ts';
 import { didYouMean } from './suggest.ts';
@@ -12,6 +13,8 @@ export function checkConfig(raw: RawConfig, report: Report): void {
   for (const [index, { mirror }] of raw.regions.entries()) {
     if (mirror !== null) checkMirror(raw, mirror, ['regions', index, 'mirror'], report);
   }
+  checkWindows(raw, report);
+  checkFreezes(raw, report);
   for (const [name, policy] of Object.entries(raw.policies)) checkPolicy(raw, policy, ['policies', name], report);
   for (const [index, product] of raw.products.entries()) checkProduct(raw, product, ['products', index], report);
 }
@@ -112,14 +115,13 @@ function checkRising(before: number, value: number | null, path: Path, report: R
 }
 
 function checkProduct(raw: RawConfig, product: RawProduct, path: Path, report: Report): void {
-  const policies = Object.keys(raw.policies);
-  if (!Object.hasOwn(raw.policies, product.policy) && !report.touches(['policies', product.policy])) {
-    const what = `there is no policy "${product.policy}"`;
-    // Where the whole section is wrong, the names in it are not known.
-    if (policies.length > 0 || !report.touches(['policies'])) {
-      report.add([...path, 'policy'], what, didYouMean(product.policy, policies));
+  if (typeof product.policy === 'string') checkPolicyName(raw, product.policy, [...path, 'policy'], report);
+  else {
+    for (const [jump, name] of Object.entries(product.policy)) {
+      if (name !== null) checkPolicyName(raw, name, [...path, 'policy', jump], report);
     }
   }
+  checkPrereleases(product, [...path, 'prereleases'], report);
   if (product.accept !== null && !report.touches([...path, 'scheme'])) {
     const scheme = schemeOf(product.scheme);
     if (!report.touches([...path, 'accept']) && scheme.range(product.accept) === undefined) {
@@ -134,4 +136,20 @@ function checkProduct(raw: RawConfig, product: RawProduct, path: Path, report: R
     }
     platforms.add(platform);
   }
+}
+
+function checkPolicyName(raw: RawConfig, name: string, path: Path, report: Report): void {
+  const policies = Object.keys(raw.policies);
+  if (Object.hasOwn(raw.policies, name) || report.touches(['policies', name])) return;
+  // Where the whole section is wrong, the names in it are not known.
+  if (policies.length === 0 && report.touches(['policies'])) return;
+  report.add(path, `there is no policy "${name}"`, didYouMean(name, policies));
+}
+
+function checkPrereleases(product: RawProduct, path: Path, report: Report): void {
+  const { scheme, prereleases } = product;
+  if (typeof prereleases === 'boolean' || scheme === 'semver' || report.touches([...path.slice(0, -1), 'scheme']))
+    return;
+  const what = `versions of the scheme ${scheme} have no identifiers`;
+  report.add(path, what, 'write true or false: GitHub says which releases are prereleases');
 }

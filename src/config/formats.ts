@@ -59,6 +59,13 @@ export const ASSET = textual<string>({
 /** Read by the product's scheme later on. */
 export const RANGE = pattern({ expected: 'a range of versions', example: '">=1.4 <3"', pattern: '^[ -~]{1,256}$' });
 
+/** The first identifier of a prerelease: the `rc` of 2.0.0-rc.1. */
+export const PRERELEASE = pattern({
+  expected: 'the first identifier of a prerelease (letters and digits)',
+  example: 'rc',
+  pattern: '^[0-9A-Za-z]{1,32}$',
+});
+
 export const PATH = pattern({ expected: 'a path', example: './data', pattern: '^[^\\u0000\\r\\n]{1,1024}$' });
 
 const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -79,7 +86,8 @@ export function duration(minMs: number, maxMs: number): Textual<number> {
   });
 }
 
-function printDuration(ms: number): string {
+/** With the largest unit that leaves a whole number: 90m, 1d. */
+export function printDuration(ms: number): string {
   if (ms === 0) return '0s';
   const [unit, size] = Object.entries(UNITS).findLast(([, unitMs]) => ms % unitMs === 0) as [string, number];
   return `${ms / size}${unit}`;

@@ -1,5 +1,6 @@
 // The one table of all keys that a config file may hold, with their kinds, defaults and notes.
 import { SCHEME_NAMES } from '../domain/version/schemes.ts';
+import { DAYS } from '../domain/window.ts';
 import {
   API_URL,
   ASSET,
@@ -12,6 +13,7 @@ import {
   NAME,
   PATH,
   PLATFORM,
+  PRERELEASE,
   RANGE,
   REPOSITORY,
   SECRET,
@@ -20,7 +22,20 @@ import {
   TIME_ZONE,
 } from './formats.ts';
 import { MIRROR } from './mirror-format.ts';
-import { boolean, integer, type JsonSchema, listOf, object, oneOf, optional, record, required } from './spec.ts';
+import {
+  boolean,
+  either,
+  flag,
+  integer,
+  type JsonSchema,
+  listOf,
+  object,
+  oneOf,
+  optional,
+  record,
+  required,
+} from './spec.ts';
+import { CLOSES, DATE, OPENS, REASON, SCHEDULE_CRON, WEEKDAY } from './time-formats.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -56,6 +71,21 @@ const AGENTS = object({
   ),
 });
 
+const WINDOW = object({
+  days: optional(
+    listOf(WEEKDAY, 'days', { min: 1, max: 7 }),
+    [...DAYS],
+    'The days on which it begins: mon, tue, wed, thu, fri, sat, sun. Default: every day.',
+  ),
+  from: required(OPENS, 'the time of day at which it begins, e.g. "09:00"'),
+  to: required(CLOSES, 'the time of day at which it ends, e.g. "16:00"; at or before `from`: on the next day'),
+});
+
+const WINDOWS = object({
+  allow: optional(listOf(WINDOW, 'windows', { min: 0, max: 50 }), [], 'Updates start only in these. Default: always.'),
+  deny: optional(listOf(WINDOW, 'windows', { min: 0, max: 50 }), [], 'No update starts in these, whatever is allowed.'),
+});
+
 const REGION = object({
   name: required(NAME, 'the name that agents are enrolled with'),
   timeZone: required(TIME_ZONE, 'an IANA time zone such as Europe/Berlin'),
@@ -65,6 +95,25 @@ const REGION = object({
     'URL of a file on the region’s mirror, with {product}, {version}, {tag}, {asset}, {platform}, {region}. ' +
       'Default: none, agents get files through this server.',
   ),
+  windows: optional(WINDOWS, WINDOWS.blank, 'When updates may start, by the clocks of the region. Default: always.'),
+});
+
+const FREEZE = object({
+  from: required(DATE, 'the first day, e.g. 2026-12-20'),
+  to: required(DATE, 'the last day, e.g. 2027-01-03'),
+  reason: required(REASON, 'what a person is told who asks why nothing happens'),
+  regions: optional(listOf(NAME, 'regions', { min: 1, max: 1000 }), null, 'Where. Default: in every region.'),
+});
+
+const SITE = object({
+  label: required(LABEL_NAME, 'the label whose value says at which site an agent stands'),
+  max: required(integer(1, MANY), 'how many agents of one site may activate at a time'),
+});
+
+const LIMITS = object({
+  fleet: optional(integer(1, MANY), null, 'Agents that may activate at a time in all. Default: no limit.'),
+  region: optional(integer(1, MANY), null, 'Agents that may activate at a time in each region. Default: no limit.'),
+  site: optional(SITE, null, 'Agents that may activate at a time at each site. Default: no limit.'),
 });
 
 /** Half of maxAge must hold `every`: else what is probed in time would still go stale between two probes. */
@@ -94,6 +143,11 @@ const STEP = object({
   ),
 });
 
+const SCHEDULE = object({
+  cron: required(SCHEDULE_CRON, 'minute, hour, day of month, month, day of week, e.g. "0 9 * * tue"'),
+  timeZone: required(TIME_ZONE, 'an IANA time zone such as Europe/Berlin'),
+});
+
 const POLICY = object({
   waves: optional(
     listOf(listOf(NAME, 'regions', { min: 1, max: 1000 }), 'waves', { min: 1, max: 1000 }),
@@ -113,6 +167,7 @@ const POLICY = object({
     'What a newer release does to a rollout that is under way. Default replace-unstarted.',
   ),
   minAge: optional(duration(0, 365 * DAY), 0, 'How old a release must be. Default 0s.'),
+  schedule: optional(SCHEDULE, null, 'When rollouts begin. Default: as soon as there is a release.'),
   staleAfter: optional(
     duration(200, 30 * DAY),
     null,
@@ -129,15 +184,30 @@ const ARTIFACT = object({
   asset: required(ASSET, 'the name of the release’s file; {version} and {tag} are filled in'),
 });
 
+/** `major` is also the one for what has no policy of its own: nothing asks for more care than it. */
+const POLICY_BY_JUMP = object({
+  patch: optional(NAME, null, 'Policy for 1.2.3 → 1.2.4. Default: that of major.'),
+  minor: optional(NAME, null, 'Policy for 1.2.3 → 1.3.0. Default: that of major.'),
+  major: required(NAME, 'the most cautious policy: for 1.2.3 → 2.0.0, and while no region has completed a release'),
+  prerelease: optional(NAME, null, 'Policy for prereleases. Default: that of major.'),
+});
+
 const PRODUCT = object({
   name: required(NAME, 'the name that agents report'),
   repository: required(REPOSITORY, 'owner/name on GitHub'),
   scheme: optional(oneOf(SCHEME_NAMES), 'semver', 'How versions are read and ordered. Default semver.'),
   tagPrefix: optional(TAG_PREFIX, 'v', 'What a tag begins with before the version. Default v.'),
   accept: optional(RANGE, null, 'Range of versions that may be let out. Default: every version.'),
-  prereleases: optional(boolean, false, 'Whether prereleases may be let out. Default false.'),
+  prereleases: optional(
+    either(
+      flag('true, false or a list of identifiers', 'write true, false, or e.g. [rc, beta]'),
+      listOf(PRERELEASE, 'identifiers', { min: 1, max: 20 }),
+    ),
+    false,
+    'Whether prereleases may be let out: all, none, or those such as [rc, beta]. Default false.',
+  ),
   artifacts: required(listOf(ARTIFACT, 'artifacts', { min: 1, max: 64 }), 'one file per platform'),
-  policy: required(NAME, 'the name of a policy'),
+  policy: required(either(NAME, POLICY_BY_JUMP), 'the name of a policy, or one for each kind of jump'),
 });
 
 export const CONFIG = object({
@@ -147,11 +217,14 @@ export const CONFIG = object({
   agents: optional(AGENTS, AGENTS.blank, 'How agents and server talk.'),
   availability: optional(AVAILABILITY, AVAILABILITY.blank, 'How mirrors are asked what they have.'),
   regions: required(listOf(REGION, 'regions', { min: 1, max: 1000 }), 'a list of name and timeZone'),
+  freezes: optional(listOf(FREEZE, 'freezes', { min: 0, max: 200 }), [], 'Days on which no update starts.'),
+  limits: optional(LIMITS, LIMITS.blank, 'How many agents may activate at a time, over all rollouts.'),
   policies: optional(record(NAME, POLICY, 200), {}, 'How releases are let out, by name.'),
   products: optional(listOf(PRODUCT, 'products', { min: 0, max: 1000 }), [], 'What is kept up to date.'),
 });
 
 export type RawConfig = typeof CONFIG.blank;
+export type RawRegion = typeof REGION.blank;
 export type RawPolicy = typeof POLICY.blank;
 export type RawProduct = typeof PRODUCT.blank;
 

@@ -133,14 +133,28 @@ export function integer(min: number, max: number): Spec<number> {
   };
 }
 
-export const boolean: Spec<boolean> = {
-  blank: false,
-  schema: { type: 'boolean' },
-  read(node, path, report) {
-    if (isScalar(node) && typeof node.value === 'boolean') return node.value;
-    return refuse(false, node, path, report, 'true or false', 'write true or false, without quotes');
-  },
-};
+export const boolean = flag('true or false', 'write true or false, without quotes');
+
+/** True or false, where more may be meant than the two words. */
+export function flag(expected: string, mend: string): Spec<boolean> {
+  return {
+    blank: false,
+    schema: { type: 'boolean' },
+    read(node, path, report) {
+      if (isScalar(node) && typeof node.value === 'boolean') return node.value;
+      return refuse(false, node, path, report, expected, mend);
+    },
+  };
+}
+
+/** One value, or a map or list in its place. */
+export function either<A, B>(one: Spec<A>, several: Spec<B>): Spec<A | B> {
+  return {
+    blank: one.blank,
+    schema: { anyOf: [one.schema, several.schema] },
+    read: (node, path, report) => (isMap(node) || isSeq(node) ? several : one).read(node, path, report),
+  };
+}
 
 /** `what` replaces the usual "expected …, got …". */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; what?: string; mend: string };

@@ -1,37 +1,19 @@
 // The config reader on real files: the default file, defaults, overrides, secrets, and every way to be refused.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { NAME, PLATFORM } from '../../src/config/formats.ts';
 import { configJsonSchema } from '../../src/config/shape.ts';
 import { type Config, readCliSettings, readConfig } from '../../src/config.ts';
+import { DAYS } from '../../src/domain/window.ts';
 import { AppError } from '../../src/errors.ts';
 import { CheckInRequest, Instruction, MAX_WAIT_SECONDS } from '../../src/protocol/agent.ts';
-
-const directory = mkdtempSync(join(tmpdir(), 'tidegate-config-'));
-after(() => rmSync(directory, { recursive: true }));
+import { directory, refusal, SMALL, write } from './files.ts';
 
 const DEFAULT_FILE = fileURLToPath(new URL('../../config/tidegate.yaml', import.meta.url));
-
-const SMALL = `
-regions:
-  - { name: eu, timeZone: Europe/Berlin }
-  - { name: us, timeZone: America/New_York }
-policies:
-  plain:
-    steps:
-      - percent: 10
-      - percent: 100
-products:
-  - name: collector
-    repository: example/collector
-    artifacts: [{ platform: linux-x64, asset: "collector-{version}.tar.gz" }]
-    policy: plain
-`;
 
 describe('readConfig', () => {
   test('reads config/tidegate.yaml as it is', () => {
@@ -42,11 +24,17 @@ describe('readConfig', () => {
   });
 
   test('reads config/tidegate.yaml with every commented key switched on', () => {
+    const whole = '{ steps: [{ percent: 100 }] }';
     const text = readFileSync(DEFAULT_FILE, 'utf8')
       .replace('# accept:', 'accept:')
       .replace('# badCount:', 'badCount:')
       .replace('# mirror:', 'mirror:')
-      .replace(/^# availability:\n(?:# {3}.*\n)+/m, (lines) => lines.replace(/^# /gm, ''))
+      .replace(/^# (availability|freezes|limits):\n(?:# {3}.*\n)+/gm, (lines) => lines.replace(/^# /gm, ''))
+      .replace(/^ {4}# windows:\n(?: {4}# {3}.*\n)+/m, (lines) => lines.replace(/^ {4}# /gm, '    '))
+      .replace('# schedule:', 'schedule:')
+      .replace('    policy: careful\n', '')
+      .replace('# policy: {', 'policy: {')
+      .replace(/^policies:\n/m, `policies:\n  fast: ${whole}\n  standard: ${whole}\n`)
       .replace('# staleAfter:', 'staleAfter:')
       .replace('# token:', 'token:')
       .replace('# apiUrl:', 'apiUrl:')
@@ -61,6 +49,22 @@ describe('readConfig', () => {
     assert.equal(config.policies['careful']?.steps[2]?.budget, 'strict');
     assert.equal(config.github.token, 'ghp_x');
     assert.equal(config.regions[2]?.mirror, 'https://mirror.us.example/{product}/{version}/{asset}');
+    assert.deepEqual(config.regions[2]?.windows, {
+      allow: [{ days: ['mon', 'tue', 'wed', 'thu'], from: 540, to: 960 }],
+      deny: [{ days: [...DAYS], from: 690, to: 780 }],
+    });
+    assert.deepEqual(config.freezes, [
+      { from: '2026-12-20', to: '2027-01-03', reason: 'year end', regions: null },
+      { from: '2026-11-26', to: '2026-11-27', reason: 'holidays', regions: ['us'] },
+    ]);
+    assert.deepEqual(config.limits, { fleet: 50, region: 20, site: { label: 'site', max: 1 } });
+    assert.deepEqual(config.policies['careful']?.schedule, { cron: '0 9 * * tue', timeZone: 'Europe/Berlin' });
+    assert.deepEqual(config.products[0]?.policies, {
+      patch: 'fast',
+      minor: 'standard',
+      major: 'careful',
+      prerelease: 'fast',
+    });
     // What is commented out shows the default.
     const { availability } = readConfig({ file: write(SMALL), env: {} });
     assert.match(text, /^availability:\n {2}every: 30s +#/m);
@@ -89,8 +93,8 @@ describe('readConfig', () => {
       agents: { pollMs: 60_000, maxWaitMs: 25_000 },
       availability: { everyMs: 30_000, timeoutMs: 5000, maxAgeMs: 600_000, perHost: 4, total: 16 },
       regions: [
-        { name: 'eu', timeZone: 'Europe/Berlin', mirror: null },
-        { name: 'us', timeZone: 'America/New_York', mirror: null },
+        { name: 'eu', timeZone: 'Europe/Berlin', mirror: null, windows: { allow: [], deny: [] } },
+        { name: 'us', timeZone: 'America/New_York', mirror: null, windows: { allow: [], deny: [] } },
       ],
       products: [
         {
@@ -102,6 +106,7 @@ describe('readConfig', () => {
           prereleases: false,
           artifacts: [{ platform: 'linux-x64', asset: 'collector-{version}.tar.gz' }],
           policy: 'plain',
+          policies: {},
         },
       ],
       policies: {
@@ -120,6 +125,7 @@ describe('readConfig', () => {
           attemptsPerAgent: 2,
           supersede: 'replace-unstarted',
           minAgeMs: 0,
+          schedule: null,
           staleAfterMs: 600_000,
           stageWithinMs: 1_800_000,
           activateWithinMs: 600_000,
@@ -127,6 +133,8 @@ describe('readConfig', () => {
           stableForMs: 60_000,
         },
       },
+      freezes: [],
+      limits: { fleet: null, region: null, site: null },
     };
     assert.deepEqual(readConfig({ file, env: {} }), expected);
   });
@@ -580,12 +588,6 @@ describe('readCliSettings', () => {
   });
 });
 
-function write(text: string): string {
-  const file = join(directory, 'tidegate.yaml');
-  writeFileSync(file, text);
-  return file;
-}
-
 /** SMALL with this mirror in its first region. */
 function withMirror(mirror: string): string {
   return SMALL.replace('Europe/Berlin }', `Europe/Berlin, mirror: "${mirror}" }`);
@@ -595,14 +597,4 @@ function withMirror(mirror: string): string {
 function steps(...lines: string[]): string {
   const list = lines.map((line) => `      - ${line}\n`).join('');
   return SMALL.replace('      - percent: 10\n      - percent: 100\n', list);
-}
-
-function refusal(file: string, env: Record<string, string> = {}): string {
-  try {
-    readConfig({ file, env });
-  } catch (error) {
-    assert.ok(error instanceof AppError && error.code === 'config_invalid', String(error));
-    return error.message;
-  }
-  return assert.fail('the config was not refused');
 }
