@@ -16,6 +16,11 @@ export interface BookContext {
   newId: () => string;
 }
 
+interface AdmitContext extends BookContext {
+  /** The highest sequence that the agent has accepted. */
+  seenSequence: number;
+}
+
 export interface Booked {
   answer: Answer;
   acknowledged: { id: string; state: string }[];
@@ -23,6 +28,9 @@ export interface Booked {
 
 /** How long what lies verified on a host's disk waits for its turn, observed; then the attempt is booked as expired. */
 const STAGED_FOR_MS = 86_400_000;
+
+/** No honest agent comes near; beyond 2^53 the number could not be read back. */
+const HIGHEST_BELIEVED_SEQUENCE = 2 ** 40;
 
 const ENDED_BY_AGENT = new Set<AttemptState>(['succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined']);
 
@@ -43,7 +51,10 @@ export function bookCheckIn(set: WorkingSet, report: AgentReport, context: BookC
   }
   bookAgent(set, agent, report);
   const holding = report.attempts.filter((one) => !ENDED_BY_AGENT.has(one.state)).map((one) => one.id);
-  const answer = admit(set, set.agents.get(report.handle) as Agent, holding, context);
+  const answer = admit(set, set.agents.get(report.handle) as Agent, holding, {
+    ...context,
+    seenSequence: report.sequence,
+  });
   return { answer, acknowledged: acknowledge(changes) };
 }
 
@@ -152,7 +163,7 @@ function bookAgent(set: WorkingSet, agent: Agent, report: AgentReport): void {
   set.putAgent({ ...next, revision: agent.revision + 1 });
 }
 
-function admit(set: WorkingSet, agent: Agent, holding: string[], context: BookContext): Answer {
+function admit(set: WorkingSet, agent: Agent, holding: string[], context: AdmitContext): Answer {
   const directives = agent.products
     .map(({ product }) => directiveFor(set, agent.region, product, context))
     .filter((one) => one !== undefined);
@@ -190,11 +201,12 @@ function offer(
   set: WorkingSet,
   agent: Agent,
   answer: Extract<Answer, { kind: 'stage' }>,
-  context: BookContext,
+  context: AdmitContext,
 ): Attempt {
   const { lane, step, artifact } = answer;
   const running = agent.products.find((one) => one.product === productOf(set, lane.laneId)) as InstalledProduct;
-  const sequence = agent.sequence + 1;
+  // After a restore of an older database the agent knows higher ones, and takes nothing at or below them.
+  const sequence = Math.max(agent.sequence, Math.min(context.seenSequence, HIGHEST_BELIEVED_SEQUENCE)) + 1;
   const attempt: Attempt = {
     id: context.newId(),
     agentId: agent.id,

@@ -192,8 +192,10 @@ export async function openEngine(deps: EngineDeps) {
       await ticking?.stop();
       waiters.close();
       await ledger.close();
-      await planning();
-      await flush();
+      // What cannot be written at the end is found again by the next start; the rest of the server closes all the same.
+      const failed = (error: unknown) => logger.error({ err: error }, 'the last writes before the end failed');
+      await planning().catch(failed);
+      await flush().catch(failed);
     },
   };
 }
