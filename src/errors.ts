@@ -18,6 +18,7 @@ export const ERROR_RULES = {
     hint: 'Run through npm scripts or npx, which bring Node 24, or install Node 24.',
   },
   config_missing: { status: 500, exit: 3, hint: 'Name the file with --config, or start from config/tidegate.yaml.' },
+  file_unusable: { status: 500, exit: 3, hint: 'Check the path, the rights and the disk.' },
   config_invalid: {
     status: 422,
     exit: 3,
@@ -72,7 +73,7 @@ export const ERROR_RULES = {
   archive_rejected: {
     status: 422,
     exit: 7,
-    hint: 'Rebuild the artifact with `npm run build:agent`: plain files and directories only.',
+    hint: 'Build the artifact with `npm run build:agent`: plain files and directories only.',
   },
   trust_failure: { status: 403, exit: 7, hint: 'Nothing was run; find out who sent this.' },
   state_damaged: { status: 500, exit: 7, hint: 'Enrol this host again with a new token.' },

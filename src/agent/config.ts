@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AppError } from '../errors.ts';
+import { readEnrolToken } from '../protocol/agent.ts';
 import { parseJson } from '../protocol/json.ts';
 import { readIfThere } from './durable.ts';
 import type { HostPolicy } from './instruction.ts';
@@ -43,7 +44,10 @@ export interface AgentConfig {
   server: string;
   product: string;
   scheme: 'semver' | 'numeric';
-  /** Read when it is needed: the file may be brought later. Undefined when neither is given or the file is missing. */
+  /**
+   * Read when it is needed: the file may be brought later. Undefined when neither is given. Throws `file_unusable` for a file
+   * that is missing or cannot be read, `auth_invalid` for what is no enrolment token.
+   */
   readEnrolToken(): string | undefined;
   /** PEM of a private CA that is trusted beside the public ones. */
   ca: string | undefined;
@@ -109,9 +113,33 @@ function checkServer(text: string, file: string): string {
 }
 
 function readToken(value: AgentFile, file: string): string | undefined {
-  if (value.enrolToken !== undefined) return value.enrolToken;
+  if (value.enrolToken !== undefined) return checkToken(value.enrolToken, `${file}#/enrolToken`);
   if (value.enrolTokenFile === undefined) return undefined;
-  return readIfThere(resolve(dirname(file), value.enrolTokenFile))?.trim();
+  const path = resolve(dirname(file), value.enrolTokenFile);
+  return checkToken(readTokenFile(path).trim(), path);
+}
+
+function readTokenFile(path: string): string {
+  let text: string | undefined;
+  try {
+    text = readIfThere(path);
+  } catch (error) {
+    const why = `the file with the enrolment token cannot be read: ${(error as Error).message}`;
+    throw new AppError('file_unusable', why, { where: path, hint: TOKEN_HINT, cause: error });
+  }
+  if (text !== undefined) return text;
+  throw new AppError('file_unusable', 'the file with the enrolment token is missing', {
+    where: path,
+    hint: TOKEN_HINT,
+  });
+}
+
+const TOKEN_HINT = 'Create a token with `tidegate enrol-token create --region R`, and put it alone into this file.';
+
+function checkToken(text: string, where: string): string {
+  if (readEnrolToken(text) !== undefined) return text;
+  const hint = 'Create one with `tidegate enrol-token create --region R`, and copy it whole.';
+  throw new AppError('auth_invalid', 'this is not an enrolment token: those begin with tge1.', { where, hint });
 }
 
 function readCa(path: string, file: string): string {

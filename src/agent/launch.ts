@@ -1,8 +1,9 @@
 // The launcher: starts `current`, counts the starts of a version on trial, and goes back without network, without free
-// space and without any code of the version that failed. Only node:*; the deciding is launcher-machine.ts.
+// space and without any code of the version that failed. No packages, only node:*; the deciding is launcher-machine.ts.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { AppError } from '../errors.ts';
 import { linkDurable, readLink, renameDurable } from './durable.ts';
 import { clearChild, endLeftover, writeChild, writeLastCrash } from './launcher-files.ts';
 import {
@@ -26,11 +27,17 @@ import { keepTail } from './tail.ts';
 const EXIT_CONFLICT = 5;
 const STDERR_GRACE_MS = 500;
 
-/** Runs until SIGTERM or SIGINT; resolves to the exit code of the launcher. */
+/** Runs until SIGTERM or SIGINT; resolves to the exit code of the launcher. Throws `file_unusable` where no agent is installed. */
 export async function runLauncher(root: string): Promise<number> {
   const paths = pathsOf(resolve(root));
   const log = createLog('launcher');
   process.stderr.on('error', () => {});
+  if (!existsSync(paths.versions)) {
+    throw new AppError('file_unusable', 'no agent is installed here', {
+      where: paths.root,
+      hint: 'Name the root that it was installed in, or install one with `tidegate agent install`.',
+    });
+  }
   using lock = await takeLock(paths.root, 'launcher');
   if (lock === undefined) {
     log('error', 'another launcher runs under this root', { root: paths.root });
@@ -128,23 +135,28 @@ function createLauncher(paths: Paths, log: Log, done: (code: number) => void) {
     writeChild(paths, started.pid, log);
     started.once('error', (error) => {
       log('error', 'the version could not be started', { error: error.message });
-      if (started.pid === undefined) ended(null);
+      if (started.pid === undefined) ended(null, null);
     });
-    started.once('exit', (code) => {
+    started.once('exit', (code, signal) => {
       // What it said last may still be in the pipe; what it has started itself must not hold us up.
-      const late = setTimeout(() => ended(code), STDERR_GRACE_MS);
+      const late = setTimeout(() => ended(code, signal), STDERR_GRACE_MS);
       started.once('close', () => {
         clearTimeout(late);
-        ended(code);
+        ended(code, signal);
       });
     });
 
-    function ended(code: number | null): void {
+    function ended(code: number | null, signal: NodeJS.Signals | null): void {
       if (child !== started) return;
       child = undefined;
       clearChild(paths);
       const onTrial = isOnTrial(paths);
-      log(code === 0 || code === EXIT_RESTART ? 'info' : 'warn', 'the version has ended', { dir, code, onTrial });
+      log(code === 0 || code === EXIT_RESTART ? 'info' : 'warn', 'the version has ended', {
+        dir,
+        code,
+        signal,
+        onTrial,
+      });
       if (onTrial && code !== EXIT_RESTART) writeLastCrash(paths, tail());
       handle({ kind: 'exited', code, onTrial, nowMs: performance.now() });
     }

@@ -4,6 +4,7 @@ import type { CheckInReply } from '../protocol/agent.ts';
 import type { AgentClient } from '../protocol/agent-client.ts';
 import { openSession } from './enrol.ts';
 import type { Enrolled } from './identity.ts';
+import type { Log } from './log.ts';
 import type { Paths } from './paths.ts';
 
 export interface Link {
@@ -14,8 +15,10 @@ export interface Link {
   renew(): Promise<void>;
 }
 
-export function createLink(paths: Paths, client: AgentClient, first: Enrolled): Link {
+/** Says once in the log that check-ins work again after some have failed. */
+export function createLink(paths: Paths, client: AgentClient, first: Enrolled, log: Log): Link {
   let enrolled = first;
+  let failures = 0;
   async function renew(): Promise<void> {
     enrolled = await openSession(paths, client);
   }
@@ -23,16 +26,29 @@ export function createLink(paths: Paths, client: AgentClient, first: Enrolled): 
     enrolled: () => enrolled,
     renew,
     async checkIn(body, waitSeconds, signal) {
-      const send = () => client.checkIn(body, { token: enrolled.sessionToken, waitSeconds, signal });
       try {
-        return await send();
+        const reply = await checkIn(body, waitSeconds, signal);
+        if (failures > 0) log('info', 'check-ins work again', { failures });
+        failures = 0;
+        return reply;
       } catch (error) {
-        if (!isStaleSession(error)) throw error;
+        // Broken off by the agent itself: says nothing about the server.
+        if (!signal.aborted) failures += 1;
+        throw error;
       }
-      await renew();
-      return await send();
     },
   };
+
+  async function checkIn(body: string, waitSeconds: number, signal: AbortSignal): Promise<CheckInReply> {
+    const send = () => client.checkIn(body, { token: enrolled.sessionToken, waitSeconds, signal });
+    try {
+      return await send();
+    } catch (error) {
+      if (!isStaleSession(error)) throw error;
+    }
+    await renew();
+    return await send();
+  }
 }
 
 export function isStaleSession(error: unknown): boolean {

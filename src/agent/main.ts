@@ -8,7 +8,7 @@ import { delayAfterFailure } from './check-in.ts';
 import { type AgentConfig, readAgentConfig } from './config.ts';
 import { openConnection } from './connection.ts';
 import { ensureEnrolled } from './enrol.ts';
-import type { Enrolled } from './identity.ts';
+import { type Enrolled, readIdentity } from './identity.ts';
 import { createLink, type Link } from './link.ts';
 import { type Lock, takeLock } from './lock.ts';
 import { createLog, type Log } from './log.ts';
@@ -47,9 +47,12 @@ export async function runAgent(root: string, options: RunAgentOptions): Promise<
     renewSession: async () => await link?.renew(),
   });
   log('info', 'the agent starts', { version: BUILD.version, product: config.product, server: config.server });
+  const wasEnrolled = (readIdentity(paths)?.enrolled ?? null) !== null;
   const enrolled = await enrolPatiently(() => ensureEnrolled(paths, config, client, host), log, options.signal);
   if (enrolled === undefined) return 0;
-  link = createLink(paths, client, enrolled);
+  const { agent, region } = enrolled;
+  if (!wasEnrolled) log('info', 'this host is enrolled', { agent, region, server: config.server });
+  link = createLink(paths, client, enrolled, log);
   const end = await runLoop({
     host,
     link,
@@ -85,7 +88,8 @@ async function enrolPatiently(
       return await enrol();
     } catch (error) {
       if (!(error instanceof AppError) || error.code === 'state_damaged') throw error;
-      log('error', 'this host could not be enrolled', { code: error.code, error: error.message, hint: error.hint });
+      const { code, message, where, hint } = error;
+      log('error', 'this host could not be enrolled', { code, error: message, where, hint });
       await pause.sleep(delayAfterFailure(failures, error.retryAfterMs, [], Math.random()));
     }
   }

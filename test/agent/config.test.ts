@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { checkAgentFile, readAgentConfig } from '../../src/agent/config.ts';
 import { isLoopback } from '../../src/agent/loopback.ts';
 import { AppError } from '../../src/errors.ts';
-import { remove, tempDir } from './fixture.ts';
+import { remove, TOKEN, tempDir } from './fixture.ts';
 
 const GOOD = { server: 'https://tidegate.example/', product: 'demo-agent' };
 
@@ -65,9 +65,13 @@ describe('readAgentConfig', () => {
   it('reads the enrolment token from its file when it is asked for', () => {
     writeFileSync(file, JSON.stringify({ ...GOOD, enrolTokenFile: 'token' }));
     const config = readAgentConfig(file);
-    assert.equal(config.readEnrolToken(), undefined);
+    const hasPlace = (code: string) => (error: unknown) =>
+      error instanceof AppError && error.code === code && error.where === join(work, 'token');
+    assert.throws(() => config.readEnrolToken(), hasPlace('file_unusable'));
     writeFileSync(join(work, 'token'), 'tge1.x\n');
-    assert.equal(config.readEnrolToken(), 'tge1.x');
+    assert.throws(() => config.readEnrolToken(), hasPlace('auth_invalid'));
+    writeFileSync(join(work, 'token'), `${TOKEN}\n`);
+    assert.equal(config.readEnrolToken(), TOKEN);
   });
 });
 

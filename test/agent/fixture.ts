@@ -7,9 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { installAgent } from '../../src/agent/install.ts';
 import { readSeal } from '../../src/agent/sealed.ts';
 import { type BuiltArtifact, buildAgentArtifact } from '../../src/demo/build-agent.ts';
+import { formatEnrolToken } from '../../src/protocol/agent.ts';
 import type { Director, Offer } from './director.ts';
 
 export const PRODUCT = 'demo-agent';
+/** Has the shape of an enrolment token. */
+export const TOKEN = formatEnrolToken({
+  id: '0197a000-0000-7000-8000-000000000001',
+  secret: 'A'.repeat(43),
+  fingerprint: 'B'.repeat(43),
+});
 export const PLATFORM = `${process.platform}-${process.arch}`;
 
 /** A new directory under the system's own; the caller removes it. */

@@ -92,6 +92,24 @@ describe('runLauncher', () => {
     return basename(readLink(paths.current) ?? '');
   }
 
+  it('where nothing is installed: says so in one line, and ends with 3', () => {
+    start();
+    const ran = spawnSync(process.execPath, [LAUNCHER, '--root', join(work, 'nowhere')], { encoding: 'utf8' });
+    assert.equal(ran.status, 3);
+    assert.match(ran.stderr, /^\{.*"no agent is installed here".*nowhere.*"hint":.*\}\n$/);
+  });
+
+  it('logs the signal that a version was ended by', async () => {
+    launcher = spawn(process.execPath, [LAUNCHER, '--root', paths.root], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    launcher.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk;
+    });
+    await eventually('a start', () => starts().length === 1);
+    process.kill(Number(starts()[0]?.split(' ')[1]), 'SIGKILL');
+    await eventually('the line', () => /"the version has ended".*"code":null,"signal":"SIGKILL"/.test(said));
+  });
+
   it('starts current and passes SIGTERM on', async () => {
     start();
     await eventually('a start', () => starts().length === 1);

@@ -80,7 +80,7 @@ async function live(paths: Paths, bomb: Bomb | undefined, signal: AbortSignal): 
     renewSession: async () => await link?.renew(),
   });
   const host = bomb === undefined ? real : armed(real, bomb);
-  link = createLink(paths, client, await ensureEnrolled(paths, config, client, real));
+  link = createLink(paths, client, await ensureEnrolled(paths, config, client, real), () => {});
   await runLoop({
     host,
     link,
