@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { pack } from 'tar-stream';
-import { AppError } from '../errors.ts';
+import { AppError, ERROR_RULES } from '../errors.ts';
 
 export interface BuildAgentOptions {
   product: string;
@@ -33,8 +33,10 @@ const SOURCE = join(import.meta.dirname, '..');
 const REQUIRE =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
+/** Throws `usage` for names that no server and no agent would take. */
 export async function buildAgentArtifact(options: BuildAgentOptions): Promise<BuiltArtifact> {
   const { product, version, platform, outDir, banner = '' } = options;
+  checkNames(options);
   const [agent, launcher] = await Promise.all([
     bundle('agent.ts', { product, version, banner: `${REQUIRE}\n${banner}` }),
     bundle('launcher.ts', { product, version, banner: '' }),
@@ -57,6 +59,24 @@ export async function buildAgentArtifact(options: BuildAgentOptions): Promise<Bu
   const file = join(outDir, `${product}-${version}-${platform}.tar.gz`);
   await writeFile(file, archive);
   return { file, sha256: sha256(archive), size: archive.length };
+}
+
+const PRODUCT = /^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$/;
+const PLATFORM = /^[a-z0-9]{1,16}-[a-z0-9_]{1,16}(-[a-z0-9]{1,16})?$/;
+// SemVer 2.0.0, the expression that semver.org suggests; at most 128 characters, as the manifest has it.
+const SEMVER =
+  /^(?=.{1,128}$)(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-((0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$/;
+
+function checkNames({ product, version, platform }: BuildAgentOptions): void {
+  const said = (flag: string, text: string, wanted: string) =>
+    new AppError('usage', `${flag} ${JSON.stringify(text)} is not ${wanted}`);
+  if (!PRODUCT.test(product)) {
+    throw said('--product', product, 'a name of lower-case letters, digits and . _ - (at most 64)');
+  }
+  if (!SEMVER.test(version)) throw said('--version', version, 'a version as semver writes it, e.g. 1.0.0 (without v)');
+  if (!PLATFORM.test(platform)) {
+    throw said('--platform', platform, 'os-arch or os-arch-libc, e.g. linux-x64 or linux-arm64-musl');
+  }
 }
 
 interface BundleOptions {
@@ -107,18 +127,52 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-if (import.meta.main) {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({ options: { product: text, version: text, platform: text, out: text } });
-  const { product, version, platform, out } = values;
-  if (product === undefined || version === undefined || out === undefined) {
-    throw new AppError('usage', 'npm run build:agent -- --product P --version V [--platform linux-x64] --out DIR');
+const USAGE = `usage: npm run build:agent -- --product P --version V [--platform linux-x64] --out DIR
+
+  --product   what the server's config calls the agent
+  --version   the version of this build, the same as the release's tag without its prefix
+  --platform  os-arch or os-arch-libc; default: this machine's
+  --out       directory for <product>-<version>-<platform>.tar.gz; made when missing
+`;
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+
+/** Returns the exit code. One line of JSON on standard output; an error is one line on standard error. */
+async function main(args: string[]): Promise<number> {
+  try {
+    const options = readFlags(args);
+    const text = options === 'help' ? USAGE : `${JSON.stringify(await buildAgentArtifact(options))}\n`;
+    process.stdout.write(text);
+    return 0;
+  } catch (error) {
+    if (error instanceof AppError) {
+      process.stderr.write(`error[${error.code}]: ${error.message}\n`);
+      return error.exit;
+    }
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    process.stderr.write(`error[file_unusable]: ${(error as Error).message}\n`);
+    return ERROR_RULES.file_unusable.exit;
   }
-  const built = await buildAgentArtifact({
-    product,
-    version,
-    platform: platform ?? `${process.platform}-${process.arch}`,
-    outDir: out,
-  });
-  process.stdout.write(`${JSON.stringify(built)}\n`);
+}
+
+/** Throws `usage`. */
+function readFlags(args: string[]): BuildAgentOptions | 'help' {
+  const text = { type: 'string' } as const;
+  const help = { type: 'boolean', short: 'h' } as const;
+  const options = { product: text, version: text, platform: text, out: text, help };
+  const { product, version, platform, out, help: asked } = parse();
+  if (asked) return 'help';
+  if (product === undefined || version === undefined || out === undefined) {
+    throw new AppError('usage', '--product, --version and --out are needed; --help says what they are');
+  }
+  return { product, version, platform: platform ?? `${process.platform}-${process.arch}`, outDir: out };
+
+  function parse() {
+    try {
+      return parseArgs({ args, options }).values;
+    } catch (error) {
+      const [what] = (error as Error).message.split('\n');
+      throw new AppError('usage', `${what}; --help says what there is`, { cause: error });
+    }
+  }
 }
