@@ -112,11 +112,12 @@ async function send<T>(options: AgentClientOptions, call: Call<T>): Promise<T> {
     throw networkError(error, url, timeout);
   }
   if (reply.status < 200 || reply.status > 299) throw problemError(reply, text, url);
-  const value = parseJson(text);
+  const value = readReply(text, url);
   if (!call.reply.Check(value)) {
     const first = call.reply.Errors(value)[0];
     throw new AppError('bad_request', `the reply is not what the wire says: ${first?.instancePath} ${first?.message}`, {
       where: url,
+      hint: STRANGE_HINT,
     });
   }
   return value;
@@ -135,14 +136,53 @@ async function readBounded(reply: FetchReply, url: string): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
+/** Throws `bad_request` for what is not JSON. */
+export function readReply(text: string, url: string): unknown {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    const what = 'the reply is not JSON, and this does not look like a Tidegate server';
+    throw new AppError('bad_request', what, { where: url, cause: error, hint: STRANGE_HINT });
+  }
+}
+
 function networkError(error: unknown, url: string, timeout: AbortSignal): Error {
   if (error instanceof AppError) return error;
   if (timeout.aborted)
     return new AppError('timeout', 'the server did not answer in time', { where: url, cause: error });
-  const { message, cause } = error as Error;
-  const why = cause instanceof Error ? cause.message : message;
-  return new AppError('unreachable', `the server cannot be reached: ${why}`, { where: url, cause: error });
+  return unreachableError(error, url);
 }
+
+const NO_TLS =
+  /ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)|SSL routines.*(wrong version number|packet length)/s;
+const MAX_REASON = 200;
+
+/** `unreachable` with what the network said, in one line that people can read. */
+export function unreachableError(error: unknown, url: string): AppError {
+  const { message, cause } = error as Error;
+  const { code = '', message: inner = '' } = (cause ?? error ?? {}) as { message?: string; code?: string };
+  // OpenSSL's own words for it are a page of addresses and file names.
+  const noTls = NO_TLS.test(`${code} ${inner}`);
+  const why = noTls ? 'the server does not speak TLS there' : oneLine(inner || code || message);
+  const hint = noTls ? { hint: 'Use the port that speaks TLS; http:// is allowed to this machine only.' } : {};
+  return new AppError('unreachable', `the server cannot be reached: ${why}`, { where: url, cause: error, ...hint });
+}
+
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s+/g, ' ').slice(0, MAX_REASON);
+}
+
+/** For an answer without a problem of ours in it. 401, 403 and 429 may come from what stands in front of a Tidegate. */
+export function strangeAnswer(status: number, url: string, extra: { retryAfterMs?: number }): AppError {
+  const code = codeOfStatus(status);
+  if (status >= 500 || ['auth_invalid', 'forbidden', 'overloaded'].includes(code)) {
+    return new AppError(code, `the server answered ${status}`, { where: url, ...extra });
+  }
+  const what = `the server answered ${status}, and this does not look like a Tidegate server`;
+  return new AppError(code, what, { where: url, hint: STRANGE_HINT, ...extra });
+}
+
+export const STRANGE_HINT = 'Check that this is the address of a Tidegate server.';
 
 function problemError(reply: FetchReply, text: string, url: string): AppError {
   const retryAfterMs = readRetryAfter(reply.headers.get('retry-after'));
@@ -151,8 +191,7 @@ function problemError(reply: FetchReply, text: string, url: string): AppError {
   if (said !== undefined && Object.hasOwn(ERROR_RULES, said.code)) {
     return new AppError(said.code as ErrorCode, said.detail, { where: url, hint: said.hint, ...extra });
   }
-  const code = codeOfStatus(reply.status);
-  return new AppError(code, `the server answered ${reply.status}`, { where: url, ...extra });
+  return strangeAnswer(reply.status, url, extra);
 }
 
 function readProblem(text: string): Problem | undefined {

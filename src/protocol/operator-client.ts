@@ -3,7 +3,14 @@ import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AppError, ERROR_RULES, type ErrorCode } from '../errors.ts';
 import { Problem } from './agent.ts';
-import { type FetchLike, type FetchReply, serverUrl } from './agent-client.ts';
+import {
+  type FetchLike,
+  type FetchReply,
+  readReply,
+  serverUrl,
+  strangeAnswer,
+  unreachableError,
+} from './agent-client.ts';
 import { parseJson } from './json.ts';
 import {
   AgentsReply,
@@ -80,7 +87,7 @@ async function send<S extends TSchema>(
   const url = serverUrl(options.baseUrl, `/api/v1${path}`);
   const { status, retryAfter, text } = await exchange(options, method, url, body);
   if (status < 200 || status > 299) throw problemError(status, retryAfter, text, url);
-  const value = readJson(text, url);
+  const value = readReply(text, url);
   const check = Compile(schema);
   if (check.Check(value)) return value as Static<S>;
   const [first] = check.Errors(value);
@@ -115,7 +122,7 @@ async function exchange(
     if (timeout.aborted) {
       throw new AppError('timeout', 'the server did not answer in time', { where: url, cause: error });
     }
-    throw new AppError('unreachable', `the server cannot be reached: ${reasonOf(error)}`, { where: url, cause: error });
+    throw unreachableError(error, url);
   }
 }
 
@@ -132,24 +139,6 @@ async function readBounded(reply: FetchReply, url: string): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error;
-  const inner = cause as { message?: string; code?: string } | undefined;
-  return inner?.message || inner?.code || message;
-}
-
-function readJson(text: string, url: string): unknown {
-  try {
-    return parseJson(text);
-  } catch (error) {
-    throw new AppError('bad_request', 'the reply is not JSON', {
-      where: url,
-      cause: error,
-      hint: 'Check that this is the address of a Tidegate.',
-    });
-  }
-}
-
 const problem = Compile(Problem);
 
 function problemError(status: number, retryAfter: string | null, text: string, url: string): AppError {
@@ -159,7 +148,7 @@ function problemError(status: number, retryAfter: string | null, text: string, u
     const where = said.where === undefined ? url : `${url} ${said.where}`;
     return new AppError(said.code as ErrorCode, said.detail, { where, hint: said.hint, ...retry });
   }
-  return new AppError(codeOfStatus(status), `the server answered ${status}`, { where: url, ...retry });
+  return strangeAnswer(status, url, retry);
 }
 
 function readProblem(text: string): Problem | undefined {
@@ -169,13 +158,4 @@ function readProblem(text: string): Problem | undefined {
   } catch {
     return undefined;
   }
-}
-
-function codeOfStatus(status: number): ErrorCode {
-  if (status === 401) return 'auth_invalid';
-  if (status === 403) return 'forbidden';
-  if (status === 404) return 'not_found';
-  if (status === 409) return 'conflict';
-  if (status === 429 || status === 503) return 'overloaded';
-  return status >= 500 ? 'unreachable' : 'bad_request';
 }
