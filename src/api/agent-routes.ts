@@ -15,6 +15,7 @@ import { authenticateAgent, checkEnrolment, checkSessionProof, type KnownAgent }
 import { checkInReply, productsOf, reportOf, sealIdentity } from './agent-wire.ts';
 import { artifactRoute } from './artifact-route.ts';
 import type { ApiDeps, ApiLimits, App } from './deps.ts';
+import { createEnrolRefusals } from './enrol-refusals.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createChallenges, createSessionTokens } from './session-token.ts';
 import { createSlots } from './slots.ts';
@@ -38,6 +39,7 @@ export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: W
   const tokens = createSessionTokens(keys.sessionSecret, () => agents.epoch());
   const challenges = createChallenges(keys.sessionSecret, clock.now());
   const waiting = createSlots(limits.waiting);
+  const refusals = createEnrolRefusals(deps.database, clock);
 
   app.decorateRequest('agent', null);
 
@@ -65,7 +67,10 @@ export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: W
       const { tokenId, secretHash } = checkEnrolment(body, keys);
       const products = productsOf(body.products);
       const { publicKey, name, platform } = body;
-      const agent = await agents.enrol({ tokenId, secretHash, publicKey, name, platform, products });
+      const input = { tokenId, secretHash, publicKey, name, platform, products };
+      const agent = await agents.enrol(input).catch(async (error: unknown) => {
+        throw await refusals.explain(error, input, request);
+      });
       return reply.code(201).send(identityOf(agent, body.nonce));
     },
   );

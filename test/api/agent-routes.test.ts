@@ -430,7 +430,7 @@ describe('enrolment', () => {
     assert.equal(usedUp.detail, unknown.detail);
     assert.match(usedUp.hint, /tidegate enrol-token create/);
     const logged = harness.log.find((line) => line['requestId'] === usedUp.requestId);
-    assert.equal(logged?.['reason'], 'the token is used up');
+    assert.equal(logged?.['reason'], 'the enrolment token 00000000-0000-7000-8000-000000000000 is unknown');
   });
 });
 
