@@ -1,15 +1,17 @@
 // The status page's data: products with their releases, sources and versions, the brakes, and the newest rollouts.
 import type { Config } from '../config.ts';
 import type { ProductView, StatusReply } from '../protocol/operator.ts';
-import { listBrakes } from '../store/controls.ts';
+import { listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db } from '../store/database.ts';
-import { countReleases } from '../store/operator-views.ts';
+import { type ReleaseHead, releaseHeads } from '../store/operator-views.ts';
 import { listSources, type SourceState } from '../store/releases.ts';
 import { listRollouts } from '../store/rollouts.ts';
 import type { OperatorService } from './services.ts';
 import { holdView, viewRollouts } from './views.ts';
 
 const MAX_ROLLOUTS = 50;
+const MAX_NAMED = 5;
+const MAX_WHY = 500;
 
 export async function viewStatus(
   db: Db,
@@ -36,24 +38,55 @@ async function viewProducts(
   operator: OperatorService,
   products: Config['products'],
 ): Promise<StatusReply['products']> {
-  const releases = await countReleases(db);
+  const releases = await releaseHeads(db);
+  const vetoes = await listVetoes(db);
   const sources = new Map((await listSources(db)).map((source) => [source.product, source]));
   const holds = new Map(operator.productHolds().map((hold) => [hold.product, hold]));
   const versions = Map.groupBy(operator.versions(), (row) => row.product);
   return products.map(({ name, repository }) => {
     const hold = holds.get(name);
     const source = sources.get(name);
+    const known = releases.get(name) ?? [];
+    const newest = operator.newest(name);
+    const vetoed = new Map(vetoes.filter((veto) => veto.product === name).map((veto) => [veto.version, veto.reason]));
     return {
       name,
       repository,
-      newest: operator.newest(name),
-      releases: releases.get(name) ?? 0,
+      newest,
+      releases: known.length,
       rejectedTags: source?.rejectedTags.length ?? 0,
+      pending: above(newest, known).map((release) => pendingView(release, vetoed.get(release.version))),
+      rejected: (source?.rejectedTags ?? []).slice(0, MAX_NAMED).map(({ tag, why }) => ({ tag, why: cut(why) })),
       source: sourceView(source),
       versions: (versions.get(name) ?? []).map(({ product: _, ...row }) => row),
       hold: hold === undefined ? null : holdView(hold),
     };
   });
+}
+
+/** What stands higher than the release that may be let out; everything while there is none. */
+function above(newest: string | null, known: readonly ReleaseHead[]): ReleaseHead[] {
+  const place = newest === null ? -1 : known.findIndex((release) => release.version === newest);
+  return known.slice(0, place === -1 ? MAX_NAMED : Math.min(place, MAX_NAMED));
+}
+
+function pendingView(release: ReleaseHead, veto: string | undefined): ProductView['pending'][number] {
+  const { tag, version, state, why } = release;
+  return { tag, version, state, why: cut(veto === undefined ? (why ?? WHY[state]) : `vetoed: ${veto}`) };
+}
+
+/** For states that speak for themselves, or whose reason is the config's. */
+const WHY: Record<ReleaseHead['state'], string> = {
+  announced: 'the release has no files yet',
+  pending: 'files are missing',
+  complete: 'the product does not let it out: accept, prereleases or minAge stand against it',
+  withdrawn: 'GitHub does not list it any more',
+  altered: 'it was changed after it was complete',
+  refused: 'its version stands under two tags',
+};
+
+function cut(text: string): string {
+  return text.length > MAX_WHY ? `${text.slice(0, MAX_WHY - 3)}...` : text;
 }
 
 function sourceView(source: SourceState | undefined): ProductView['source'] {

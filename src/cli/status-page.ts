@@ -1,6 +1,6 @@
 // The status page as lines of text: pure, from the reply to what is printed.
 import type { LaneView, ProductView, RolloutView, StatusReply, StepView } from '../protocol/operator.ts';
-import { age, bar, count, duration, instant, table, wrap } from './render.ts';
+import { age, bar, count, duration, instant, since, table, wrap } from './render.ts';
 import type { Colour, Terminal } from './terminal.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
@@ -29,7 +29,7 @@ export function rolloutLines(rollout: RolloutView, now: number, style: Style): s
   }
   const facts = `${rollout.id}, policy ${rollout.policy}, begun ${age(rollout.createdAt, now)}`;
   const lanes = table(
-    rollout.lanes.map((lane) => laneCells(lane, now)),
+    rollout.lanes.map((lane) => laneCells(lane, now, style.width)),
     style.width,
   );
   return [
@@ -84,6 +84,7 @@ function productLines(product: ProductView, now: number, style: Style): string[]
       style.width - 2,
     ).map((line) => `  ${line}`),
     ...sourceTrouble(product, now, style),
+    ...releaseTrouble(product, style),
     ...holdLines(product.hold, now, style),
     ...table(versions, style.width),
   ];
@@ -96,15 +97,32 @@ function sourceTrouble({ source }: ProductView, now: number, style: Style): stri
   return wrap(text, style.width - 2).map((line) => style.paint('yellow', `  ${line}`));
 }
 
-function laneCells(lane: LaneView, now: number): string[] {
-  const step = lane.step === null ? undefined : lane.steps.find((one) => one.step === lane.step);
-  const place = lane.step === null ? '' : `step ${lane.step + 1}/${lane.steps.length}`;
-  return [lane.region, lane.state, place, step === undefined ? '' : progress(step), age(lane.since, now)];
+/** Releases that are newer than the one to let out, and tags that are no version: what a publisher looks for. */
+function releaseTrouble({ pending, rejected, rejectedTags }: ProductView, style: Style): string[] {
+  const more = rejectedTags - rejected.length;
+  const lines = [
+    ...pending.map(({ tag, state, why }) => `${tag} is ${state}: ${why}`),
+    ...rejected.map(({ tag, why }) => `tag ${tag} is rejected: ${why}`),
+    ...(more > 0 ? [`and ${count(more, 'more tag')} rejected`] : []),
+  ];
+  return lines.flatMap((line) => wrap(line, style.width - 2, '  ').map((part) => style.paint('yellow', `  ${part}`)));
 }
 
-export function progress(step: StepView): string {
+/** Figures come before the bar where the line is too short for both. */
+const BAR_FROM_WIDTH = 100;
+
+function laneCells(lane: LaneView, now: number, width: number): string[] {
+  const room = width < BAR_FROM_WIDTH ? 0 : 10;
+  const step = lane.step === null ? undefined : lane.steps.find((one) => one.step === lane.step);
+  const place = lane.step === null ? '' : `step ${lane.step + 1}/${lane.steps.length}`;
+  return [lane.region, lane.state, place, step === undefined ? '' : progress(step, room), since(lane.since, now)];
+}
+
+/** `room`: columns for a bar in front, 0 for none. */
+export function progress(step: StepView, room = 10): string {
   const hot = step.hot === 0 ? '' : `, ${step.hot} hot`;
-  return `${bar(step.succeeded, step.size)} ${step.succeeded}/${step.size} ok, ${step.bad}/${step.budget} bad${hot}`;
+  const figures = `${step.succeeded}/${step.size} ok, bad ${step.bad} of budget ${step.budget}${hot}`;
+  return room === 0 ? figures : `${bar(step.succeeded, step.size, room)} ${figures}`;
 }
 
 function laneRemark(lane: LaneView, now: number, style: Style): string[] {
@@ -116,6 +134,6 @@ function laneRemark(lane: LaneView, now: number, style: Style): string[] {
 export function holdLines(hold: LaneView['hold'], now: number, style: Style, indent = '  '): string[] {
   if (hold === null) return [];
   const until = hold.until === null ? '' : `, until ${instant(hold.until)}`;
-  const text = `held for ${duration(now - hold.since)}${until}: ${hold.sentence} (${hold.reason})`;
+  const text = `held ${duration(now - hold.since)}${until}: ${hold.sentence} (${hold.reason})`;
   return wrap(text, style.width - indent.length).map((line) => style.paint('yellow', indent + line));
 }

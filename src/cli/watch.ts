@@ -105,15 +105,21 @@ function factsOf(status: StatusReply): Map<string, string> {
   for (const product of status.products) {
     facts.set(`newest ${product.name}`, `${product.name}: newest release ${product.newest ?? 'none'}`);
     const trouble = product.source.errorCode;
+    for (const { tag, state, why } of product.pending) {
+      facts.set(`release ${product.name} ${tag}`, `${product.name}: ${tag} is ${state}: ${why}`);
+    }
+    for (const { tag, why } of product.rejected) {
+      facts.set(`tag ${product.name} ${tag}`, `${product.name}: tag ${tag} is rejected: ${why}`);
+    }
     if (trouble !== null) facts.set(`source ${product.name}`, `${product.name}: polling fails (${trouble})`);
   }
   for (const rollout of status.rollouts) {
     for (const lane of rollout.lanes) {
       const step = lane.steps.find((one) => one.step === lane.step);
       const detail = step === undefined ? '' : `, ${progress(step)}`;
-      const hold = lane.hold === null ? '' : `, held: ${lane.hold.reason}`;
+      const hold = lane.hold === null ? '' : `, held (${lane.hold.reason})`;
       const name = `${rollout.product}@${rollout.version} ${lane.region}`;
-      facts.set(`lane ${lane.id}`, `${name}: ${lane.state}: ${lane.sentence}${detail}${hold}`);
+      facts.set(`lane ${lane.id}`, `${name} ${lane.state}: ${lane.sentence}${detail}${hold}`);
     }
   }
   return facts;

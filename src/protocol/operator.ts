@@ -70,7 +70,12 @@ export const ProductView = Strict({
   /** Highest release that may be let out. */
   newest: Nullable(Text),
   releases: Integer,
+  /** Number of tags that are no version of the product. */
   rejectedTags: Integer,
+  /** Releases above `newest`, highest first, at most 5, each with why it is not the one to let out. */
+  pending: Type.Array(Strict({ tag: Text, version: Text, state: Text, why: Text })),
+  /** At most 5 of the rejected tags, each with why. */
+  rejected: Type.Array(Strict({ tag: Text, why: Text })),
   source: Strict({
     lastSuccessAt: Nullable(Integer),
     nextPollAt: Nullable(Integer),

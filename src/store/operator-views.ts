@@ -1,4 +1,5 @@
-// The two questions that only the operator's screens ask: who has this name, and how many releases there are.
+// The questions that only the operator's screens ask: who has this name, and which releases there are.
+import type { ReleaseState } from '../domain/release.ts';
 import type { Db, Tx } from './schema.ts';
 
 /** Ids in order, at most `limit`: names are the hosts' own and need not be unique. */
@@ -7,12 +8,24 @@ export async function agentIdsByName(db: Db | Tx, name: string, limit: number): 
   return rows.map((row) => row.id);
 }
 
-/** Number of known releases by product, in whatever state. */
-export async function countReleases(db: Db | Tx): Promise<Map<string, number>> {
+export interface ReleaseHead {
+  product: string;
+  tag: string;
+  version: string;
+  sortKey: string;
+  state: ReleaseState;
+  why: string | null;
+}
+
+/** Every known release by product, in whatever state, highest version first; without artifacts. */
+export async function releaseHeads(db: Db | Tx): Promise<Map<string, ReleaseHead[]>> {
   const rows = await db
     .selectFrom('releases')
-    .select((select) => ['product', select.fn.countAll<number>().as('count')])
-    .groupBy('product')
+    .select(['product', 'tag', 'version', 'sort_key', 'state', 'why'])
+    .orderBy('id', 'desc')
     .execute();
-  return new Map(rows.map((row) => [row.product, row.count]));
+  const heads = rows.map(({ sort_key, ...same }) => ({ ...same, sortKey: sort_key }));
+  // Sorted here: the sort key is ordered by bytes, which a collation of PostgreSQL may see otherwise.
+  heads.sort((a, b) => (a.sortKey < b.sortKey ? 1 : a.sortKey > b.sortKey ? -1 : 0));
+  return Map.groupBy(heads, (head) => head.product);
 }

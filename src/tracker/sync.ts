@@ -177,7 +177,8 @@ async function saveChanged(tx: Tx, release: Release, before: Release | undefined
 }
 
 function logRelease(logger: Logger, release: Release): void {
-  const { product, version, tag, state, why } = release;
+  const { product, version, tag, state } = release;
+  const why = state === 'announced' ? 'the release has no files yet' : release.why;
   if (stops(release)) logger.warn({ product, version, tag, state, why }, 'release is stopped by what GitHub says');
   else logger.info({ product, version, tag, state, why }, 'release read');
 }

@@ -21,8 +21,9 @@ import {
   StatusReply,
 } from '../../src/protocol/operator.ts';
 import { listAudit } from '../../src/store/audit.ts';
-import { deleteBrake, putBrake } from '../../src/store/controls.ts';
+import { deleteBrake, putBrake, putVeto } from '../../src/store/controls.ts';
 import { transaction } from '../../src/store/database.ts';
+import { listReleases, saveRelease, saveSource } from '../../src/store/releases.ts';
 import { findEnrolToken, revokeOperatorToken } from '../../src/store/tokens.ts';
 import { enrol } from './agent-client.ts';
 import { type Harness, openHarness, T0 } from './harness.ts';
@@ -126,6 +127,61 @@ describe('operator token', () => {
 });
 
 describe('views', () => {
+  it('status names the releases above the newest with their reasons, and rejected tags, five of each', async () => {
+    const other = await openHarness();
+    try {
+      await seed(other);
+      const states = [
+        ['1.4.1', 'announced', null, 'the release has no files yet'],
+        ['1.4.2', 'pending', 'linux-x64: no asset has its name', 'linux-x64: no asset has its name'],
+        ['1.4.3', 'complete', null, 'the product does not let it out: accept, prereleases or minAge stand against it'],
+        ['1.4.4', 'complete', null, 'vetoed: it crashes'],
+        ['1.4.5', 'withdrawn', 'x'.repeat(600), `${'x'.repeat(497)}...`],
+        ['1.4.6', 'refused', 'its version stands twice', 'its version stands twice'],
+      ] as const;
+      const rejectedTags = Array.from({ length: 7 }, (_, index) => ({ tag: `nightly-${index}`, why: 'no version' }));
+      const [known] = await listReleases(other.database.db, 'collector');
+      assert.ok(known);
+      await transaction(other.database, async (tx) => {
+        for (const [version, state, why] of states) {
+          const id = uuidv7();
+          await saveRelease(tx, {
+            ...known,
+            id,
+            sourceId: id,
+            tag: `v${version}`,
+            version,
+            sortKey: version,
+            state,
+            why,
+          });
+        }
+        await putVeto(tx, {
+          product: 'collector',
+          version: '1.4.4',
+          automatic: false,
+          actor: 'anna',
+          reason: 'it crashes',
+          at: T0,
+        });
+        const times = { lastAttemptAt: T0, lastSuccessAt: T0, nextPollAt: null };
+        const source = { product: 'collector', etag: null, failures: 0, errorCode: null, error: null, ...times };
+        await saveSource(tx, { ...source, rejectedTags });
+      });
+      const response = await other.app.inject({
+        url: '/api/v1/status',
+        headers: { authorization: `Bearer ${other.operatorToken}` },
+      });
+      const [product] = response.json<StatusReply>().products;
+      const expected = states.map(([version, state, , why]) => ({ tag: `v${version}`, version, state, why }));
+      assert.deepEqual(product?.pending, expected.toReversed().slice(0, 5));
+      assert.deepEqual(product?.rejected, rejectedTags.slice(0, 5));
+      assert.deepEqual([product?.rejectedTags, product?.releases], [7, 8]);
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+  });
+
   it('status', async () => {
     harness.operator.running = [
       { product: 'collector', region: 'eu-central', version: '1.3.0', agents: 3, present: 2 },
@@ -136,6 +192,7 @@ describe('views', () => {
     const [product] = status.products;
     assert.equal(product?.newest, '1.4.0');
     assert.equal(product?.releases, 2);
+    assert.deepEqual([product?.pending, product?.rejected, product?.rejectedTags], [[], [], 0]);
     assert.deepEqual(product?.source, { lastSuccessAt: null, nextPollAt: null, errorCode: null, error: null });
     assert.deepEqual(product?.versions, [{ region: 'eu-central', version: '1.3.0', agents: 3, present: 2 }]);
     assert.deepEqual(
