@@ -44,7 +44,17 @@ function agentLines(agent: AgentView, now: number, style: Style): string[] {
 function productLines(product: Explained, style: Style): string[] {
   const lines = wrap(sentenceOf(product), style.width, '  ').map((line) => style.paint('bold', line));
   const widest = Math.min(16, Math.max(0, ...product.trace.map((line) => line.rule.length)));
-  return [...lines, ...product.trace.flatMap((line) => traceLines(line, widest, style))];
+  return [
+    ...lines,
+    ...product.trace.flatMap((line, index) => traceLines(endOf(product, index) ?? line, widest, style)),
+  ];
+}
+
+/** Where nothing is asked of the agent, the rule that says so last is the end of the way and no refusal. */
+function endOf({ answer, trace }: Explained, index: number): Explained['trace'][number] | undefined {
+  const line = trace[index];
+  const isEnd = answer === 'none' && index === trace.length - 1 && line?.result === 'deny';
+  return isEnd ? { ...line, result: 'end' } : undefined;
 }
 
 function traceLines(line: Explained['trace'][number], ruleWidth: number, style: Style): string[] {

@@ -1,4 +1,4 @@
-// How the CLI says that something failed: `error[code]: what; where; hint`, and with which exit code it ends.
+// How the CLI says that something failed: `error[code]: what`, below it where and how to mend it; and the exit code.
 import { CommanderError } from 'commander';
 import { AppError } from '../errors.ts';
 import { clean, wrap } from './render.ts';
@@ -18,24 +18,33 @@ export function reportFailure(error: unknown, terminal: Terminal): number {
   return BUG_EXIT;
 }
 
-/** One line, or several where the message itself has them; broken into the width of a terminal alone. */
+/** What is wrong in the first line; then, indented, where, when to try again, and what to do. Broken in a terminal alone. */
 export function failureLines(error: AppError, terminal: Pick<Terminal, 'isTerminal' | 'width'>): string[] {
-  const where = error.where === undefined || error.message.includes(error.where) ? [] : [error.where];
+  const where = error.where === undefined || error.message.includes(error.where) ? [] : [`where: ${error.where}`];
   const retry = error.retryAfterMs === undefined ? [] : [`try again in ${Math.ceil(error.retryAfterMs / 1000)} s`];
-  const [first = '', ...more] = error.message.split('\n');
-  const tail = [...where, ...retry, error.hint];
-  const head = `error[${error.code}]: ${first}`;
-  const lines = more.length === 0 ? [[head, ...tail].join('; ')] : [head, ...more, tail.join('; ')];
-  return lines.flatMap((line) => (terminal.isTerminal ? wrap(line, terminal.width, '  ') : [cleanEnd(line)]));
+  return laidOut(`error[${error.code}]: ${error.message}`, [...where, ...retry, error.hint], terminal);
 }
 
 function reportUsage(error: CommanderError, terminal: Terminal): number {
   // Help and version were asked for, and printed.
   if (error.exitCode === 0) return 0;
   if (error.code === 'commander.help') return USAGE_EXIT;
-  const what = error.message.replace(/^error: /, '').replace(/\n\((.*)\)$/s, '; $1');
-  terminal.warn(`error[usage]: ${clean(what)}; Run the command with --help.`);
+  const [what = '', suggestion] = error.message.replace(/^error: /, '').split(/\n\((.*)\)$/s);
+  const more = suggestion === undefined ? [] : [suggestion];
+  terminal.warn(laidOut(`error[usage]: ${what}`, [...more, 'Run the command with --help.'], terminal));
   return USAGE_EXIT;
+}
+
+/** The message may be a listing of several lines. */
+function laidOut(
+  message: string,
+  below: readonly string[],
+  terminal: Pick<Terminal, 'isTerminal' | 'width'>,
+): string[] {
+  const { isTerminal, width } = terminal;
+  const head = message.split('\n').flatMap((line) => (isTerminal ? wrap(line, width, '  ') : [cleanEnd(line)]));
+  const rest = below.flatMap((line) => (isTerminal ? wrap(line, width - 2, '  ') : [clean(line)]));
+  return [...head, ...rest.map((line) => `  ${line}`)];
 }
 
 /** Keeps the indentation that a listing of problems has. */

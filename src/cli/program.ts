@@ -57,5 +57,15 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   serveCommand(program, context);
   agentCommands(program, context, ending);
   configCommands(program, context);
+  showRequired(program);
   return program;
+}
+
+/** What a command cannot do without stands in its usage line. */
+function showRequired(command: Command): void {
+  command.commands.forEach(showRequired);
+  const required = command.options.filter((option) => option.mandatory).map((option) => option.flags);
+  if (required.length === 0) return;
+  const names = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
+  command.usage([...names, ...required, '[options]'].join(' '));
 }

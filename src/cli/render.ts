@@ -35,6 +35,11 @@ export function age(then: number | null, now: number): string {
   return ms > 0 ? `${duration(ms)} ago` : `in ${duration(-ms)}`;
 }
 
+/** `since 25s`: what has been going on so long. */
+export function since(then: number, now: number): string {
+  return `since ${duration(now - then)}`;
+}
+
 /** `2026-01-05 12:00:00Z`. */
 export function instant(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`;

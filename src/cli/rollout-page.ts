@@ -1,6 +1,6 @@
 // One rollout in full, and the list of rollouts, as lines of text.
-import type { LaneView, RolloutView } from '../protocol/operator.ts';
-import { age, count, duration, instant, table, wrap } from './render.ts';
+import type { LaneView, RolloutView, StepView } from '../protocol/operator.ts';
+import { age, duration, instant, table, wrap } from './render.ts';
 import { colourOf, holdLines, progress } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -15,7 +15,18 @@ export function rolloutPage(rollout: RolloutView, now: number, style: Style): st
       (line) => `  ${line}`,
     ),
     ...rollout.lanes.flatMap((lane) => ['', ...laneLines(lane, now, style)]),
+    ...legend(rollout, style),
   ];
+}
+
+const LEGEND =
+  'ok: runs it, proven; hot: activates or proves it now; budget: so many bad ones halt the region; ' +
+  'detects: a release that fails on so many agents would have shown itself in a step of this size, with 95 % confidence';
+
+/** Only where there are such figures. */
+function legend(rollout: RolloutView, style: Style): string[] {
+  if (!rollout.lanes.some((lane) => lane.steps.some((step) => step.size > 0))) return [];
+  return ['', ...wrap(LEGEND, style.width).map((line) => style.paint('dim', line))];
 }
 
 /** The time in a UUIDv7, in hexadecimal: two rollouts hardly ever begin in the same millisecond. */
@@ -23,23 +34,20 @@ const SHORT_ID = 13;
 
 export function rolloutList(rollouts: readonly RolloutView[], now: number, style: Style): string[] {
   if (rollouts.length === 0) return ['no rollout yet'];
+  const head = ['ROLLOUT', 'STATE', 'REGIONS DONE', 'BEGUN', 'ID BEGINS WITH'];
   const rows = rollouts.map((rollout) => [
     `${rollout.product}@${rollout.version}`,
     rollout.state,
-    `${rollout.lanes.filter((lane) => lane.state === 'completed').length}/${count(rollout.lanes.length, 'region')}`,
+    `${rollout.lanes.filter((lane) => lane.state === 'completed').length}/${rollout.lanes.length}`,
     age(rollout.createdAt, now),
     rollout.id.slice(0, SHORT_ID),
   ]);
-  return table(rows, style.width, '');
+  return table([head, ...rows], style.width, '');
 }
 
 function laneLines(lane: LaneView, now: number, style: Style): string[] {
-  const steps = lane.steps.map((step) => [
-    `step ${step.step + 1}`,
-    step.state,
-    step.size === 0 ? '' : progress(step),
-    step.size === 0 ? '' : `detects ${(step.detects * 100).toFixed(step.detects < 0.1 ? 1 : 0)} %`,
-  ]);
+  const steps = lane.steps.map((step) => [`step ${step.step + 1}`, step.state, step.size === 0 ? '' : progress(step)]);
+  const rows = table(steps, style.width);
   const attempts = Object.entries(lane.attempts).map(([state, number]) => `${number} ${state}`);
   const holds = lane.holds.map(({ reason, ms }) => `${reason} ${duration(ms)}`);
   const head = `${lane.region}, wave ${lane.wave + 1}: ${lane.state} since ${instant(lane.since)}`;
@@ -47,10 +55,15 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
     style.paint(colourOf(lane.state), wrap(head, style.width)[0] ?? ''),
     ...listed('', [lane.sentence], style),
     ...holdLines(lane.hold, now, style),
-    ...table(steps, style.width),
+    ...lane.steps.flatMap((step, index) => [rows[index] ?? '', ...detects(step)]),
     ...listed('attempts: ', attempts, style),
     ...listed('time in holds: ', holds, style),
   ];
+}
+
+function detects(step: StepView): string[] {
+  if (step.size === 0) return [];
+  return [`    detects failure rates ≥ ${(step.detects * 100).toFixed(step.detects < 0.1 ? 1 : 0)} %`];
 }
 
 function listed(label: string, items: readonly string[], style: Style): string[] {

@@ -12,7 +12,7 @@ export const HOLD_SENTENCES = {
   frozen: 'a freeze is in force',
   braked: 'a person has set the brake',
   ceiling: 'the ceiling of changes per hour or day is reached',
-  soaking: 'the step soaks: it must stay healthy for a time before the next one opens',
+  soaking: 'the step soaks: it must stay healthy for a time before anything follows',
   needs_approval: 'a person must promote the step',
   metric_failing: 'a metric says that the release does harm',
   metric_inconclusive: 'a metric does not say clearly whether the release is good',

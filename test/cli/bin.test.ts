@@ -1,18 +1,47 @@
 // The real bin against the real server: exit codes, what stands where, 80 columns, hostile text, and how it ends.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { v7 as uuidv7 } from 'uuid';
 import { columns } from '../../src/cli/render.ts';
-import { readEnrolToken } from '../../src/protocol/agent.ts';
+import type { Release } from '../../src/domain/release.ts';
+import { formatEnrolToken, readEnrolToken } from '../../src/protocol/agent.ts';
 import { deleteBrake, putBrake } from '../../src/store/controls.ts';
 import { transaction } from '../../src/store/database.ts';
+import { type SourceState, saveRelease, saveSource } from '../../src/store/releases.ts';
 import { T0 } from '../api/harness.ts';
 import { run, type Served, serveSeeded, start } from './bin.ts';
+
+/** Newer than what goes out, and without a file. */
+const RELEASE: Omit<Release, 'id'> = {
+  product: 'collector',
+  sourceId: '150',
+  tag: 'v1.5.0',
+  version: '1.5.0',
+  sortKey: '1.5.0',
+  prerelease: false,
+  state: 'announced',
+  why: null,
+  publishedAt: T0,
+  firstSeenAt: T0,
+  artifacts: [],
+  missing: [{ platform: 'linux-x64', reason: 'no_assets' }],
+};
+const SOURCE: Omit<SourceState, 'rejectedTags'> = {
+  product: 'collector',
+  etag: null,
+  lastAttemptAt: T0,
+  lastSuccessAt: T0,
+  nextPollAt: null,
+  failures: 0,
+  errorCode: null,
+  error: null,
+};
 
 let served: Served;
 let dir: string;
@@ -21,6 +50,11 @@ before(async () => {
   dir = mkdtempSync(join(tmpdir(), 'tidegate-cli-'));
   served = await serveSeeded();
   const { operator, database } = served.harness;
+  await transaction(database, async (tx) => {
+    await saveRelease(tx, { ...RELEASE, id: uuidv7() });
+    const rejectedTags = Array.from({ length: 7 }, (_, index) => ({ tag: `nightly-${index}`, why: 'not a version' }));
+    await saveSource(tx, { ...SOURCE, rejectedTags });
+  });
   operator.running = [{ product: 'collector', region: 'eu-central', version: '1.3.0', agents: 3, present: 2 }];
   operator.onBrake = async ({ scope, on, actor, reason }) =>
     await transaction(database, (tx) =>
@@ -43,6 +77,8 @@ after(async () => {
   rmSync(dir, { recursive: true });
 });
 
+const TOKEN = formatEnrolToken({ id: uuidv7(), secret: 'A'.repeat(43), fingerprint: 'B'.repeat(43) });
+
 /** Control characters but the line break, and marks that turn the direction of writing. */
 const UNSAFE = /[[\p{Cc}\u202a-\u202e]--[\n]]/v;
 
@@ -60,14 +96,28 @@ describe('reading', { concurrency: 3 }, () => {
       [
         /^3 agents enrolled, 2 present at 2026-01-05 12:00:00Z$/m,
         /eu-central {2}1\.3\.0 {2}3 agents/,
-        /step 2\/3 {2}\[###-------\] 12\/40 ok/,
-        /held for 1m 30s: .*/,
+        /step 2\/3 {2}12\/40 ok, bad 1 of budget 1, 2 hot {2}since 5m$/m,
+        /held 1m 30s: .*/,
+        /^ {2}v1\.5\.0 is announced: the release has no files yet$/m,
+        /^ {2}tag nightly-1 is rejected: not a version$/m,
+        /^ {2}and 2 more tags rejected$/m,
       ],
     ],
-    [['rollout', 'list'], [/^collector@1\.4\.0 {2}active {2}0\/2 regions/m]],
+    [
+      ['rollout', 'list'],
+      [
+        /^ROLLOUT +STATE +REGIONS DONE +BEGUN +ID BEGINS WITH$/m,
+        /^collector@1\.4\.0 +active +0\/2 +\S.* ago +[0-9a-f-]{13}$/m,
+      ],
+    ],
     [
       ['rollout', 'show', 'collector@1.4.0'],
-      [/^eu-central, wave 1: open since/m, /detects 7\.2 %/, /time in holds: at_limit/],
+      [
+        /^eu-central, wave 1: open since/m,
+        /detects failure rates ≥ 7\.2 %/,
+        /^ok: .*hot: /m,
+        /time in holds: at_limit/,
+      ],
     ],
     [
       ['rollout', 'show', 'collector@1.3.9'],
@@ -164,7 +214,8 @@ describe('changing', () => {
     assert.equal((await run(['brake', 'on', ...region], served.env)).out, 'the brake on region eu-central is on\n');
     assert.equal(
       (await run(['brake', 'on', ...region], served.env)).out,
-      'the brake on region eu-central was already on\n',
+      'the brake on region eu-central was already on since 2026-01-05 12:00:00Z, set by\n' +
+        '  operator because: smoke; nothing is changed\n',
     );
     const status = await run(['status'], served.env);
     assert.match(status.out, /^BRAKE on region eu-central, set by operator .* ?now: smoke$/m);
@@ -190,7 +241,13 @@ const nobody = await closedPort();
 describe('failing', { concurrency: 3 }, () => {
   const token = `tgo1.0197a000-0000-7000-8000-000000000001.${'A'.repeat(43)}`;
   const rows: [title: string, args: string[], env: () => Record<string, string>, code: number, says: RegExp][] = [
-    ['unknown command', ['statsu'], () => ({}), 2, /^error\[usage\]: unknown command 'statsu'; Did you mean status\?/],
+    [
+      'unknown command',
+      ['statsu'],
+      () => ({}),
+      2,
+      /^error\[usage\]: unknown command 'statsu'\n {2}Did you mean status\?\n {2}Run the command with --help\./,
+    ],
     ['unknown subcommand', ['rollout', 'hlat'], () => ({}), 2, /Did you mean halt\?/],
     ['unknown flag', ['status', '--wacth'], () => ({}), 2, /Did you mean --watch\?/],
     ['missing argument', ['explain'], () => ({}), 2, /missing required argument 'agent'/],
@@ -212,7 +269,7 @@ describe('failing', { concurrency: 3 }, () => {
       /90s, 30m, 24h or 7d/,
     ],
     ['label of another shape', ['enrol-token', 'create', '--region', 'x', '--label', 'a'], () => ({}), 2, /key=value/],
-    ['no server', ['status'], () => ({}), 2, /no server is named; Set TIDEGATE_SERVER/],
+    ['no server', ['status'], () => ({}), 2, /no server is named\n {2}Set TIDEGATE_SERVER/],
     ['not an address', ['status', '--server', 'localhost:8420'], () => ({}), 2, /is not the address of a server/],
     [
       'plain http to another machine',
@@ -234,7 +291,7 @@ describe('failing', { concurrency: 3 }, () => {
       ['status', '--token-file', '/nowhere'],
       () => served.env,
       4,
-      /auth_missing.*\/nowhere/,
+      /auth_missing.*\/nowhere/s,
     ],
     ['token of another kind', ['status', '--token', 'abc'], () => served.env, 4, /begin with tgo1/],
     [
@@ -242,19 +299,19 @@ describe('failing', { concurrency: 3 }, () => {
       ['status', '--token', token],
       () => served.env,
       4,
-      /^error\[auth_invalid\]: the credentials are not valid; .*Check the token/,
+      /^error\[auth_invalid\]: the credentials are not valid\n {2}where: http.*\n {2}Check the token/,
     ],
     [
       'nobody listens',
       ['status', '--server', nobody, '--token', token],
       () => ({}),
       6,
-      /^error\[unreachable\]: .*ECONNREFUSED.*that the server runs/,
+      /^error\[unreachable\]: .*ECONNREFUSED.*that the server runs/s,
     ],
     ['unknown rollout', ['rollout', 'show', 'collector@9.9.9'], () => served.env, 3, /There are: 1\.4\.0, 1\.3\.9\./],
     ['prefix too short', ['rollout', 'show', '01a'], () => served.env, 2, /at least its first four characters/],
     ['unknown agent', ['explain', 'nobody'], () => served.env, 3, /there is no agent with the id or name nobody/],
-    ['name of two agents', ['explain', 'edge-02'], () => served.env, 5, /^error\[conflict\]: .*by its id/],
+    ['name of two agents', ['explain', 'edge-02'], () => served.env, 5, /^error\[conflict\]: .*by its id/s],
     [
       'unknown region',
       ['enrol-token', 'create', '--region', 'eu'],
@@ -270,9 +327,21 @@ describe('failing', { concurrency: 3 }, () => {
       assert.equal(ran.code, code, ran.err);
       assert.equal(ran.out, '');
       assert.match(ran.err, says);
-      assert.match(ran.err, /^error\[[a-z_]+\]: [^\n]+\n$/);
+      assert.match(ran.err, /^error\[[a-z_]+\]: [^\n]+\n( {2}[^\n]+\n)+$/);
     });
   }
+
+  it('https to a server without TLS: one line that says so', async () => {
+    const { code, err } = await run(['status'], {
+      ...served.env,
+      TIDEGATE_SERVER: served.url.replace('http:', 'https:'),
+    });
+    assert.equal(code, 6);
+    assert.match(
+      err,
+      /^error\[unreachable\]: .*: the server does not speak TLS there\n {2}where: [^\n]*\n {2}[^\n]*\n$/,
+    );
+  });
 
   it('a prefix of two rollouts → 5, naming them', async () => {
     const common = served.seeded.rollout.id.slice(0, 5);
@@ -288,6 +357,17 @@ describe('failing', { concurrency: 3 }, () => {
     assert.match(err, /enrol-token/);
   });
 
+  it('--help shows in the usage line what a command cannot do without, and defaults as people write them', async () => {
+    assert.match(
+      (await run(['brake', 'off', '--help'])).out,
+      /^Usage: tidegate brake off --reason <text> \[options\]$/m,
+    );
+    assert.match((await run(['rollout', 'halt', '--help'])).out, /halt <rollout> --reason <text> \[options\]$/m);
+    const { out } = await run(['enrol-token', 'create', '--help']);
+    assert.match(out, /default: 24h/);
+    assert.doesNotMatch(out, /86400000|\{\}/);
+  });
+
   it('--help and --version → 0', async () => {
     const help = await run(['rollout', 'halt', '--help']);
     assert.equal(help.code, 0);
@@ -301,6 +381,7 @@ describe('failing', { concurrency: 3 }, () => {
       [200, '<html>', 3],
       [200, '{"now":1}', 3],
       [404, 'gone \u001b[2J', 3],
+      [404, '<html>no such page</html>', 3],
       [502, 'bad gateway', 6],
       [
         500,
@@ -321,6 +402,7 @@ describe('failing', { concurrency: 3 }, () => {
         const { code, err } = await run(['status'], { ...served.env, TIDEGATE_SERVER: url });
         assert.equal(code, reply[2], err);
         assert.doesNotMatch(err, UNSAFE);
+        if (reply[2] === 3) assert.match(err, /a Tidegate/);
       }
     } finally {
       server.close();
@@ -339,6 +421,9 @@ describe('config check', () => {
     const good = await run(['config', 'check', join(import.meta.dirname, '../../config/tidegate.yaml')]);
     assert.equal(good.code, 0, good.err);
     assert.match(good.out, /is sound: \d+ products?, \d+ regions?, \d+ polic/);
+    const flag = await run(['config', 'check', '--config', join(import.meta.dirname, '../../config/tidegate.yaml')]);
+    assert.deepEqual([flag.code, flag.out], [0, good.out]);
+    assert.equal((await run(['config', 'check', file, '--config', file])).code, 2);
   });
 });
 
@@ -353,9 +438,36 @@ describe('agent', () => {
     assert.equal(plain.code, 2);
     const twice = await run([...args, '--server', served.url, '--enrol-token', 'a', '--enrol-token-file', 'b']);
     assert.equal(twice.code, 2);
-    const broken = await run([...args, '--server', served.url]);
-    assert.equal(broken.code, 7, broken.err);
-    assert.match(broken.err, /^error\[archive_rejected\]/);
+    const rows: [more: string[], code: number, says: RegExp][] = [
+      [[], 4, /^error\[auth_missing\]: no enrolment token.*--enrol-token-file/s],
+      [['--enrol-token', 'abc'], 4, /^error\[auth_invalid\]: .*begin with tge1/],
+      [
+        ['--enrol-token-file', join(dir, 'none.txt')],
+        3,
+        /^error\[file_unusable\]: .* is missing\n {2}where: .*none\.txt/,
+      ],
+      [['--enrol-token', TOKEN], 7, /^error\[archive_rejected\]/],
+      [
+        ['--enrol-token', TOKEN, '--artifact', join(dir, 'none.tgz')],
+        3,
+        /^error\[file_unusable\]: .*none\.tgz.*build:agent/s,
+      ],
+      [['--enrol-token', TOKEN, '--root', join(artifact, 'x')], 3, /^error\[file_unusable\]: .*not a directory/],
+    ];
+    for (const [more, code, says] of rows) {
+      const refused = await run([...args, '--server', served.url, ...more]);
+      assert.equal(refused.code, code, refused.err);
+      assert.match(refused.err, says);
+      assert.equal(existsSync(root), false, more.join(' '));
+    }
+  });
+});
+
+describe('agent run', () => {
+  it('where nothing is installed: what, where, and how to mend it', async () => {
+    const { code, err } = await run(['agent', 'run', '--root', join(dir, 'nowhere')]);
+    assert.equal(code, 3);
+    assert.match(err, /^error\[file_unusable\]: no agent is installed here\n {2}where: .*nowhere\n {2}Name the root/);
   });
 });
 
@@ -378,7 +490,7 @@ async function follow(child: ReturnType<typeof start>): Promise<void> {
   async function until(pattern: RegExp): Promise<void> {
     while (!pattern.test(out)) out += ((await once(child.stdout, 'data', { signal })) as [string])[0];
   }
-  await until(/collector@1\.3\.9 us-east: halted: .*\n/);
+  await until(/collector@1\.3\.9 us-east halted: halted by .*\n/);
   assert.match(out, /^2026-01-05 12:00:00Z agents: 3 enrolled, 2 present$/m);
   const lines = out.split('\n').length;
   const brake = { scope: 'fleet', actor: 'anna', reason: 'stop\u001b[2J', at: T0 };

@@ -1,6 +1,7 @@
 // Durations, ages, widths, tables, and what is left of hostile text.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { explainPage } from '../../src/cli/explain-page.ts';
 import { failureLines } from '../../src/cli/failure.ts';
 import {
   age,
@@ -12,6 +13,7 @@ import {
   fit,
   json,
   readDuration,
+  since,
   table,
   wrap,
 } from '../../src/cli/render.ts';
@@ -144,6 +146,36 @@ describe('table', () => {
   });
 });
 
+it('since', () => assert.deepEqual([since(0, 25_000), since(5, 0)], ['since 25s', 'since 0s']));
+
+it('explainPage: the last rule for an agent that is asked nothing is the end, not a refusal', () => {
+  const agent = {
+    id: 'a',
+    name: 'edge',
+    region: 'eu',
+    platform: 'linux-x64',
+    products: [],
+    attempts: [],
+    enrolledAt: 0,
+  };
+  const trace = [
+    { rule: 'brake', result: 'deny', sentence: 'one' },
+    { rule: 'version', result: 'deny', sentence: 'runs 1.1.0 already' },
+  ];
+  const page = (answer: string) =>
+    explainPage(
+      {
+        agent: { ...agent, health: { status: 'ok', reason: null }, lastSeenAt: null },
+        products: [{ product: 'p', answer, sentence: 's', trace }],
+        history: [],
+      },
+      0,
+      { width: 80, paint: (_, text) => text },
+    ).join('\n');
+  assert.match(page('none'), /deny {2}brake.*\n {2}end {3}version {2}runs 1\.1\.0 already/);
+  assert.match(page('hold'), /deny {2}version/);
+});
+
 it('bar', () => {
   assert.equal(bar(0, 0), '[----------]');
   assert.equal(bar(1, 3), '[###-------]');
@@ -179,10 +211,13 @@ describe('createTerminal', () => {
 
 describe('failureLines', () => {
   const pipe = { isTerminal: false, width: 80 };
-  it('what; where; when; hint', () => {
+  it('what, then where, when and hint below', () => {
     const error = new AppError('overloaded', 'too many \u001b[31mrequests', { where: '/x', retryAfterMs: 2100 });
     assert.deepEqual(failureLines(error, pipe), [
-      'error[overloaded]: too many requests; /x; try again in 3 s; Try again after the time in the Retry-After header.',
+      'error[overloaded]: too many requests',
+      '  where: /x',
+      '  try again in 3 s',
+      '  Try again after the time in the Retry-After header.',
     ]);
   });
   it('keeps the lines of a listing', () => {

@@ -46,8 +46,13 @@ export function agentCommands(program: Command, context: CliContext, ending: End
     const installed = await context.installAgent(requestOf(flags, server, settings.caFile));
     const text = `${installed.product} ${installed.version} is installed in ${flags.root}`;
     terminal.print(wrap(text, terminal.width, '  '));
-    terminal.print(`run it with: tidegate agent run --root ${flags.root}`);
+    terminal.print(`run it with: node ${quoted(installed.launcher)} --root ${quoted(resolve(flags.root))}`);
   });
+}
+
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function requestOf(flags: InstallFlags, server: string, caOfEnvironment: string | null): InstallRequest {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
-import { json, wrap } from '../render.ts';
+import { instant, json, wrap } from '../render.ts';
 import { scopeName } from '../status-page.ts';
 
 interface Flags extends ConnectionFlags {
@@ -37,9 +37,15 @@ async function setBrake({ terminal, settings, interrupted }: CliContext, on: boo
   const reply = await client.setBrake({ scope, on, reason: flags.reason });
   if (flags.json) return terminal.print(json(reply));
   const state = `the brake on ${scopeName(scope)} ${reply.changed ? 'is' : 'was already'} ${on ? 'on' : 'off'}`;
+  const kept = reply.changed ? undefined : reply.brakes.find((brake) => brake.scope === scope);
+  // The first reason stands: what is in force, and since when, must not change under those who have read it.
+  const why =
+    kept === undefined
+      ? ''
+      : ` since ${instant(kept.at)}, set by ${kept.actor} because: ${kept.reason}; nothing is changed`;
   const others = reply.brakes.filter((brake) => brake.scope !== scope).map((brake) => scopeName(brake.scope));
   const rest = others.length === 0 ? '' : `; others are on: ${others.join(', ')}`;
-  terminal.print(wrap(state + rest, terminal.width, '  '));
+  terminal.print(wrap(state + why + rest, terminal.width, '  '));
 }
 
 function scopeOf({ product, region }: Flags): string {

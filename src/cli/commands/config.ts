@@ -10,11 +10,14 @@ export function configCommands(program: Command, context: CliContext): void {
     .command('config')
     .description('the config file')
     .command('check')
-    .argument('[file]', 'the config file', DEFAULT_FILE)
+    .argument('[file]', `the config file (default: ${DEFAULT_FILE})`)
     .description('check the file alone, without a server; every problem with its place')
+    .option('--config <file>', 'the same, as `serve` takes it')
     .option('--json', 'as JSON')
-    .action((file: string, flags: { json?: true }) => {
+    .action((named: string | undefined, flags: { config?: string; json?: true }, command: Command) => {
+      if (named !== undefined && flags.config !== undefined) command.error('FILE and --config cannot go together');
       const { terminal } = context;
+      const file = named ?? flags.config ?? DEFAULT_FILE;
       const config = context.checkConfig(file);
       const names = {
         products: config.products.map((one) => one.name),

@@ -1,12 +1,12 @@
 // tidegate enrol-token create
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { count, instant, json, readDuration, wrap } from '../render.ts';
 
 interface Flags extends ConnectionFlags {
   region: string;
-  label: Record<string, string>;
+  label?: Record<string, string>;
   uses: number;
   expiresIn: number;
   json?: true;
@@ -20,14 +20,14 @@ export function enrolTokenCommands(program: Command, context: CliContext): void 
     .command('create')
     .description('make a token; it is printed once and not kept')
     .requiredOption('--region <name>', 'region of the hosts that enrol with it')
-    .option('--label <key=value>', 'label of the hosts that enrol with it; may be repeated', readLabel, {})
+    .option('--label <key=value>', 'label of the hosts that enrol with it; may be repeated', readLabel)
     .option('--uses <number>', 'how many hosts may enrol with it', readUses, 1)
-    .option('--expires-in <duration>', 'until when, e.g. 30m, 24h, 7d (default: 24h)', readExpiry, DAY_MS)
+    .addOption(expiresIn())
     .option('--json', 'as the server sent it');
   addConnectionFlags(command).action(async (flags: Flags) => {
     const { terminal, settings, interrupted } = context;
     const client = await openClient(flags, settings, interrupted);
-    const { region, uses, label: labels, expiresIn: expiresInMs } = flags;
+    const { region, uses, label: labels = {}, expiresIn: expiresInMs } = flags;
     const reply = await client.createEnrolToken({ region, uses, labels, expiresInMs });
     if (flags.json) return terminal.print(json(reply));
     // Alone on standard output, so that it can be piped into a file.
@@ -37,7 +37,13 @@ export function enrolTokenCommands(program: Command, context: CliContext): void 
   });
 }
 
-function readLabel(text: string, labels: Record<string, string>): Record<string, string> {
+function expiresIn(): Option {
+  return new Option('--expires-in <duration>', 'for how long, e.g. 30m, 24h, 7d')
+    .argParser(readExpiry)
+    .default(DAY_MS, '24h');
+}
+
+function readLabel(text: string, labels: Record<string, string> = {}): Record<string, string> {
   const match = /^([a-z][a-z0-9_.-]{0,62})=(.{0,128})$/.exec(text);
   if (match === null) throw new InvalidArgumentError('A label is written key=value.');
   return { ...labels, [match[1] as string]: match[2] as string };
