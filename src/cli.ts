@@ -6,15 +6,18 @@ import { packageVersion } from './config/package-version.ts';
 import { readCliSettings, readConfig } from './config.ts';
 
 const { env, stdout, stderr } = process;
-// Who reads may stop reading, as `head` does.
-for (const stream of [stdout, stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
-}
 const settings = readCliSettings(env);
 const interrupt = new AbortController();
 const args = process.argv.slice(2);
+const runsOn = args[0] === 'serve' || args[0] === 'agent';
+for (const stream of [stdout, stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // Who reads may stop reading, as `head` does. Server and agent have work that goes on without a reader.
+    if (!runsOn) process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+}
 // Server and agent end in their own way.
-if (args[0] !== 'serve' && args[0] !== 'agent') process.once('SIGINT', () => interrupt.abort());
+if (!runsOn) process.once('SIGINT', () => interrupt.abort());
 
 process.exitCode = await runCli(args, {
   version: packageVersion(),

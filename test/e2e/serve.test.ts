@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import SqliteDatabase from 'better-sqlite3';
 
@@ -47,12 +48,15 @@ async function listening(t: TestContext, child: ChildProcess): Promise<string> {
     await once(child, 'exit');
   });
   let out = '';
-  for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-    out += chunk;
-    const match = /at (http:\/\/\S+)/.exec(out);
-    if (match !== null) return match[1] as string;
-  }
-  throw new Error('the server has ended');
+  // A listener and no loop: leaving a loop over the stream would close it under the server.
+  return await new Promise((resolve, reject) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
+      out += chunk;
+      const match = /at (http:\/\/\S+)/.exec(out);
+      if (match !== null) resolve(match[1] as string);
+    });
+    child.once('close', () => reject(new Error('the server has ended')));
+  });
 }
 
 async function ended(child: ChildProcess): Promise<Ended> {
@@ -83,6 +87,43 @@ test('it serves although GitHub is out of reach, says so, and ends cleanly on SI
   child.kill('SIGTERM');
   assert.equal((await ended(child)).code, 0);
 });
+
+test('it goes on serving when nobody reads what it prints any more, and says when it stops', async (t) => {
+  const port = await freePort();
+  const child = serve(writeConfig(directory(t), port));
+  child.stdout?.destroy();
+  const url = `http://127.0.0.1:${port}`;
+  t.after(() => void child.kill('SIGKILL'));
+  const [line] = await Promise.all([once(child.stderr as Readable, 'data'), answering(url, child)]);
+  assert.ok(line);
+  assert.equal((await fetch(`${url}/healthz`)).status, 200);
+  child.kill('SIGTERM');
+  const { code, errors } = await ended(child);
+  assert.equal(code, 0);
+  assert.match(errors, /"msg":"stopping"/);
+});
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+async function answering(url: string, child: ChildProcess): Promise<void> {
+  for (let tries = 0; tries < 500; tries += 1) {
+    assert.equal(child.exitCode, null, 'the server has ended');
+    const ok = await fetch(`${url}/healthz`).then(
+      (reply) => reply.ok,
+      () => false,
+    );
+    if (ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.fail('the server does not answer');
+}
 
 test('a second server on the same database is refused, and the first goes on', async (t) => {
   const dir = directory(t);
