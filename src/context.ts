@@ -8,15 +8,14 @@ import { buildApp } from './api/app.ts';
 import { openServerKeys } from './api/keys.ts';
 import { ensureOperatorToken } from './api/operator-auth.ts';
 import { packageVersion } from './config/package-version.ts';
-import type { Config, ProductConfig } from './config.ts';
-import type { ProductRules } from './domain/snapshot.ts';
+import { type Config, calendarsOf, rulesOf } from './config.ts';
 import { type Clock, systemClock } from './engine/clock.ts';
 import { openEngine } from './engine/engine.ts';
-import { assert } from './errors.ts';
 import { openDatabase } from './store/database.ts';
 import { openArtifactCache } from './tracker/artifact-cache.ts';
 import { openGitHubSource } from './tracker/github.ts';
 import { startPolling } from './tracker/polling.ts';
+import { openProber, PROBE_CRON } from './tracker/probes.ts';
 import { syncAll } from './tracker/sync.ts';
 
 /** What tests put in place of the real world; production passes none. */
@@ -86,6 +85,18 @@ async function build(
   closers.push(() => artifacts.close());
 
   const regions = config.regions.map((region) => region.name);
+  const mirrored = new Set(config.regions.filter((region) => region.mirror !== null).map((region) => region.name));
+  const prober = openProber({
+    database,
+    products: config.products,
+    regions: config.regions,
+    settings: config.availability,
+    version: packageVersion(),
+    logger,
+  });
+  closers.push(() => prober.close());
+  // Before the planner's first look: what a mirror said under another configuration is not known any more.
+  await prober.settle(clock.now());
   const engine = await openEngine({
     database,
     clock,
@@ -94,6 +105,12 @@ async function build(
     random: overrides.random ?? Math.random,
     products: config.products.map((product) => rulesOf(config, product)),
     regions,
+    surroundings: {
+      calendars: calendarsOf(config),
+      freezes: config.freezes,
+      limits: config.limits,
+      mirrors: { regions: config.regions, maxAgeMs: config.availability.maxAgeMs },
+    },
     pollMs: config.agents.pollMs,
     maxWaitMs: config.agents.maxWaitMs,
     ...(overrides.mark === undefined ? {} : { mark: overrides.mark }),
@@ -113,8 +130,12 @@ async function build(
   closers.push(() => app.close());
 
   const sync = async (options: { force?: boolean } = {}) => {
-    const deps = { database, source, logger, newId: () => uuidv7(), signal: stopping.signal };
+    const deps = { database, source, logger, newId: () => uuidv7(), signal: stopping.signal, mirrored };
     const { changed } = await syncAll(deps, config.products, regions, clock.now(), options);
+    if (changed) engine.nudge();
+  };
+  const probe = async () => {
+    const { changed } = await prober.round(clock.now(), engine.wanted());
     if (changed) engine.nudge();
   };
   return {
@@ -122,6 +143,7 @@ async function build(
     firstToken,
     async syncNow() {
       await sync({ force: true });
+      await probe();
       await engine.plan();
     },
     start() {
@@ -130,16 +152,14 @@ async function build(
         stopping.abort();
         await polling.stop();
       });
+      const probing = startPolling({ cron: PROBE_CRON, run: probe, timezone: 'UTC', logger });
+      closers.push(async () => {
+        await prober.close();
+        await probing.stop();
+      });
       engine.start();
       // The first look does not wait for the schedule.
       void sync();
     },
   };
-}
-
-function rulesOf(config: Config, product: ProductConfig): ProductRules {
-  const policy = config.policies[product.policy];
-  assert(policy !== undefined, `the config has checked that the policy ${product.policy} exists`);
-  const { name, scheme, accept, prereleases } = product;
-  return { name, scheme, accept, prereleases, policy };
 }

@@ -19,6 +19,8 @@ export type CheckInAnswer =
       kind: 'instruction';
       action: 'stage' | 'activate' | 'withdraw';
       attempt: Attempt;
+      /** Where the region’s mirror has the bytes; null: the server alone. */
+      mirrorUrl: string | null;
       override: boolean;
       rollback: boolean;
       stageWithinMs: number;

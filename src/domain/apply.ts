@@ -18,7 +18,15 @@ export function applyActions(snapshot: Snapshot, actions: readonly Action[], opt
 function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions): Snapshot {
   switch (action.kind) {
     case 'create_rollout':
-      return { ...snapshot, rollouts: [...snapshot.rollouts, createRollout(action, options)] };
+      return consider(
+        { ...snapshot, rollouts: [...snapshot.rollouts, createRollout(action, options)] },
+        action.product,
+        options.now,
+      );
+    case 'consider_schedule':
+      return consider(snapshot, action.product, options.now);
+    case 'replace_members':
+      return replaceMembers(snapshot, action);
     case 'end_rollout':
       return mapRollout(snapshot, action.rolloutId, (rollout) => ({ ...rollout, endedAt: options.now }));
     case 'end_attempt':
@@ -56,7 +64,7 @@ function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: nu
       };
     }
     case 'await_approval':
-      return moveLane(lane, { name: 'approval', step: action.step, since: now });
+      return moveLane(lane, { name: 'approval', step: action.step, since: now, approvedBy: null });
     case 'supersede_lane':
       return withdrawn(moveLane(lane, { name: 'superseded', since: now, by: action.by }));
     default:
@@ -75,6 +83,28 @@ function openStep(snapshot: Snapshot, lane: Lane, step: number, now: number): St
     ...reach(lane),
     done: false,
     counters: NO_COUNTS,
+  };
+}
+
+function consider(snapshot: Snapshot, product: string, now: number): Snapshot {
+  const others = snapshot.considered.filter((one) => one.product !== product);
+  return { ...snapshot, considered: [...others, { product, at: now }] };
+}
+
+/** The seats are taken: the census counts neither the gone any more nor those who could replace them. */
+function replaceMembers(snapshot: Snapshot, action: Extract<Action, { kind: 'replace_members' }>): Snapshot {
+  return {
+    ...snapshot,
+    lanes: snapshot.lanes.map((lane) =>
+      lane.laneId !== action.laneId
+        ? lane
+        : {
+            ...lane,
+            steps: lane.steps.map((step) =>
+              step.step !== action.step ? step : { ...step, gone: step.gone - action.count, replaceable: 0 },
+            ),
+          },
+    ),
   };
 }
 
@@ -146,7 +176,7 @@ function addVeto(snapshot: Snapshot, action: Extract<Action, { kind: 'halt_lane'
 }
 
 /** A lane that halted or ended: its offered and staged attempts are booked withdrawn with it. */
-function withdrawn(lane: Lane): Lane {
+export function withdrawn(lane: Lane): Lane {
   return { ...lane, steps: lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } })) };
 }
 

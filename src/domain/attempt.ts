@@ -26,7 +26,7 @@ const TRANSITIONS: Record<AttemptState, readonly AttemptState[]> = {
   offered: ['staged', 'failed', 'declined', 'expired', 'withdrawn'],
   staged: ['granted', 'failed', 'declined', 'expired', 'withdrawn'],
   granted: ['activating', 'proving', 'succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined', 'lost'],
-  activating: ['proving', 'succeeded', 'rolled_back', 'failed', 'inconclusive', 'lost'],
+  activating: ['proving', 'succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined', 'lost'],
   proving: ['succeeded', 'rolled_back', 'failed', 'inconclusive', 'lost'],
   succeeded: [],
   rolled_back: [],

@@ -13,8 +13,8 @@ export interface AgentTally {
   exhausted: boolean;
 }
 
-/** Folds all attempts of one step and one budget epoch. `attemptsPerAgent` is the policy's. */
-export function foldStep(attempts: readonly Attempt[], attemptsPerAgent: number): StepCounters {
+/** Folds all attempts of one step up to the budget epoch. `attemptsPerAgent` is the policy's. */
+export function foldStep(attempts: readonly Attempt[], attemptsPerAgent: number, budgetEpoch: number): StepCounters {
   const byAgent = new Map<string, Attempt[]>();
   for (const attempt of attempts) {
     const list = byAgent.get(attempt.agentId);
@@ -22,8 +22,22 @@ export function foldStep(attempts: readonly Attempt[], attemptsPerAgent: number)
     else list.push(attempt);
   }
   let counters = NO_COUNTS;
-  for (const list of byAgent.values()) counters = add(counters, tally(list, attemptsPerAgent), 1);
+  for (const list of byAgent.values()) {
+    const counting = counted(list, budgetEpoch);
+    if (counting.length > 0) counters = add(counters, tally(counting, attemptsPerAgent), 1);
+  }
   return counters;
+}
+
+/**
+ * Which of one agent's attempts in one step count in the budget epoch: those of the epoch; while it has none, the
+ * successes before it, since an agent that runs the release has nothing left to prove after a retry.
+ */
+export function counted(attempts: readonly Attempt[], budgetEpoch: number): Attempt[] {
+  const present = attempts.filter((attempt) => attempt.budgetEpoch === budgetEpoch);
+  if (present.length > 0) return present;
+  const earlier = attempts.filter((attempt) => attempt.budgetEpoch < budgetEpoch);
+  return worst(earlier.map(weigh)) === 'succeeded' ? earlier.filter((attempt) => attempt.state === 'succeeded') : [];
 }
 
 /** The counters with one agent's old tally taken out and its new one put in: how the ledger books a change. */

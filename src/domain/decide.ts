@@ -3,6 +3,7 @@ import type { Agent, Attempt } from './agent.ts';
 import { isHot } from './attempt.ts';
 import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
+import { fullLimit } from './limits.ts';
 import type { Artifact } from './release.ts';
 import { schemeOf } from './version/schemes.ts';
 
@@ -52,8 +53,8 @@ export interface Decision {
  * The answer for the agent: about its hot attempt alone where it has one, else the first of its products for which
  * there is something to do, else a hold, else none.
  */
-export function decide(agent: AgentView, directives: readonly Directive[]): Decision {
-  const all = decideAll(agent, directives);
+export function decide(agent: AgentView, directives: readonly Directive[], now: number): Decision {
+  const all = decideAll(agent, directives, now);
   const hot = agent.live.find((attempt) => isHot(attempt.state));
   const about = all.filter((decision) => decision.product === hot?.product);
   const decisions = about.length > 0 ? about : all;
@@ -66,12 +67,12 @@ export function decide(agent: AgentView, directives: readonly Directive[]): Deci
 }
 
 /** One decision per product that the agent runs, in the order of its report. */
-export function decideAll(agent: AgentView, directives: readonly Directive[]): Decision[] {
+export function decideAll(agent: AgentView, directives: readonly Directive[], now: number): Decision[] {
   const hot = agent.live.find((attempt) => isHot(attempt.state));
   return agent.products.map(({ product }) => {
     const directive = directives.find((one) => one.product === product && one.region === agent.region);
     const trace = new Trace();
-    return { product, answer: decideProduct(agent, product, directive, hot, trace), trace: trace.lines };
+    return { product, answer: decideProduct({ agent, product, directive, hot, now, trace }), trace: trace.lines };
   });
 }
 
@@ -94,13 +95,17 @@ class Trace {
   }
 }
 
-function decideProduct(
-  agent: AgentView,
-  product: string,
-  directive: Directive | undefined,
-  hot: Attempt | undefined,
-  trace: Trace,
-): Answer {
+interface Question {
+  agent: AgentView;
+  product: string;
+  directive: Directive | undefined;
+  hot: Attempt | undefined;
+  /** Milliseconds since the epoch. */
+  now: number;
+  trace: Trace;
+}
+
+function decideProduct({ agent, product, directive, hot, now, trace }: Question): Answer {
   const dropped = agent.ended.find((attempt) => attempt.product === product);
   if (dropped !== undefined) {
     trace.deny(
@@ -119,7 +124,7 @@ function decideProduct(
   const lane = directive.lane;
   if (lane === null) return trace.deny('lane', 'no release is going out in this region');
   const live = agent.live.find((attempt) => attempt.product === product);
-  if (live !== undefined) return decideLive(agent, directive, lane, live, trace);
+  if (live !== undefined) return decideLive(agent, directive, lane, live, now, trace);
   return decideAdmission(agent, product, directive, lane, trace);
 }
 
@@ -152,7 +157,14 @@ function isBelow(agent: AgentView, { product, scheme: name }: Directive, lane: L
   return scheme.compare(running.version, lane.version) < 0;
 }
 
-function decideLive(agent: AgentView, directive: Directive, lane: LaneDirective, live: Attempt, trace: Trace): Answer {
+function decideLive(
+  agent: AgentView,
+  directive: Directive,
+  lane: LaneDirective,
+  live: Attempt,
+  now: number,
+  trace: Trace,
+): Answer {
   if (live.laneId !== lane.laneId) return trace.hold('attempt', 'busy', `an attempt at ${live.version} is ending`);
   if (!isBelow(agent, directive, lane)) {
     return trace.deny('version', `does not run a version below ${live.version} any more: the attempt expires`);
@@ -163,7 +175,8 @@ function decideLive(agent: AgentView, directive: Directive, lane: LaneDirective,
   if (lane.absent.includes(live.platform)) return trace.hold('availability', 'not_available', live.platform);
   const step = lane.steps.find((one) => one.step === live.step);
   if (step === undefined) return trace.hold('step', 'not_in_step');
-  if (live.state === 'staged' && agent.holding.includes(live.id)) return decideGrant(lane, step, live, trace);
+  if (live.state === 'staged' && agent.holding.includes(live.id))
+    return decideGrant({ agent, directive, lane, step, live, now, trace });
   if (live.state === 'offered' && agent.holding.includes(live.id)) {
     return trace.deny('attempt', `downloads and verifies ${live.version}`);
   }
@@ -174,8 +187,21 @@ function decideLive(agent: AgentView, directive: Directive, lane: LaneDirective,
   return { kind: 'stage', lane, step, artifact, attempt: live };
 }
 
-function decideGrant(lane: LaneDirective, step: OpenedStep, live: Attempt, trace: Trace): Answer {
+interface GrantQuestion {
+  agent: AgentView;
+  directive: Directive;
+  lane: LaneDirective;
+  step: OpenedStep;
+  live: Attempt;
+  now: number;
+  trace: Trace;
+}
+
+function decideGrant({ agent, directive, lane, step, live, now, trace }: GrantQuestion): Answer {
   trace.pass('attempt', `${live.version} lies verified on the host's disk`);
+  const closed = closedWindow(directive, lane, now);
+  if (closed !== undefined) return trace.hold('window', closed.reason, closed.detail);
+  trace.pass('window', 'the window is open for as long as the attempt may take');
   const { bad, hot } = step.counters;
   const room = step.strict ? step.budget - bad - hot : step.budget - bad;
   if (room <= 0) {
@@ -188,8 +214,17 @@ function decideGrant(lane: LaneDirective, step: OpenedStep, live: Attempt, trace
   trace.pass('budget', `${bad} bad and ${hot} at risk, ${step.budget} halt step ${step.step + 1}`);
   const hotInLane = lane.steps.reduce((sum, one) => sum + one.counters.hot, 0);
   if (hotInLane >= lane.maxHot) return trace.hold('limit', 'at_limit', `${hotInLane} of ${lane.maxHot} in this lane`);
+  const full = fullLimit(directive.limits, directive.occupied, agent);
+  if (full !== undefined) return trace.hold('limit', full.reason, full.detail);
   trace.pass('limit', `${hotInLane} of ${lane.maxHot} in this lane are being updated`);
   return { kind: 'activate', lane, attempt: live };
+}
+
+/** Staging goes on outside windows, grants do not; nor is anything granted that the rest of the window cannot cover. */
+function closedWindow({ window }: Directive, lane: LaneDirective, now: number) {
+  if (!window.open) return { reason: window.reason, detail: window.detail };
+  if (window.closesAt === null || window.closesAt - now >= lane.attemptMs) return undefined;
+  return { reason: 'outside_window' as const, detail: 'too little of the window is left for an attempt' };
 }
 
 function decideAdmission(

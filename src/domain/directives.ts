@@ -1,12 +1,14 @@
 // What is asked of the agents of one product in one region, compiled from the rows of the moment: plain JSON.
 import type { Availability } from './availability.ts';
 import type { HoldReason } from './holds.ts';
-import { attemptBudgetMs, type Policy } from './policy.ts';
+import type { Limits, Occupied } from './limits.ts';
+import { attemptBudgetMs, attemptMs, type Policy } from './policy.ts';
 import { hash32, isBefore, rank } from './rank.ts';
 import { type Artifact, isUsable, type Release } from './release.ts';
 import { isLiveLane, type Lane, type Rollout, type StepCounters } from './rollout.ts';
 import { budgetOf, type Silence, verdict } from './verdict.ts';
 import type { SchemeName } from './version/scheme.ts';
+import type { WindowStatus } from './window.ts';
 
 export interface OpenedStep {
   step: number;
@@ -37,6 +39,8 @@ export interface LaneDirective {
   activateWithinMs: number;
   proveWithinMs: number;
   stableForMs: number;
+  /** What must be left of a window for a grant. */
+  attemptMs: number;
   /** Observed time from the grant after which silence is `lost`. */
   attemptBudgetMs: number;
 }
@@ -56,6 +60,11 @@ export interface Directive {
   /** Artifact digests of the product's releases: anything else is an unknown build. */
   builds: Record<string, string>;
   lane: LaneDirective | null;
+  /** Whether something may start in the region; `closesAt` and `opensAt` are instants, so it holds until one of them. */
+  window: WindowStatus;
+  limits: Limits;
+  /** Who holds slots of the limits now. */
+  occupied: Occupied;
 }
 
 export interface Brake {
@@ -91,6 +100,9 @@ export interface DirectiveInput {
   silence: (laneId: string, step: number) => Silence;
   /** Rows of the release in the region; others are not looked at. */
   availability?: readonly Availability[];
+  window: WindowStatus;
+  limits: Limits;
+  occupied: Occupied;
   /** The newer version for which the lane stops granting (`givesWayTo`). */
   givesWayTo?: string | undefined;
 }
@@ -105,6 +117,9 @@ export function compileDirective(input: DirectiveInput): Directive {
     brake: brake === undefined ? null : { scope: brake.scope, reason: brake.reason },
     builds: input.builds,
     lane: lane === null || rollout === null || release === null ? null : compileLane(input, lane, rollout, release),
+    window: input.window,
+    limits: input.limits,
+    occupied: input.occupied,
   };
 }
 
@@ -181,6 +196,7 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
     activateWithinMs: policy.activateWithinMs,
     proveWithinMs: policy.proveWithinMs,
     stableForMs: policy.stableForMs,
+    attemptMs: attemptMs(policy),
     attemptBudgetMs: attemptBudgetMs(policy),
   };
 }

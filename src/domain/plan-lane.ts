@@ -6,8 +6,9 @@ import { brakeFor, vetoFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { troubleOf } from './release.ts';
 import { isLiveLane, type Lane, type Rollout, type Step } from './rollout.ts';
-import type { Action, LaneCensus, Snapshot } from './snapshot.ts';
-import { type Silence, type Verdict, verdict } from './verdict.ts';
+import type { Action, Calendar, LaneCensus, Snapshot } from './snapshot.ts';
+import { NO_SILENCE, type Silence, type Verdict, verdict } from './verdict.ts';
+import { type Freeze, type WindowStatus, windowStatus } from './window.ts';
 
 export interface LaneInput {
   snapshot: Snapshot;
@@ -33,7 +34,7 @@ export function planLane(input: LaneInput): LaneStep {
     case 'soaking':
       return planSoak(input, stepNamed(input.lane, state.step), state.observedMs);
     case 'approval':
-      return hold('needs_approval', `step ${state.step + 1}`);
+      return planApproval(input, state.step, state.approvedBy);
     case 'paused':
       return hold('paused', state.reason);
     case 'halted':
@@ -86,6 +87,32 @@ function planOpening(input: LaneInput): LaneStep {
   return planNextStep(input, census);
 }
 
+/** Windows and freezes restrict grants and the opening of lanes and steps; staging and soaking go on outside them. */
+function windowHold({ snapshot, lane, now }: LaneInput): LaneStep | undefined {
+  const status = regionStatus(snapshot, lane.region, now);
+  return status.open ? undefined : hold(status.reason, status.detail, status.opensAt);
+}
+
+/** Whether something may start in the region now. A region that the config does not name is never opened. */
+export function regionStatus(
+  { calendars, freezes }: { calendars: readonly Calendar[]; freezes: readonly Freeze[] },
+  region: string,
+  now: number,
+): WindowStatus {
+  const calendar = calendars.find((one) => one.region === region);
+  if (calendar === undefined) {
+    return { open: false, reason: 'outside_window', detail: `the config does not name ${region}`, opensAt: null };
+  }
+  const here = freezes.filter((one) => one.regions === null || one.regions.includes(region));
+  return windowStatus(calendar.windows, here, calendar.timeZone, now);
+}
+
+function planApproval(input: LaneInput, step: number, approvedBy: string | null): LaneStep {
+  if (approvedBy === null) return hold('needs_approval', `step ${step + 1}`);
+  const census = input.snapshot.lanes.find((one) => one.laneId === input.lane.id);
+  return census === undefined ? { hold: null } : planNextStep(input, census);
+}
+
 /** At most one live lane per product and region, whichever rollout is the older one. */
 function otherLane(rollouts: Rollout[], rollout: Rollout, region: string): string | undefined {
   const place = rollouts.indexOf(rollout);
@@ -127,14 +154,15 @@ function availabilityOf({ snapshot, rollout, lane }: LaneInput, platform: string
 }
 
 /** Opens the next step that adds somebody, or completes the lane after the last. */
-function planNextStep({ rollout, lane, snapshot }: LaneInput, census: LaneCensus): LaneStep {
+function planNextStep(input: LaneInput, census: LaneCensus): LaneStep {
+  const { rollout, lane, snapshot } = input;
   const first = (lastStep(lane) ?? -1) + 1;
   const last = rollout.policy.steps.length - 1;
   const passedBefore = lane.steps.some((step) => step.done);
   for (let step = first; step <= last; step += 1) {
     const preview = census.previews.find((one) => one.step === step);
     if (preview === undefined) return { hold: null };
-    if (preview.members > 0) return { action: { kind: 'open_step', laneId: lane.id, step } };
+    if (preview.members > 0) return windowHold(input) ?? { action: { kind: 'open_step', laneId: lane.id, step } };
     // Nobody to add: skipped without evidence. A last step whose agents are all absent is skipped if an earlier one passed.
     const skipped = preview.eligible === 0 || (step === last && passedBefore);
     if (!skipped) return hold('no_agents', `step ${step + 1} of ${last + 1}: ${preview.eligible} agents, none present`);
@@ -152,6 +180,8 @@ function planNextStep({ rollout, lane, snapshot }: LaneInput, census: LaneCensus
 function planOpen(input: LaneInput, step: Step): LaneStep {
   const { lane, rollout, snapshot } = input;
   if (step.done) return { action: { kind: 'start_soak', laneId: lane.id, step: step.step } };
+  const seats = planSeats(input, step);
+  if (seats !== undefined) return seats;
   const found = verdictOf(input, step);
   switch (found.kind) {
     case 'done':
@@ -172,6 +202,14 @@ function planOpen(input: LaneInput, step: Step): LaneStep {
     default:
       return unreachable(found);
   }
+}
+
+/** Members that are gone give their seats to the next by rank while there are any; the size and the budget stay. */
+function planSeats({ snapshot, lane, rollout }: LaneInput, step: Step): LaneStep | undefined {
+  if (brakeFor(snapshot.brakes, rollout.product, lane.region) !== undefined) return undefined;
+  const seen = snapshot.lanes.find((one) => one.laneId === lane.id)?.steps.find((one) => one.step === step.step);
+  const count = Math.min(seen?.gone ?? 0, seen?.replaceable ?? 0);
+  return count <= 0 ? undefined : { action: { kind: 'replace_members', laneId: lane.id, step: step.step, count } };
 }
 
 /**
@@ -238,7 +276,7 @@ export function verdictOf({ snapshot, rollout, lane }: LaneInput, step: Step): V
 
 export function silenceOf(lanes: readonly LaneCensus[], laneId: string, step: number): Silence {
   const seen = lanes.find((one) => one.laneId === laneId)?.steps.find((one) => one.step === step);
-  return seen === undefined ? { gone: 0, ineligible: 0, replaceable: false } : seen;
+  return seen === undefined ? NO_SILENCE : seen;
 }
 
 function stepNamed(lane: Lane, step: number): Step {

@@ -1,9 +1,12 @@
 // plan(snapshot, now): moves rollouts and lanes, and says for everything that does not move why not (DESIGN §2, §4).
 import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
-import { chooseRelease } from './choose.ts';
+import { chooseRelease, policyFor } from './choose.ts';
+import { sentenceOf } from './holds.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
+import type { Policy } from './policy.ts';
 import { isTerminalLane, type Rollout } from './rollout.ts';
+import { isDue, nextRun } from './schedule.ts';
 import type { Action, Hold, Plan, ProductRules, Snapshot } from './snapshot.ts';
 import { planSupersede } from './supersede.ts';
 
@@ -48,6 +51,8 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
     actions.push(creation.action);
     return;
   }
+  const passed = planSchedule(snapshot, product, now);
+  if (passed !== undefined) actions.push(passed);
   const before = actions.length;
   for (const rollout of rollouts) {
     if (rollout.endedAt !== null) continue;
@@ -85,10 +90,41 @@ function planCreation(
   }
   const { version, id } = choice.release;
   if (rollouts.some((rollout) => rollout.version === version)) return { hold: null };
-  const lanes = product.policy.waves.flatMap((regions, wave) => regions.map((region) => ({ region, wave })));
-  return {
-    action: { kind: 'create_rollout', product: product.name, releaseId: id, version, policy: product.policy, lanes },
-  };
+  const policy = policyFor(snapshot, product, version);
+  const waiting = scheduleHold(snapshot, product, policy, now);
+  if (waiting !== undefined) return waiting;
+  const lanes = policy.waves.flatMap((regions, wave) => regions.map((region) => ({ region, wave })));
+  return { action: { kind: 'create_rollout', product: product.name, releaseId: id, version, policy, lanes } };
+}
+
+/**
+ * A run that found nothing to let out is over: what is published after it waits for the next one. Seen for the first
+ * time, a schedule begins now: runs before that were never missed.
+ */
+function planSchedule(snapshot: Snapshot, product: ProductRules, now: number): Action | undefined {
+  const schedules = [product.policy, ...Object.values(product.policies)].flatMap(({ schedule }) => schedule ?? []);
+  if (schedules.length === 0) return undefined;
+  const considered = snapshot.considered.find((one) => one.product === product.name);
+  if (considered !== undefined && !schedules.some((schedule) => isDue(schedule, considered.at, now))) return undefined;
+  return { kind: 'consider_schedule', product: product.name };
+}
+
+/** A scheduled policy creates rollouts only at its runs; one that was missed is taken once. */
+function scheduleHold(
+  snapshot: Snapshot,
+  product: ProductRules,
+  policy: Policy,
+  now: number,
+): { hold: Hold } | undefined {
+  if (policy.schedule === null) return undefined;
+  const considered = snapshot.considered.find((one) => one.product === product.name);
+  if (considered !== undefined && isDue(policy.schedule, considered.at, now)) return undefined;
+  const until = nextRun(policy.schedule, now);
+  const sentence = sentenceOf(
+    'outside_window',
+    `the policy ${policy.name} begins rollouts at “${policy.schedule.cron}”`,
+  );
+  return { hold: { subject: { product: product.name }, reason: 'outside_window', sentence, until } };
 }
 
 function hasWork(rollouts: Rollout[]): boolean {

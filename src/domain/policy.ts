@@ -1,5 +1,7 @@
 // How a release is let out: what a rollout stores of the config when it is created, in normal form.
 
+import type { Schedule } from './schedule.ts';
+
 /** `strict`: a grant only while bad + hot < budget, never overshot. `loose`: overshoot at most the hot ones. */
 export type Budget = 'strict' | 'loose';
 
@@ -35,12 +37,19 @@ export interface Policy {
   attemptsPerAgent: number;
   supersede: 'finish' | 'replace-unstarted' | 'replace';
   minAgeMs: number;
+  /** When rollouts may be created; null: as soon as there is a release. */
+  schedule: Schedule | null;
   /** Silence, in observed time, after which an agent is not present any more. */
   staleAfterMs: number;
   stageWithinMs: number;
   activateWithinMs: number;
   proveWithinMs: number;
   stableForMs: number;
+}
+
+/** From the grant to the outcome of an attempt that goes well: what a window must have left, milliseconds. */
+export function attemptMs(policy: Pick<Policy, 'activateWithinMs' | 'proveWithinMs' | 'stableForMs'>): number {
+  return policy.activateWithinMs + policy.proveWithinMs + policy.stableForMs;
 }
 
 /** Observed time from the grant after which an obedient agent must have ended: then silence is `lost`. */

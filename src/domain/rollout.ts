@@ -7,7 +7,8 @@ export type RunningState =
   | { name: 'open'; step: number; since: number }
   /** `observedMs` is the observed instant at which the soak began. */
   | { name: 'soaking'; step: number; since: number; observedMs: number }
-  | { name: 'approval'; step: number; since: number };
+  /** `approvedBy`: who has promoted it; the next step opens as soon as windows and waves allow. */
+  | { name: 'approval'; step: number; since: number; approvedBy: string | null };
 
 export type LaneState =
   | { name: 'waiting'; since: number }
@@ -29,7 +30,7 @@ const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
   soaking: ['open', 'approval', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   approval: ['open', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   paused: ['open', 'soaking', 'approval', 'halted', 'rolling_back', 'superseded', 'cancelled'],
-  halted: ['open', 'rolling_back', 'superseded', 'cancelled'],
+  halted: ['waiting', 'open', 'rolling_back', 'superseded', 'cancelled'],
   rolling_back: ['rolled_back', 'halted'],
   completed: ['rolling_back'],
   rolled_back: [],

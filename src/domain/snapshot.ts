@@ -5,7 +5,8 @@ import type { HoldReason } from './holds.ts';
 import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
 import type { Rollout } from './rollout.ts';
-import type { SchemeName } from './version/scheme.ts';
+import type { Jump, SchemeName } from './version/scheme.ts';
+import type { Freeze, WindowRules } from './window.ts';
 
 /** A product as the config has it. */
 export interface ProductRules {
@@ -13,8 +14,28 @@ export interface ProductRules {
   scheme: SchemeName;
   /** Range of the scheme; null: every version. */
   accept: string | null;
-  prereleases: boolean;
+  /** Which prereleases may go out: none, all, or those whose first identifier is one of these (`rc`, `beta`). */
+  prereleases: boolean | readonly string[];
+  /** The most cautious one: for a jump that has none of its own, and while no region has a baseline. */
   policy: Policy;
+  /** The kind of jump picks the policy. */
+  policies: Partial<Record<PolicyJump, Policy>>;
+}
+
+export type PolicyJump = Extract<Jump, 'patch' | 'minor' | 'major' | 'prerelease'>;
+
+/** When something may start in a region. */
+export interface Calendar {
+  region: string;
+  /** IANA zone. */
+  timeZone: string;
+  windows: WindowRules;
+}
+
+/** When a product's schedule was looked at last, milliseconds since the epoch. */
+export interface Consideration {
+  product: string;
+  at: number;
 }
 
 /** The release that a region has completed: what newcomers are brought to. */
@@ -57,7 +78,8 @@ export interface LaneCensus {
     step: number;
     gone: number;
     ineligible: number;
-    replaceable: boolean;
+    /** Present agents by rank beyond the step that could take the seats of the gone. */
+    replaceable: number;
     /** Members that run the release, and how many of them are present. */
     updated: number;
     updatedPresent: number;
@@ -78,6 +100,9 @@ export interface Snapshot {
   products: ProductRules[];
   /** In the order of the config. */
   regions: string[];
+  calendars: Calendar[];
+  freezes: Freeze[];
+  considered: Consideration[];
   releases: Release[];
   availability: Availability[];
   vetoes: Veto[];
@@ -99,7 +124,11 @@ export type Action =
       policy: Policy;
       lanes: { region: string; wave: number }[];
     }
+  /** The schedule has been looked at: what was due is taken, however many runs it were. */
+  | { kind: 'consider_schedule'; product: string }
   | { kind: 'open_step'; laneId: string; step: number }
+  /** The next by rank take the seats of members that are gone. */
+  | { kind: 'replace_members'; laneId: string; step: number; count: number }
   | { kind: 'start_soak'; laneId: string; step: number }
   | { kind: 'await_approval'; laneId: string; step: number }
   | {

@@ -12,11 +12,11 @@ export interface Silence {
   gone: number;
   /** Members out for reasons of their own: no longer eligible, held by the host for the stale time. */
   ineligible: number;
-  /** Whether somebody by rank can take the seats of the gone. */
-  replaceable: boolean;
+  /** How many by rank could take the seats of the gone. */
+  replaceable: number;
 }
 
-export const NO_SILENCE: Silence = { gone: 0, ineligible: 0, replaceable: false };
+export const NO_SILENCE: Silence = { gone: 0, ineligible: 0, replaceable: 0 };
 
 export type Verdict =
   | { kind: 'halt'; budget: number; need: number }
@@ -43,7 +43,7 @@ export function verdict(
   const out = Math.min(Math.max(0, size - deciding), silence.gone + silence.ineligible + counters.exhausted);
   const need = needOf(size, out, policy, allowance);
   if (counters.bad >= budget) return { kind: 'halt', budget, need };
-  if (silence.gone >= 3 && silence.gone * 4 > size && !silence.replaceable)
+  if (silence.gone >= 3 && silence.gone * 4 > size && silence.replaceable === 0)
     return { kind: 'hold', reason: 'silent', budget, need };
   const setbacks = counters.declined + counters.failedBeforeGrant + counters.inconclusive;
   if (setbacks >= 2 && setbacks * 10 > size) return { kind: 'hold', reason: 'inconclusive', budget, need };

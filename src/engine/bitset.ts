@@ -18,6 +18,12 @@ export function setBit(set: Bitset, bit: number): Bitset {
   return target;
 }
 
+/** In place; a bit beyond the set is clear already. */
+export function clearBit(set: Bitset, bit: number): void {
+  const byte = bit >>> 3;
+  if (byte < set.length) set[byte] = (set[byte] as number) & ~(1 << (bit & 7));
+}
+
 export function hasBit(set: Bitset, bit: number): boolean {
   return (((set[bit >>> 3] ?? 0) >>> (bit & 7)) & 1) === 1;
 }

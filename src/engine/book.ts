@@ -182,6 +182,7 @@ function admit(set: WorkingSet, agent: Agent, holding: string[], context: AdmitC
       seats: context.memory.seatsOf(agent.handle, agent.region, agent.products),
     },
     directives,
+    context.now,
   );
   if (answer.kind === 'stage' && answer.attempt === null)
     return { ...answer, attempt: offer(set, agent, answer, context) };
@@ -194,7 +195,13 @@ function directiveFor(set: WorkingSet, region: string, product: string, context:
   const known = context.memory.laneFor(product, region);
   // The row as this transaction has read it, never the one in memory.
   const lane = known === null ? null : (set.lanes.get(known.id) ?? null);
-  return context.memory.compile(product, region, lane, set.brakes, set.vetoes);
+  const occupied = set.occupied(context.memory.surroundings.limits);
+  return context.memory.compile(product, region, lane, {
+    brakes: set.brakes,
+    vetoes: set.vetoes,
+    occupied,
+    now: context.now,
+  });
 }
 
 function offer(

@@ -1,12 +1,13 @@
 // What plan may know of the agents: counts per version, and per lane what opening a step would freeze; taken from the roster.
 import type { InstalledProduct } from '../domain/agent.ts';
 import { buildsOf } from '../domain/directives.ts';
+import { isBefore, rank } from '../domain/rank.ts';
 import type { Release } from '../domain/release.ts';
 import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
 import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { assert } from '../errors.ts';
-import { type Bitset, forEachBit, hasBit } from './bitset.ts';
+import { type Bitset, clearBit, forEachBit, hasBit, setBit } from './bitset.ts';
 import { type Freeze, freezeStep, type LanePopulation, populationOf } from './freeze.ts';
 import type { Roster, RosterEntry } from './roster.ts';
 
@@ -122,13 +123,20 @@ function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step)
     }
     // What is hot, bad or used up stands in the counters.
     if ((live !== undefined && live.grantedAt !== null) || spentIn(roster, lane, handle)?.bad === true) return;
-    if (silent) found.gone += 1;
+    if (isGone(input, rollout, lane, handle)) found.gone += 1;
     else if (live === undefined && !canTake(entry, running, lane, builds, platforms)) found.ineligible += 1;
   });
   // Brought to the release by somebody else: no evidence, and none to come.
   const byHand = Math.max(0, found.settled - step.counters.succeeded);
   const { gone, ineligible, updated, updatedPresent } = found;
-  return { step: step.step, gone, ineligible: ineligible + byHand, replaceable: false, updated, updatedPresent };
+  return {
+    step: step.step,
+    gone,
+    ineligible: ineligible + byHand,
+    replaceable: gone === 0 ? 0 : candidatesFor(input, rollout, lane, step.step, gone).length,
+    updated,
+    updatedPresent,
+  };
 }
 
 /** Moved away, without the product, on another platform, or running a build that no release has: nothing is offered. */
@@ -141,4 +149,69 @@ function canTake(
 ): boolean {
   if (entry === undefined || running === undefined || entry.region !== lane.region) return false;
   return builds[running.digest] === running.version && platforms?.includes(entry.platform) === true;
+}
+
+export interface Seats {
+  members: Bitset;
+  threshold: number;
+  thresholdId: string;
+  /** Handles that have lost their seat. */
+  gone: number[];
+}
+
+/** Gives the seats of at most `count` members that are gone to the next by rank. */
+export function takeSeats(input: CensusInput, rollout: Rollout, lane: Lane, step: number, count: number): Seats {
+  const before = input.members(lane.id, step);
+  const opened = lane.steps.find((one) => one.step === step);
+  assert(opened !== undefined, `step ${step} of lane ${lane.id} is open`);
+  const gone = goneOf(input, rollout, lane, step).slice(0, count);
+  const taking = candidatesFor(input, rollout, lane, step, gone.length);
+  let members: Bitset = new Uint8Array(before);
+  for (const handle of gone.slice(0, taking.length)) clearBit(members, handle);
+  for (const { handle } of taking) members = setBit(members, handle);
+  const last = taking.at(-1);
+  const reached = last === undefined || !isBefore(opened.threshold, opened.thresholdId, last.place, last.id);
+  return {
+    members,
+    threshold: reached ? opened.threshold : last.place,
+    thresholdId: reached ? opened.thresholdId : last.id,
+    gone: gone.slice(0, taking.length),
+  };
+}
+
+/** Present agents by rank that are in no opened step and could take a seat of this one. None in a step by labels. */
+function candidatesFor(input: CensusInput, rollout: Rollout, lane: Lane, step: number, limit: number) {
+  const policy = rollout.policy.steps[step];
+  if (policy === undefined || policy.labels !== null || limit === 0) return [];
+  const { roster, observedMs } = input;
+  const population = lanePopulation(input, rollout, lane);
+  const sets = lane.steps.map((one) => input.members(lane.id, one.step));
+  return population.handles
+    .filter((handle, index) => {
+      if (population.eligible[index] !== true || sets.some((set) => hasBit(set, handle))) return false;
+      return (
+        !isTaken(roster, rollout, lane, handle) && roster.silentMs(handle, observedMs) < rollout.policy.staleAfterMs
+      );
+    })
+    .map((handle) => ({ handle, id: roster.idOf(handle), place: rank(roster.hashOf(handle), rollout.seed) }))
+    .sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1))
+    .slice(0, limit);
+}
+
+function goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: number): number[] {
+  const gone: number[] = [];
+  forEachBit(input.members(lane.id, step), (handle) => {
+    if (isGone(input, rollout, lane, handle)) gone.push(handle);
+  });
+  return gone;
+}
+
+/** Silent for the stale time, not granted, and not the release's success or failure: it says nothing about it. */
+function isGone({ roster, observedMs }: CensusInput, rollout: Rollout, lane: Lane, handle: number): boolean {
+  const entry = roster.entry(handle);
+  const running = entry?.products.find((one) => one.product === lane.product);
+  if (running?.version === rollout.version) return false;
+  if (roster.liveOf(handle).some((one) => one.laneId === lane.id && one.grantedAt !== null)) return false;
+  if (spentIn(roster, lane, handle)?.bad === true) return false;
+  return entry === undefined || roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
 }

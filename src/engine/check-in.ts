@@ -31,6 +31,8 @@ export type WireAnswer =
       kind: 'instruction';
       action: 'stage' | 'activate' | 'withdraw';
       attempt: Attempt;
+      /** Where the region’s mirror has the bytes; null: the server alone. */
+      mirrorUrl: string | null;
       override: boolean;
       rollback: boolean;
       stageWithinMs: number;
@@ -116,7 +118,7 @@ function fromMemory(deps: CheckInDeps, handle: number, report: AgentReport): Ans
     report.attempts.map((one) => one.id),
   );
   const directives = view.products.flatMap(({ product }) => deps.memory.directive(product, view.region) ?? []);
-  return decide(view, directives).answer;
+  return decide(view, directives, deps.clock.now()).answer;
 }
 
 /** What `decide` looks at, from memory. */
@@ -161,14 +163,14 @@ function reply(
   // ±10 %, so that agents that were started together do not stay together; the time on the line counts.
   const jittered = interval * (0.9 + 0.2 * deps.random());
   return {
-    answer: wire(answer),
+    answer: wire(deps, handle, answer),
     acknowledged,
     nextInMs: Math.round(Math.max(0, jittered - waitedMs)),
     wantFacts: deps.roster.entry(handle)?.factsKnown === false,
   };
 }
 
-function wire(answer: Answer): WireAnswer {
+function wire(deps: Pick<CheckInDeps, 'roster' | 'memory'>, handle: number, answer: Answer): WireAnswer {
   switch (answer.kind) {
     case 'none':
       return { kind: 'none' };
@@ -179,6 +181,7 @@ function wire(answer: Answer): WireAnswer {
         kind: 'instruction',
         action: 'withdraw',
         attempt: answer.attempt,
+        mirrorUrl: null,
         override: false,
         rollback: false,
         stageWithinMs: 0,
@@ -194,6 +197,7 @@ function wire(answer: Answer): WireAnswer {
         kind: 'instruction',
         action: answer.kind,
         attempt: answer.attempt,
+        mirrorUrl: deps.memory.mirrorUrlFor(answer.attempt, deps.roster.entry(handle)?.region ?? ''),
         override: budgetEpoch > 0,
         rollback: false,
         stageWithinMs,

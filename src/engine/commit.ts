@@ -1,12 +1,14 @@
 // One ledger batch as one transaction: read the touched rows, book the items one by one, write once; then tell memory.
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import type { Answer } from '../domain/decide.ts';
+import { countOccupied } from '../domain/limits.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import { AppError } from '../errors.ts';
 import { loadAgentsByHandles, saveAgents } from '../store/agents.ts';
 import {
   attemptsById,
   attemptsOfAgentsInLanes,
+  hotPlaces,
   insertAttempts,
   liveAttemptsOfAgents,
   updateAttempts,
@@ -134,6 +136,7 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     lanes,
     brakes: await listBrakes(tx),
     vetoes: await listVetoes(tx),
+    hot: await hotPlaces(tx),
     rolloutOf: (lane: Lane) => rollouts.get(lane.rolloutId),
   });
 }
@@ -177,6 +180,14 @@ function remember(deps: CommitDeps, set: WorkingSet, enrolled: readonly Agent[])
   for (const agentId of touched) deps.roster.setSpent(deps.roster.handleOf(agentId) as number, set.spentOf(agentId));
   for (const laneId of set.halted) deps.roster.dropUngranted(laneId);
   if (set.changedLanes.size === 0) return;
-  deps.wake(deps.memory.setLanes(pick(set.lanes, set.changedLanes), set.vetoes, set.brakes));
+  deps.wake(
+    deps.memory.setLanes(
+      pick(set.lanes, set.changedLanes),
+      set.vetoes,
+      set.brakes,
+      deps.clock.now(),
+      countOccupied(deps.roster.hotPlaces(), deps.memory.surroundings.limits),
+    ),
+  );
   deps.nudge();
 }

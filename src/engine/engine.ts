@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import { decideAll } from '../domain/decide.ts';
+import { countOccupied } from '../domain/limits.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
 import { flushSeen } from '../store/agents.ts';
@@ -14,9 +15,9 @@ import { committer, type LedgerItem } from './commit.ts';
 import type { EnrolInput } from './enrol.ts';
 import { openLedger } from './ledger.ts';
 import { loadRoster } from './load-roster.ts';
-import { Memory, type Wake } from './memory.ts';
+import { Memory, type Surroundings, type Wake } from './memory.ts';
 import { startObservedTime } from './observed-time.ts';
-import { type BrakeOptions, type HaltOptions, haltRollout, setBrake, type VerbEffects } from './operator.ts';
+import { type BrakeOptions, performVerb, setBrake, type VerbEffects, type VerbOptions } from './operator.ts';
 import { reconcile } from './reconcile.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
@@ -31,6 +32,7 @@ export interface EngineDeps {
   random: () => number;
   products: readonly ProductRules[];
   regions: readonly string[];
+  surroundings: Surroundings;
   pollMs: number;
   maxWaitMs: number;
   /** Named instants that the crash test waits for. */
@@ -47,7 +49,8 @@ export async function openEngine(deps: EngineDeps) {
   const mark = deps.mark ?? (() => {});
   const fleet = await transaction(database, (tx) => ensureFleet(tx, clock.now()));
   const observed = startObservedTime(clock, fleet.observedMs);
-  const memory = new Memory(deps.products, deps.regions);
+  const { surroundings } = deps;
+  const memory = new Memory(deps.products, deps.regions, surroundings);
   const roster = new Roster();
   await loadRoster(database.db, roster, observed.now());
   const waiters = openWaiters(roster);
@@ -110,7 +113,8 @@ export async function openEngine(deps: EngineDeps) {
     const changed = await exclusive(async () => {
       const { changed, lanes, withdrawnLanes, vetoes, brakes } = await verb();
       for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);
-      wake(memory.setLanes(lanes, vetoes, brakes));
+      const occupied = countOccupied(roster.hotPlaces(), surroundings.limits);
+      wake(memory.setLanes(lanes, vetoes, brakes, clock.now(), occupied));
       return changed;
     });
     await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
@@ -142,8 +146,11 @@ export async function openEngine(deps: EngineDeps) {
       epoch: () => fleet.epoch,
     },
     operator: {
-      async halt(rolloutId: string, options: HaltOptions): Promise<boolean> {
-        return await perform(() => haltRollout(verbs, rolloutId, options));
+      async verb(rolloutId: string, options: VerbOptions): Promise<boolean> {
+        return await perform(() => performVerb(verbs, rolloutId, options));
+      },
+      async halt(rolloutId: string, options: Omit<VerbOptions, 'verb' | 'expectedStep'>): Promise<boolean> {
+        return await perform(() => performVerb(verbs, rolloutId, { ...options, verb: 'halt', expectedStep: null }));
       },
       async setBrake(options: BrakeOptions): Promise<boolean> {
         return await perform(() => setBrake(verbs, options));
@@ -171,7 +178,7 @@ export async function openEngine(deps: EngineDeps) {
           roster.liveOf(handle).map((one) => one.id),
         );
         const directives = view.products.flatMap(({ product }) => memory.directive(product, view.region) ?? []);
-        return decideAll(view, directives).map(({ product, answer, trace }) => ({
+        return decideAll(view, directives, clock.now()).map(({ product, answer, trace }) => ({
           product,
           answer: answer.kind,
           sentence: trace.at(-1)?.sentence ?? 'nothing is asked of this agent',
@@ -179,6 +186,8 @@ export async function openEngine(deps: EngineDeps) {
         }));
       },
     },
+    /** Versions whose availability the probes must follow. */
+    wanted: () => memory.wanted(),
     /** Plans soon; for the tracker, when it has found something. */
     nudge,
     /** Plans now and waits for it. */

@@ -2,16 +2,31 @@
 import type { Attempt } from '../domain/agent.ts';
 import { applyActions } from '../domain/apply.ts';
 import { follow } from '../domain/attempt.ts';
-import { retally } from '../domain/counters.ts';
-import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import { counted, retally } from '../domain/counters.ts';
+import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
 import type { Action, Snapshot } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
-import { attemptsById, attemptsOfAgentsInLanes, updateAttempts, withdrawUngranted } from '../store/attempts.ts';
+import {
+  attemptsById,
+  attemptsOfAgentsInLanes,
+  liveAttemptsOfAgents,
+  updateAttempts,
+  withdrawUngranted,
+} from '../store/attempts.ts';
 import { putBaseline, putVeto } from '../store/controls.ts';
 import type { Tx } from '../store/database.ts';
-import { endRollout, insertRollout, insertStep, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
+import {
+  endRollout,
+  insertRollout,
+  insertStep,
+  loadRollout,
+  saveLane,
+  saveMembers,
+  saveStep,
+} from '../store/rollouts.ts';
+import { saveConsidered } from '../store/schedules.ts';
 import type { Bitset } from './bitset.ts';
-import { type CensusInput, freezeLaneStep } from './census.ts';
+import { type CensusInput, freezeLaneStep, takeSeats } from './census.ts';
 import type { AuditEntry } from './working-set.ts';
 
 export interface ExecuteInput {
@@ -66,6 +81,7 @@ async function writeAction(
     case 'create_rollout': {
       const rollout = after.rollouts.at(-1) as Rollout;
       await insertRollout(tx, rollout);
+      if (rollout.policy.schedule !== null) await saveConsidered(tx, { product: rollout.product, at: now });
       audit.push(
         entry(now, 'rollout.created', rollout.id, {
           product: rollout.product,
@@ -96,6 +112,11 @@ async function writeAction(
       audit.push(entry(now, 'step.opened', lane.id, { region: lane.region, step: action.step, size: freeze.size }));
       return withLane(after, frozen);
     }
+    case 'consider_schedule':
+      await saveConsidered(tx, { product: action.product, at: now });
+      return after;
+    case 'replace_members':
+      return replaceMembers(tx, input, action, after, effects);
     case 'start_soak': {
       const { lane } = laneOf(after, action.laneId);
       await moved(tx, lane);
@@ -127,6 +148,37 @@ async function writeAction(
   }
 }
 
+/** The next present agents by rank take the seats of the gone: the size stays, and the step reaches as far as they stand. */
+async function replaceMembers(
+  tx: Tx,
+  input: ExecuteInput,
+  action: Extract<Action, { kind: 'replace_members' }>,
+  after: Snapshot,
+  effects: Omit<Effects, 'snapshot'>,
+): Promise<Snapshot> {
+  const { lane, rollout } = laneOf(after, action.laneId);
+  const seats = takeSeats(input.census, rollout, lane, action.step, action.count);
+  const steps = lane.steps.map((step) =>
+    step.step === action.step ? { ...step, threshold: seats.threshold, thresholdId: seats.thresholdId } : step,
+  );
+  const changed: Lane = { ...lane, steps, revision: lane.revision + 1 };
+  await moved(tx, changed);
+  await saveMembers(tx, lane.id, steps.find((step) => step.step === action.step) as Step, seats.members);
+  effects.frozen.push({ laneId: lane.id, step: action.step, members: seats.members });
+  // What the gone were offered is theirs no more: who comes back is a late joiner.
+  const ids = seats.gone.map((handle) => input.census.roster.idOf(handle));
+  let snapshot = withLane(after, changed);
+  for (const attempt of await liveAttemptsOfAgents(tx, ids)) {
+    if (attempt.laneId !== lane.id || attempt.grantedAt !== null) continue;
+    const end = { kind: 'end_attempt', attemptId: attempt.id, laneId: lane.id, state: 'expired' } as const;
+    snapshot = await endAttempt(tx, input, end, snapshot, effects);
+  }
+  input.audit.push(
+    entry(input.now, 'step.reseated', lane.id, { region: lane.region, step: action.step, seats: ids.length }),
+  );
+  return snapshot;
+}
+
 /** Books silence: `lost` is bad and may halt the lane, which the next pass sees in the counters. */
 async function endAttempt(
   tx: Tx,
@@ -150,8 +202,10 @@ async function endAttempt(
   const found = findLane(after, ended.laneId) ?? (await loadLane(tx, ended));
   if (found === undefined || found.lane.budgetEpoch !== ended.budgetEpoch) return after;
   const { lane, rollout } = found;
-  const now = (await attemptsOfAgentsInLanes(tx, [ended.agentId], [lane.id])).filter(
-    (one) => one.step === ended.step && one.budgetEpoch === ended.budgetEpoch,
+  const inLane = await attemptsOfAgentsInLanes(tx, [ended.agentId], [lane.id]);
+  const now = counted(
+    inLane.filter((one) => one.step === ended.step),
+    ended.budgetEpoch,
   );
   const before = now.map((one) => (one.id === attempt.id ? attempt : one));
   const steps = lane.steps.map((step) =>

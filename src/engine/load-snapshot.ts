@@ -1,10 +1,12 @@
 // Reads what plan looks at: the rows from the database, the census from the roster.
+import { effectiveRow } from '../domain/availability.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import { overdueAttempts } from '../store/attempts.ts';
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db, Tx } from '../store/database.ts';
 import { listAvailability, listReleases } from '../store/releases.ts';
 import { listRollouts, loadMembers } from '../store/rollouts.ts';
+import { listConsidered } from '../store/schedules.ts';
 import { type CensusInput, countAgents, countLanes } from './census.ts';
 import type { Memory } from './memory.ts';
 import type { Roster } from './roster.ts';
@@ -19,7 +21,15 @@ export interface Loaded {
   census: CensusInput;
 }
 
-export async function loadSnapshot(db: Db | Tx, memory: Memory, roster: Roster, observedMs: number): Promise<Loaded> {
+export async function loadSnapshot(
+  db: Db | Tx,
+  memory: Memory,
+  roster: Roster,
+  observedMs: number,
+  now: number,
+): Promise<Loaded> {
+  const { regions: mirrors, maxAgeMs } = memory.surroundings.mirrors;
+  const mirrored = new Set(mirrors.filter((one) => one.mirror !== null).map((one) => one.name));
   const products = [...memory.rules];
   const regions = [...memory.regions];
   const releases = (await Promise.all(products.map(({ name }) => listReleases(db, name)))).flat();
@@ -42,8 +52,14 @@ export async function loadSnapshot(db: Db | Tx, memory: Memory, roster: Roster, 
       observedMs,
       products,
       regions,
+      calendars: [...memory.surroundings.calendars],
+      freezes: [...memory.surroundings.freezes],
+      considered: await listConsidered(db),
       releases,
-      availability: await listAvailability(db),
+      availability: (await listAvailability(db)).map((row) =>
+        // What GitHub alone decides is written only when it changes; a mirror’s word is confirmed again and again.
+        mirrored.has(row.region) ? effectiveRow(row, now, maxAgeMs) : row,
+      ),
       vetoes: await listVetoes(db),
       brakes: await listBrakes(db),
       rollouts,

@@ -1,15 +1,19 @@
 // What the server keeps in memory of the database to answer check-ins: rollouts going out, brakes, and the compiled directives.
 
+import type { Attempt } from '../domain/agent.ts';
 import type { Availability } from '../domain/availability.ts';
 import { chooseRelease } from '../domain/choose.ts';
 import type { Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
-import { silenceOf } from '../domain/plan-lane.ts';
+import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
+import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
+import { regionStatus, silenceOf } from '../domain/plan-lane.ts';
 import type { Release } from '../domain/release.ts';
 import { isLiveLane, type Lane, type Rollout } from '../domain/rollout.ts';
-import type { CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
+import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
 import { givesWayTo } from '../domain/supersede.ts';
+import type { Freeze, WindowStatus } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
 
 export interface ProductHold {
@@ -30,6 +34,25 @@ export interface Room {
   steps: Map<number, number>;
 }
 
+/** What of the config is in force at once, whatever rollouts have stored. */
+export interface Surroundings {
+  calendars: readonly Calendar[];
+  freezes: readonly Freeze[];
+  limits: Limits;
+  /** Mirrors by region, and how old their word may be. */
+  mirrors: { regions: readonly MirroredRegion[]; maxAgeMs: number };
+}
+
+export interface DirectiveRows {
+  brakes: readonly Brake[];
+  vetoes: readonly Veto[];
+  occupied: Occupied;
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+const LONGEST_WINDOW_MS = 3_600_000;
+
 export class Memory {
   readonly rules: readonly ProductRules[];
   readonly regions: readonly string[];
@@ -46,13 +69,19 @@ export class Memory {
   private readonly members = new Map<string, Bitset>();
   private directives = new Map<string, Directive>();
 
-  constructor(rules: readonly ProductRules[], regions: readonly string[]) {
+  readonly surroundings: Surroundings;
+  private readonly windows = new Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>();
+  private occupied: Occupied = countOccupied([], NO_LIMITS);
+
+  constructor(rules: readonly ProductRules[], regions: readonly string[], surroundings: Surroundings) {
     this.rules = rules;
     this.regions = regions;
+    this.surroundings = surroundings;
   }
 
   /** Takes over what a planning pass has read and written. Returns the pairs whose directive changed. */
-  setSnapshot(snapshot: Snapshot, report: readonly Hold[], now: number): Wake[] {
+  setSnapshot(snapshot: Snapshot, report: readonly Hold[], now: number, occupied: Occupied): Wake[] {
+    this.occupied = occupied;
     this.rollouts = snapshot.rollouts.filter((rollout) => rollout.endedAt === null);
     this.releases = snapshot.releases;
     // Few rows: what directives look at is what cannot be had of the releases that go out.
@@ -73,11 +102,18 @@ export class Memory {
     );
     this.builds = new Map(this.rules.map((rule) => [rule.name, buildsOf(snapshot.releases, rule.name)]));
     this.forgetMembers();
-    return this.recompile();
+    return this.recompile(now);
   }
 
   /** Takes over what a ledger's batch has committed. */
-  setLanes(lanes: readonly Lane[], vetoes: readonly Veto[], brakes: readonly Brake[]): Wake[] {
+  setLanes(
+    lanes: readonly Lane[],
+    vetoes: readonly Veto[],
+    brakes: readonly Brake[],
+    now: number,
+    occupied: Occupied,
+  ): Wake[] {
+    this.occupied = occupied;
     const byId = new Map(lanes.map((lane) => [lane.id, lane]));
     this.rollouts = this.rollouts.map((rollout) =>
       rollout.lanes.some((lane) => byId.has(lane.id))
@@ -86,7 +122,7 @@ export class Memory {
     );
     this.vetoes = vetoes;
     this.brakes = brakes;
-    return this.recompile();
+    return this.recompile(now);
   }
 
   directive(product: string, region: string): Directive | undefined {
@@ -94,13 +130,8 @@ export class Memory {
   }
 
   /** The directive as it would be with these rows: what the ledger asks inside its transaction. */
-  compile(
-    product: string,
-    region: string,
-    lane: Lane | null,
-    brakes: readonly Brake[],
-    vetoes: readonly Veto[],
-  ): Directive | undefined {
+  compile(product: string, region: string, lane: Lane | null, rows: DirectiveRows): Directive | undefined {
+    const { brakes, vetoes, occupied, now } = rows;
     const rules = this.rules.find((one) => one.name === product);
     if (rules === undefined || !this.regions.includes(region)) return undefined;
     const rollout = lane === null ? null : (this.rollouts.find((one) => one.id === lane.rolloutId) ?? null);
@@ -118,8 +149,21 @@ export class Memory {
       vetoes,
       silence: (laneId, step) => silenceOf(this.lanes, laneId, step),
       availability: this.availability,
+      window: this.windowOf(region, now),
+      limits: this.surroundings.limits,
+      occupied,
       givesWayTo: lane === null || rollout === null ? undefined : givesWayTo(candidates, rollout, lane),
     });
+  }
+
+  /** Reckoned anew only when the answer may have changed: it costs more than all the rest of a directive. */
+  private windowOf(region: string, now: number): WindowStatus {
+    const known = this.windows.get(region);
+    if (known !== undefined && known.fromMs <= now && now < known.untilMs) return known.status;
+    const status = regionStatus(this.surroundings, region, now);
+    const edge = status.open ? status.closesAt : status.opensAt;
+    this.windows.set(region, { status, fromMs: now, untilMs: edge ?? now + LONGEST_WINDOW_MS });
+    return status;
   }
 
   /** The highest release that may be let out, as of the last plan. */
@@ -133,6 +177,22 @@ export class Memory {
       .filter((rollout) => rollout.product === product)
       .flatMap((rollout) => rollout.lanes.filter((lane) => lane.region === region));
     return lanes.find((lane) => isLiveLane(lane.state.name)) ?? lanes.at(-1) ?? null;
+  }
+
+  /** Versions whose availability matters: what goes out, is chosen, or stands as a baseline. */
+  wanted(): { product: string; version: string }[] {
+    const going = this.rollouts.map(({ product, version }) => ({ product, version }));
+    const chosen = [...this.chosen].map(([product, version]) => ({ product, version }));
+    return [...going, ...chosen];
+  }
+
+  /** Where the attempt's file lies on its region's mirror; null without one. */
+  mirrorUrlFor(attempt: Attempt, region: string): string | null {
+    const mirrored = this.surroundings.mirrors.regions.find((one) => one.name === region);
+    const release = this.releases.find((one) => one.product === attempt.product && one.version === attempt.version);
+    const artifact = release?.artifacts.find((one) => one.sha256 === attempt.sha256);
+    if (mirrored === undefined || release === undefined || artifact === undefined) return null;
+    return mirrorUrl(mirrored, attempt.product, release, artifact);
   }
 
   rollout(id: string): Rollout | undefined {
@@ -187,14 +247,15 @@ export class Memory {
     for (const key of this.members.keys()) if (!going.has(key.slice(0, key.indexOf(' ')))) this.members.delete(key);
   }
 
-  private recompile(): Wake[] {
+  private recompile(now: number): Wake[] {
     const before = this.directives;
+    const rows = { brakes: this.brakes, vetoes: this.vetoes, occupied: this.occupied, now };
     this.directives = new Map();
     const changed: Wake[] = [];
     for (const { name: product } of this.rules) {
       for (const region of this.regions) {
         const key = `${product} ${region}`;
-        const directive = this.compile(product, region, this.laneFor(product, region), this.brakes, this.vetoes);
+        const directive = this.compile(product, region, this.laneFor(product, region), rows);
         if (directive === undefined) continue;
         this.directives.set(key, directive);
         changed.push(...wakesFor(before.get(key), directive));
@@ -222,7 +283,9 @@ function heldProducts(
 /** Who has to ask again: everybody of the pair when the lane moved, only those who can start now when just counters did. */
 function wakesFor(before: Directive | undefined, after: Directive): Wake[] {
   if (before === undefined || shape(before) !== shape(after)) return [{ product: after.product, region: after.region }];
-  if (JSON.stringify(before.lane) === JSON.stringify(after.lane)) return [];
+  // A slot of the fleet or of a site that has become free may be for a lane whose own counters have not changed.
+  const freed = after.occupied.fleet < before.occupied.fleet;
+  if (!freed && JSON.stringify(before.lane) === JSON.stringify(after.lane)) return [];
   return after.lane === null ? [] : [{ laneId: after.lane.laneId, room: roomOf(after.lane) }];
 }
 
@@ -242,6 +305,7 @@ function shape(directive: Directive): string {
   if (lane === null) return JSON.stringify([directive.brake]);
   return JSON.stringify([
     directive.brake,
+    directive.window,
     lane.laneId,
     lane.budgetEpoch,
     lane.hold,

@@ -1,12 +1,20 @@
-// What people do to the fleet: halt and brake, each one transaction with its audit row, acknowledged after the commit.
+// What people do to the fleet: the verbs on lanes, and brakes, each one transaction with its audit row, acknowledged after the commit.
 
-import { lastStep } from '../domain/apply.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
-import { isTerminalLane, type Lane, moveLane } from '../domain/rollout.ts';
+import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import { applyVerb, isLegal, type LaneVerb } from '../domain/verbs.ts';
 import { AppError } from '../errors.ts';
 import { withdrawUngranted } from '../store/attempts.ts';
 import { appendAudit } from '../store/audit.ts';
-import { brakeObserved, deleteBrake, listBrakes, listVetoes, putBrake, putVeto } from '../store/controls.ts';
+import {
+  brakeObserved,
+  deleteBrake,
+  deleteVeto,
+  listBrakes,
+  listVetoes,
+  putBrake,
+  putVeto,
+} from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { listRollouts, loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 
@@ -28,56 +36,97 @@ export interface VerbEffects {
   brakes: Brake[];
 }
 
-export interface HaltOptions {
-  /** Null: every lane of the rollout. */
+export interface VerbOptions {
+  verb: LaneVerb;
+  /** Null: every lane of the rollout for which the verb is legal. */
   region: string | null;
+  /** The step that the person saw, from 0; null: whatever it is. */
+  expectedStep: number | null;
+  /** With `halt`: the release is vetoed everywhere as well. */
   vetoRelease: boolean;
   actor: string;
   reason: string;
 }
 
-/** Unchanged when there was nothing left to halt. Throws `not_found`, `illegal_transition`. */
-export async function haltRollout(deps: VerbDeps, rolloutId: string, options: HaltOptions): Promise<VerbEffects> {
+/**
+ * Unchanged when there was nothing left to do. A retry lifts the automatic veto of the release. Throws `not_found`,
+ * `illegal_transition`, `conflict`.
+ */
+export async function performVerb(deps: VerbDeps, rolloutId: string, options: VerbOptions): Promise<VerbEffects> {
   return await transaction(deps.database, async (tx) => {
     const rollout = await loadRollout(tx, rolloutId);
     if (rollout === undefined) throw new AppError('not_found', `no rollout ${rolloutId}`);
     const named = rollout.lanes.filter((lane) => options.region === null || lane.region === options.region);
     if (named.length === 0)
       throw new AppError('not_found', `the rollout of ${rollout.version} has no lane in ${options.region}`);
-    const lanes = await loadLanes(
-      tx,
-      named.map((lane) => lane.id),
-      { forUpdate: true },
-    );
-    const running = lanes.filter((lane) => lane.state.name !== 'halted' && !isTerminalLane(lane.state.name));
-    if (running.length === 0 && lanes.every((lane) => isTerminalLane(lane.state.name)) && !options.vetoRelease) {
-      throw new AppError(
-        'illegal_transition',
-        `the rollout of ${rollout.version} has ended there: nothing can be halted`,
-      );
+    const ids = named.map((lane) => lane.id);
+    const lanes = lanesOf(rollout, await loadLanes(tx, ids, { forUpdate: true }), options);
+    const moved: Lane[] = [];
+    for (const lane of lanes) {
+      const next = await moveByVerb(tx, deps, lane, options);
+      if (next !== undefined) moved.push(next);
     }
-    const halted: Lane[] = [];
-    for (const lane of running) halted.push(await haltLane(tx, lane, options, deps.now()));
-    const vetoed = options.vetoRelease && (await veto(tx, rollout, options, deps.now()));
-    return await effectsOf(tx, running.length > 0 || vetoed, halted, halted);
+    const vetoed = options.verb === 'halt' && options.vetoRelease && (await veto(tx, rollout, options, deps.now()));
+    if (options.verb === 'retry' && moved.length > 0) await liftVeto(tx, rollout, options, deps.now());
+    const withdrawn = moved.filter((lane) => lane.state.name === 'halted' || isTerminalLane(lane.state.name));
+    return await effectsOf(tx, moved.length > 0 || vetoed, moved, withdrawn);
   });
 }
 
-async function haltLane(tx: Tx, lane: Lane, { actor, reason }: HaltOptions, now: number): Promise<Lane> {
-  const steps = lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } }));
-  const halted = moveLane({ ...lane, steps }, { name: 'halted', since: now, by: actor, reason, step: lastStep(lane) });
-  if (!(await saveLane(tx, halted, lane.revision)))
+/** On a whole rollout a verb is about the lanes for which it is legal; there must be one. */
+function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, vetoRelease }: VerbOptions): Lane[] {
+  if (region !== null) return lanes;
+  const legal = lanes.filter((lane) => isLegal(verb, lane.state.name));
+  if (legal.length > 0 || (verb === 'halt' && vetoRelease)) return legal;
+  const states = [...new Set(lanes.map((lane) => lane.state.name))].join(', ');
+  throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`);
+}
+
+async function moveByVerb(tx: Tx, deps: VerbDeps, lane: Lane, options: VerbOptions): Promise<Lane | undefined> {
+  const { verb, actor, reason, expectedStep } = options;
+  const now = deps.now();
+  const moved = applyVerb(lane, verb, { actor, reason, now, observedMs: deps.observedMs(), expectedStep });
+  if (moved === undefined) return undefined;
+  if (!(await saveLane(tx, moved, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
-  await withdrawUngranted(tx, lane.id, now);
-  for (const step of steps) await saveStep(tx, lane.id, step);
+  if (moved.state.name === 'halted' || isTerminalLane(moved.state.name)) await withdrawUngranted(tx, lane.id, now);
+  for (const step of moved.steps) await saveStep(tx, lane.id, step);
+  const data = { region: lane.region, reason, was: lane.state.name };
+  await appendAudit(tx, { at: now, actor, action: `lane.${PAST[verb]}`, subject: lane.id, data });
+  return moved;
+}
+
+const PAST: Record<LaneVerb, string> = {
+  promote: 'promoted',
+  pause: 'paused',
+  resume: 'resumed',
+  halt: 'halted',
+  retry: 'retried',
+  cancel: 'cancelled',
+};
+
+/** A person's veto stays: only a person lifts it. */
+async function liftVeto(
+  tx: Tx,
+  { product, version }: Rollout,
+  { actor, reason }: VerbOptions,
+  now: number,
+): Promise<void> {
+  const standing = (await listVetoes(tx)).find((one) => one.product === product && one.version === version);
+  if (standing === undefined) return;
+  if (!standing.automatic) {
+    throw new AppError('illegal_transition', `${version} is vetoed by ${standing.actor}: ${standing.reason}`, {
+      hint: 'A retry lifts the veto of an automatic halt, not that of a person.',
+    });
+  }
+  await deleteVeto(tx, product, version);
   await appendAudit(tx, {
     at: now,
     actor,
-    action: 'lane.halted',
-    subject: lane.id,
-    data: { region: lane.region, reason },
+    action: 'release.unvetoed',
+    subject: `${product}@${version}`,
+    data: { reason },
   });
-  return halted;
 }
 
 async function effectsOf(tx: Tx, changed: boolean, lanes: Lane[], withdrawn: Lane[]): Promise<VerbEffects> {
@@ -88,7 +137,7 @@ async function effectsOf(tx: Tx, changed: boolean, lanes: Lane[], withdrawn: Lan
 async function veto(
   tx: Tx,
   rollout: { product: string; version: string },
-  { actor, reason }: HaltOptions,
+  { actor, reason }: VerbOptions,
   now: number,
 ): Promise<boolean> {
   const { product, version } = rollout;

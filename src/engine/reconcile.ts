@@ -1,5 +1,6 @@
 // The level-triggered loop: load a snapshot, plan, write where the revisions still match; timer and nudge call the same.
 import { type Violation, violations } from '../domain/check.ts';
+import { countOccupied } from '../domain/limits.ts';
 import { plan } from '../domain/plan.ts';
 import type { Action, Hold, Snapshot } from '../domain/snapshot.ts';
 import { appendAudits } from '../store/audit.ts';
@@ -53,7 +54,7 @@ async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   deps.mark('reconcile.begin');
   const now = deps.clock.now();
   const done = await transaction(deps.database, async (tx) => {
-    const { snapshot, census } = await loadSnapshot(tx, deps.memory, deps.roster, deps.observed.now());
+    const { snapshot, census } = await loadSnapshot(tx, deps.memory, deps.roster, deps.observed.now(), now);
     const done = await moveAll(deps, tx, { snapshot, census, now });
     await writeHolds(tx, done.effects.snapshot, done.report, now);
     if (done.actions.length > 0 || soaks(done.effects.snapshot)) await saveObserved(tx, snapshot.observedMs);
@@ -70,7 +71,14 @@ async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   }
   for (const laneId of effects.withdrawnLanes) deps.roster.dropUngranted(laneId);
   for (const violation of actions.length > 0 ? violations(effects.snapshot) : []) deps.onViolation(violation);
-  deps.wake(deps.memory.setSnapshot(effects.snapshot, report, now));
+  deps.wake(
+    deps.memory.setSnapshot(
+      effects.snapshot,
+      report,
+      now,
+      countOccupied(deps.roster.hotPlaces(), deps.memory.surroundings.limits),
+    ),
+  );
   deps.mark('reconcile.told');
   return actions;
 }

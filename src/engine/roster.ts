@@ -2,6 +2,7 @@
 import type { Agent, Attempt, InstalledProduct } from '../domain/agent.ts';
 import { isLive } from '../domain/attempt.ts';
 import type { Spent } from '../domain/decide.ts';
+import { isOccupying, type Place } from '../domain/limits.ts';
 import { hash32 } from '../domain/rank.ts';
 import { assert } from '../errors.ts';
 
@@ -97,6 +98,7 @@ export class Roster {
   private seenObserved = new Float64Array(FIRST_CAPACITY);
   private seenAt = new Float64Array(FIRST_CAPACITY);
   private readonly live = new Map<number, readonly Attempt[]>();
+  private readonly hot = new Set<number>();
   private readonly spent = new Map<number, readonly Spent[]>();
   private readonly unflushed = new Set<number>();
 
@@ -225,6 +227,16 @@ export class Roster {
     const list = isLive(attempt.state) ? [...others, attempt] : others;
     if (list.length === 0) this.live.delete(handle);
     else this.live.set(handle, list);
+    if (isOccupying(list)) this.hot.add(handle);
+    else this.hot.delete(handle);
+  }
+
+  /** Where the agents stand that hold a slot of the limits. */
+  hotPlaces(): Place[] {
+    return [...this.hot].map((handle) => ({
+      region: this.regions.at(this.region[handle] as number),
+      labels: this.labelsOf(handle),
+    }));
   }
 
   spentOf(handle: number): readonly Spent[] {

@@ -2,9 +2,10 @@
 import type { Agent, Attempt } from '../domain/agent.ts';
 import { lastStep } from '../domain/apply.ts';
 import { isHot, isLive } from '../domain/attempt.ts';
-import { retally } from '../domain/counters.ts';
+import { counted, retally } from '../domain/counters.ts';
 import type { Spent } from '../domain/decide.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
+import { countOccupied, isOccupying, type Limits, type Occupied, type Place } from '../domain/limits.ts';
 import { haltReason } from '../domain/plan-lane.ts';
 import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
 import { NO_SILENCE, verdict } from '../domain/verdict.ts';
@@ -26,6 +27,8 @@ export interface Loaded {
   lanes: readonly Lane[];
   brakes: readonly Brake[];
   vetoes: readonly Veto[];
+  /** Agents with a hot attempt, over all products and lanes. */
+  hot: readonly (Place & { agentId: string })[];
   rolloutOf: (lane: Lane) => Rollout | undefined;
 }
 
@@ -44,6 +47,8 @@ export class WorkingSet {
   readonly halted = new Set<string>();
   readonly newVetoes: Veto[] = [];
   readonly audit: AuditEntry[] = [];
+  /** Who holds a slot of the limits, by agent. */
+  private readonly hot: Map<string, Place>;
   private readonly byAgent = new Map<string, Set<string>>();
   private readonly rolloutOf: (lane: Lane) => Rollout | undefined;
 
@@ -54,6 +59,7 @@ export class WorkingSet {
     this.brakes = loaded.brakes;
     this.vetoes = loaded.vetoes;
     this.rolloutOf = loaded.rolloutOf;
+    this.hot = new Map(loaded.hot.map((one) => [one.agentId, one]));
   }
 
   attemptsOf(agentId: string): Attempt[] {
@@ -80,6 +86,7 @@ export class WorkingSet {
     if (!this.attempts.has(attempt.id)) this.newAttempts.add(attempt.id);
     else this.changedAttempts.add(attempt.id);
     this.index(attempt);
+    this.occupy(attempt.agentId);
     const lane = this.lanes.get(attempt.laneId);
     if (lane === undefined || lane.budgetEpoch !== attempt.budgetEpoch) return;
     const rollout = this.rolloutOf(lane);
@@ -95,6 +102,17 @@ export class WorkingSet {
     this.lanes.set(lane.id, { ...lane, steps });
     this.changedLanes.add(lane.id);
     this.haltIfSpent(lane.id, rollout, now);
+  }
+
+  /** As this transaction has read and changed it: two grants of one batch see each other. */
+  occupied(limits: Limits): Occupied {
+    return countOccupied([...this.hot.values()], limits);
+  }
+
+  private occupy(agentId: string): void {
+    const agent = [...this.agents.values()].find((one) => one.id === agentId);
+    if (agent !== undefined && isOccupying(this.attemptsOf(agentId))) this.hot.set(agentId, agent);
+    else if (!isOccupying(this.attemptsOf(agentId))) this.hot.delete(agentId);
   }
 
   private haltIfSpent(laneId: string, rollout: Rollout, now: number): void {
@@ -163,8 +181,7 @@ export class WorkingSet {
   }
 
   private stepAttempts(like: Attempt): Attempt[] {
-    return this.attemptsOf(like.agentId).filter(
-      (one) => one.laneId === like.laneId && one.step === like.step && one.budgetEpoch === like.budgetEpoch,
-    );
+    const inStep = this.attemptsOf(like.agentId).filter((one) => one.laneId === like.laneId && one.step === like.step);
+    return counted(inStep, like.budgetEpoch);
   }
 }

@@ -176,6 +176,21 @@ export async function unsuccessfulAttempts(db: Db | Tx): Promise<Attempt[]> {
   return toAttempts(rows);
 }
 
+/** Where the agents stand that hold a slot of the limits now; few, since the limits bound them. */
+export async function hotPlaces(
+  db: Db | Tx,
+): Promise<{ agentId: string; region: string; labels: Record<string, string> }[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .innerJoin('agents', 'agents.id', 'attempts.agent_id')
+    .select(['agents.id as agentId', 'agents.region', 'agents.labels'])
+    // In the text, not bound: the partial index is used only for a condition that it can see.
+    .where(sql<boolean>`attempts.hot = 1`)
+    .orderBy('agents.id')
+    .execute();
+  return rows.map((row) => ({ ...row, labels: JSON.parse(row.labels) as Record<string, string> }));
+}
+
 /** Every lane that is asked for has an entry with every state. */
 export async function countByState(
   db: Db | Tx,
@@ -222,10 +237,10 @@ export async function foldCounters(
     .selectAll()
     .where('lane_id', '=', laneId)
     .where('step', '=', step)
-    .where('budget_epoch', '=', budgetEpoch)
+    .where('budget_epoch', '<=', budgetEpoch)
     .orderBy('id')
     .execute();
-  return foldStep(toAttempts(rows), (JSON.parse(policy) as Policy).attemptsPerAgent);
+  return foldStep(toAttempts(rows), (JSON.parse(policy) as Policy).attemptsPerAgent, budgetEpoch);
 }
 
 function noAttempts(): Record<AttemptState, number> {

@@ -137,6 +137,20 @@ export async function insertStep(tx: Tx, laneId: string, step: Step, members: Ui
     .execute();
 }
 
+/** Writes another set of members into an opened step, and how far it reaches for them. */
+export async function saveMembers(tx: Tx, laneId: string, step: Step, members: Uint8Array): Promise<void> {
+  await tx
+    .updateTable('steps')
+    .set({
+      members: Buffer.from(members).toString('base64'),
+      threshold: step.threshold,
+      threshold_id: step.thresholdId,
+    })
+    .where('lane_id', '=', laneId)
+    .where('step', '=', step.step)
+    .execute();
+}
+
 /** Writes what may change of an opened step: `done` and the counters. */
 export async function saveStep(tx: Tx, laneId: string, step: Step): Promise<void> {
   await tx

@@ -53,6 +53,7 @@ export interface DB {
     checked_at: number;
   };
   vetoes: { product: string; version: string; automatic: Flag; actor: string; reason: string; at: number };
+  schedules: { product: string; considered_at: number };
   brakes: { scope: string; actor: string; reason: string; at: number; since_observed: number };
   enrol_tokens: {
     id: string;

@@ -1,5 +1,7 @@
 // What mirrors are asked for, what is due now, what an answer means and which rows it changes. Pure.
+
 import type { Availability } from '../domain/availability.ts';
+import { isInChannel } from '../domain/choose.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
 import { isUsable, type Release } from '../domain/release.ts';
 import type { SchemeName } from '../domain/version/scheme.ts';
@@ -13,7 +15,7 @@ export interface ProbedProduct {
   scheme: SchemeName;
   /** Range of the scheme; null: every version. */
   accept: string | null;
-  prereleases: boolean;
+  prereleases: boolean | readonly string[];
 }
 
 /** A version that matters although it is not among the newest. */
@@ -83,7 +85,7 @@ function probedReleases(product: ProbedProduct, releases: readonly Release[], wa
     .filter((one) => one.product === product.name && isUsable(one) && scheme.parse(one.version) !== undefined)
     .sort((a, b) => scheme.compare(b.version, a.version));
   const newest = usable
-    .filter((one) => (product.prereleases || !one.prerelease) && range?.includes(one.version) !== false)
+    .filter((one) => isInChannel(one, product.prereleases) && range?.includes(one.version) !== false)
     .slice(0, NEWEST);
   const named = wanted.filter((one) => one.product === product.name).slice(0, MAX_WANTED);
   const versions = new Set([...newest, ...named].map((one) => one.version));

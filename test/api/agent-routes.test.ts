@@ -263,7 +263,15 @@ describe('a right check-in', () => {
     const attempt = someAttempt(agent.identity.agent);
     const limits = { stageWithinMs: 1000, activateWithinMs: 2000, proveWithinMs: 3000, stableForMs: 4000 };
     harness.engine.respond = async () => ({
-      answer: { kind: 'instruction', action: 'stage', attempt, override: false, rollback: false, ...limits },
+      answer: {
+        kind: 'instruction',
+        action: 'stage',
+        attempt,
+        mirrorUrl: null,
+        override: false,
+        rollback: false,
+        ...limits,
+      },
       acknowledged: [{ id: attempt.id, state: 'staged' }],
       nextInMs: 12_345.6,
       wantFacts: true,

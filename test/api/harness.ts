@@ -95,8 +95,8 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
       server: { host: '127.0.0.1', port: 0, tls: options.tls ?? null, dataDir: dir, behindProxy: false },
       agents: { pollMs: 30_000, maxWaitMs: 20_000 },
       regions: [
-        { name: 'eu-central', timeZone: 'Europe/Berlin', mirror: null },
-        { name: 'us-east', timeZone: 'America/New_York', mirror: null },
+        { name: 'eu-central', timeZone: 'Europe/Berlin', mirror: null, windows: { allow: [], deny: [] } },
+        { name: 'us-east', timeZone: 'America/New_York', mirror: null, windows: { allow: [], deny: [] } },
       ],
       products: [
         {
@@ -108,6 +108,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
           prereleases: false,
           artifacts: [{ platform: 'linux-x64', asset: 'collector-{version}-linux-x64.tar.gz' }],
           policy: 'default',
+          policies: {},
         },
       ],
     },

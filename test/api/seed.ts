@@ -37,6 +37,7 @@ const policy: Policy = {
   attemptsPerAgent: 2,
   supersede: 'replace-unstarted',
   minAgeMs: 0,
+  schedule: null,
   staleAfterMs: 600_000,
   stageWithinMs: MINUTE,
   activateWithinMs: MINUTE,

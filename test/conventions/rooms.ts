@@ -12,9 +12,9 @@ const TYPEBOX = ['typebox', 'typebox/*'];
 export const ROOMS: Readonly<Record<string, RoomRule>> = {
   errors: { rooms: [], packages: [] },
   'domain/version': { rooms: ['errors'], packages: ['semver'] },
-  domain: { rooms: ['domain/version', 'errors'], packages: ['semver', 'temporal-polyfill'] },
+  domain: { rooms: ['domain/version', 'errors'], packages: ['semver', 'temporal-polyfill', 'croner'] },
   protocol: { rooms: ['errors'], packages: [...TYPEBOX, 'node:crypto'] },
-  config: { rooms: ['domain', 'domain/version', 'errors'], packages: ['yaml', 'node-cron', NODE] },
+  config: { rooms: ['domain', 'domain/version', 'errors'], packages: ['yaml', 'node-cron', 'temporal-polyfill', NODE] },
   store: {
     rooms: ['domain', 'domain/version', 'errors'],
     packages: ['kysely', 'kysely/*', 'better-sqlite3', 'pg', 'uuid', 'pino', NODE],

@@ -87,7 +87,7 @@ describe('applyActions', () => {
   test('await_approval', () => {
     const soaking = laneIn('eu', stateNamed('soaking'), { steps: pending() });
     const lane = moved(soaking, { kind: 'await_approval', laneId: ID, step: 0 });
-    assert.deepEqual(lane.state, { name: 'approval', step: 0, since: NOW });
+    assert.deepEqual(lane.state, { name: 'approval', step: 0, since: NOW, approvedBy: null });
     assert.deepEqual(lane.steps, soaking.steps);
   });
 

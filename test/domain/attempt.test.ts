@@ -38,6 +38,7 @@ const LEGAL = new Set([
   'activating → rolled_back',
   'activating → failed',
   'activating → inconclusive',
+  'activating → declined',
   'activating → lost',
   'proving → succeeded',
   'proving → rolled_back',

@@ -100,8 +100,8 @@ describe('foldStep with two attempts per agent', () => {
   for (const [list, expected] of rows) {
     const title = list.map(([agent, state, options]) => `${agent} ${state}${options?.member === false ? ' late' : ''}`);
     test(`foldStep([${title.join(', ')}])`, () => {
-      assert.deepEqual(foldStep(attempts(list), 2), counts(expected));
-      assert.deepEqual(foldStep(attempts(list).reverse(), 2), counts(expected));
+      assert.deepEqual(foldStep(attempts(list), 2, 0), counts(expected));
+      assert.deepEqual(foldStep(attempts(list).reverse(), 2, 0), counts(expected));
     });
   }
 });
@@ -135,7 +135,7 @@ test('booking any sequence of changes by retally equals foldStep from scratch, a
         const changed = change(before, agent, choice);
         counters = retally(counters, before, put(before, changed), perAgent);
         all = put(all, changed);
-        assert.deepEqual(counters, foldStep(all, perAgent));
+        assert.deepEqual(counters, foldStep(all, perAgent, 0));
         assert(Object.values(counters).every((count) => count >= 0));
       }
     }),
@@ -152,7 +152,7 @@ test('members succeed, are bad or are used up, never two of these', () => {
         all = put(all, change(own, agent, choice));
       }
       const members = new Set(all.filter((attempt) => attempt.member).map((attempt) => attempt.agentId)).size;
-      const { succeeded, badMembers, exhausted } = foldStep(all, 2);
+      const { succeeded, badMembers, exhausted } = foldStep(all, 2, 0);
       assert(succeeded + badMembers + exhausted <= members);
     }),
     { numRuns: 200 },

@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { ATTEMPT_STATES, isHot, isLive } from '../../src/domain/attempt.ts';
 import { type AgentView, type Answer, decide, decideAll } from '../../src/domain/decide.ts';
 import type { Directive, LaneDirective, OpenedStep } from '../../src/domain/directives.ts';
-import { digestOf, testRelease } from '../support/fixtures.ts';
+import { countOccupied, NO_LIMITS } from '../../src/domain/limits.ts';
+import { digestOf, START, testRelease } from '../support/fixtures.ts';
 import { attemptOf, counts, deepFreeze, EVERYBODY, PLATFORM } from '../support/snapshots.ts';
 
 const LANE = 'rollout-1.1.0/eu';
@@ -31,6 +32,7 @@ function laneGoing(overrides: Partial<LaneDirective> = {}): LaneDirective {
     activateWithinMs: 2,
     proveWithinMs: 3,
     stableForMs: 4,
+    attemptMs: 9,
     attemptBudgetMs: 5,
     ...overrides,
   };
@@ -44,6 +46,9 @@ function directiveFor(lane: Partial<LaneDirective> | null = {}, overrides: Parti
     brake: null,
     builds: { [digestOf('1.0.0')]: '1.0.0', [digestOf('1.1.0')]: '1.1.0' },
     lane: lane === null ? null : laneGoing(lane),
+    window: { open: true, closesAt: null },
+    limits: NO_LIMITS,
+    occupied: countOccupied([], NO_LIMITS),
     ...overrides,
   };
 }
@@ -305,7 +310,7 @@ const ROWS: Row[] = [
     agent: agentWith(staged),
     directives: [directiveFor()],
     answer: 'activate attempt',
-    trace: 'assigned pass, brake pass, lane pass, attempt pass, budget pass, limit pass',
+    trace: 'assigned pass, brake pass, lane pass, attempt pass, window pass, budget pass, limit pass',
   },
   {
     title: 'staged, but the agent has lost it: staged again',
@@ -370,7 +375,7 @@ const ROWS: Row[] = [
     agent: agentWith(staged),
     directives: [directiveFor({ steps: [stepIn({ counters: counts({ hot: 1 }) })] })],
     answer: 'hold budget',
-    trace: 'assigned pass, brake pass, lane pass, attempt pass, budget hold',
+    trace: 'assigned pass, brake pass, lane pass, attempt pass, window pass, budget hold',
   },
   {
     title: 'strict: one bad and one at risk of two',
@@ -406,7 +411,7 @@ const ROWS: Row[] = [
       }),
     ],
     answer: 'hold at_limit',
-    trace: 'assigned pass, brake pass, lane pass, attempt pass, budget pass, limit hold',
+    trace: 'assigned pass, brake pass, lane pass, attempt pass, window pass, budget pass, limit hold',
   },
   {
     title: 'the budget is asked before the limit',
@@ -510,7 +515,7 @@ const ROWS: Row[] = [
 describe('decide', () => {
   for (const { title, agent, directives, answer, trace } of ROWS) {
     test(`${title}: ${answer}`, () => {
-      const decision = decide(deepFreeze(agent), deepFreeze(directives));
+      const decision = decide(deepFreeze(agent), deepFreeze(directives), START);
       assert.equal(shown(decision.answer), answer);
       if (trace === undefined) return;
       assert.equal(decision.trace.map(({ rule, result }) => `${rule} ${result}`).join(', '), trace);
@@ -522,7 +527,7 @@ describe('decide', () => {
     const proxyd = (lane: Partial<LaneDirective> | null) => directiveFor(lane, { product: 'proxyd' });
     const agent = agentAt('1.1.0', { products: [running('1.1.0'), running('1.0.0', digestOf('1.0.0'), 'proxyd')] });
     const answers = (directives: Directive[]) => {
-      const { product, answer } = decide(agent, directives);
+      const { product, answer } = decide(agent, directives, START);
       return `${product} ${shown(answer)}`;
     };
     assert.equal(answers([directiveFor(), proxyd({ laneId: 'p' })]), 'proxyd stage new in step 0');
@@ -535,9 +540,9 @@ describe('decide', () => {
       { ...granted, product: 'proxyd' },
       { products: [running('1.0.0'), running('2.0.0', 'p', 'proxyd')] },
     );
-    const [agentd] = decideAll(agent, [directiveFor()]);
+    const [agentd] = decideAll(agent, [directiveFor()], START);
     assert.equal(agentd?.answer.kind === 'hold' && agentd.answer.reason, 'busy');
-    assert.equal(decide(agent, [directiveFor()]).product, 'proxyd');
+    assert.equal(decide(agent, [directiveFor()], START).product, 'proxyd');
   });
 });
 
@@ -618,8 +623,8 @@ test('decide: same input, same output, byte for byte, and the input is not chang
   fc.assert(
     fc.property(anyCase, ([agent, directives]) => {
       const copy = structuredClone({ agent, directives });
-      const once = JSON.stringify(decide(deepFreeze(agent), deepFreeze(directives)));
-      assert.equal(JSON.stringify(decide(copy.agent, copy.directives)), once);
+      const once = JSON.stringify(decide(deepFreeze(agent), deepFreeze(directives), START));
+      assert.equal(JSON.stringify(decide(copy.agent, copy.directives, START)), once);
     }),
   );
 });
@@ -628,7 +633,7 @@ test('decide never moves an agent that is not assigned, braked, at the target or
   const seen = new Set<string>();
   fc.assert(
     fc.property(anyCase, ([agent, directives]) => {
-      for (const { product, answer } of decideAll(agent, directives)) {
+      for (const { product, answer } of decideAll(agent, directives, START)) {
         seen.add(answer.kind);
         if (answer.kind !== 'stage' && answer.kind !== 'activate') continue;
         const directive = directives.find((one) => one.product === product && one.region === agent.region);

@@ -10,6 +10,7 @@ import {
   stepOf,
   vetoFor,
 } from '../../src/domain/directives.ts';
+import { countOccupied, NO_LIMITS } from '../../src/domain/limits.ts';
 import { hash32, rank } from '../../src/domain/rank.ts';
 import type { Lane, LaneStateName } from '../../src/domain/rollout.ts';
 import { NO_SILENCE } from '../../src/domain/verdict.ts';
@@ -40,6 +41,9 @@ function inputOf(lane: Lane, overrides: Partial<DirectiveInput> = {}): Directive
     brakes: [],
     vetoes: [],
     silence: () => NO_SILENCE,
+    window: { open: true, closesAt: null },
+    limits: NO_LIMITS,
+    occupied: countOccupied([], NO_LIMITS),
     ...overrides,
   };
 }
@@ -107,7 +111,7 @@ describe('compileDirective: which lanes give', () => {
     [
       'a verdict that holds: passing stops, granting goes on',
       laneIn('eu', stateNamed('open'), { steps: [openedStep()] }),
-      { silence: () => ({ gone: 3, ineligible: 0, replaceable: false }) },
+      { silence: () => ({ gone: 3, ineligible: 0, replaceable: 0 }) },
       'gives',
     ],
   ];

@@ -290,7 +290,7 @@ describe('an open lane', () => {
       going({
         lanes: [open()],
         census: {
-          eu: { steps: [{ step: 0, gone: 3, ineligible: 0, replaceable: false, updated: 0, updatedPresent: 0 }] },
+          eu: { steps: [{ step: 0, gone: 3, ineligible: 0, replaceable: 0, updated: 0, updatedPresent: 0 }] },
         },
       }),
       ['hold eu silent'],

@@ -61,6 +61,7 @@ const LEGAL = new Set([
   'paused → rolling_back',
   'paused → superseded',
   'paused → cancelled',
+  'halted → waiting',
   'halted → open',
   'halted → rolling_back',
   'halted → superseded',

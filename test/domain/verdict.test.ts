@@ -146,10 +146,10 @@ describe('verdict', () => {
     [3, { succeeded: 1 }, { gone: 1 }, 'open'],
     [12, many, { gone: 3 }, 'open'],
     [11, many, { gone: 3 }, 'hold silent'],
-    [11, many, { gone: 3, replaceable: true }, 'done'],
+    [11, many, { gone: 3, replaceable: 1 }, 'done'],
     [8, {}, { gone: 2 }, 'open'],
     [3, {}, { gone: 3 }, 'hold silent'],
-    [3, {}, { gone: 3, replaceable: true }, 'hold too_few_successes'],
+    [3, {}, { gone: 3, replaceable: 1 }, 'hold too_few_successes'],
     // Not eligible any more.
     [3, { succeeded: 2 }, { ineligible: 1 }, 'done'],
     [3, { succeeded: 1 }, { ineligible: 2 }, 'hold too_few_successes'],

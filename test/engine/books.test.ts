@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import type { AttemptState } from '../../src/domain/attempt.ts';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
 import { openEngine } from '../../src/engine/engine.ts';
 import { attemptsById, foldCounters } from '../../src/store/attempts.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
@@ -115,6 +116,7 @@ test('a slot is free again when its agent was lost while the config did not name
     random: () => 0.5,
     products: [rules(POLICY, { name: 'other' })],
     regions: ['eu-west-1'],
+    surroundings: { calendars: [], freezes: [], limits: NO_LIMITS, mirrors: { regions: [], maxAgeMs: 600_000 } },
     pollMs: 60_000,
     maxWaitMs: 25_000,
   });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
 import { openEngine } from '../../src/engine/engine.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { rules, testClock, testPolicy } from '../support/fixtures.ts';
@@ -19,6 +20,7 @@ test('an engine closes although its database has gone, and says what it could no
     random: () => 0.5,
     products: [rules(testPolicy())],
     regions: ['eu-west-1'],
+    surroundings: { calendars: [], freezes: [], limits: NO_LIMITS, mirrors: { regions: [], maxAgeMs: 600_000 } },
     pollMs: 60_000,
     maxWaitMs: 25_000,
   });

@@ -241,7 +241,7 @@ export const attemptCases: Cases = {
     ];
     await insert(database, [...rows, again, ...elsewhere]);
     const folded = await foldCounters(database.db, world.lane.id, 0, 0);
-    assert.deepEqual(folded, foldStep([...rows, again], policy.attemptsPerAgent));
+    assert.deepEqual(folded, foldStep([...rows, again], policy.attemptsPerAgent, 0));
     // offered and staged; granted, activating and proving; rolled_back, failed, lost and the success that was undone.
     assert.deepEqual([folded.pending, folded.hot, folded.bad], [2, 3, 4]);
     assert.equal((await foldCounters(database.db, world.lane.id, 1, 0)).bad, 1);

@@ -28,6 +28,7 @@ export const policy: Policy = {
   attemptsPerAgent: 2,
   supersede: 'replace-unstarted',
   minAgeMs: 0,
+  schedule: null,
   staleAfterMs: 600_000,
   stageWithinMs: 60_000,
   activateWithinMs: 60_000,

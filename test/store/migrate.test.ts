@@ -67,7 +67,8 @@ for (const statement of [3, QUERIES >> 1, QUERIES]) {
     assert.deepEqual(raw.prepare('select name from sqlite_master').all(), []);
     raw.close();
     const database = await openDatabase(`sqlite:${path}`);
-    assert.equal((await database.db.selectFrom('schema_version').selectAll().execute()).length, 1);
+    const applied = await database.db.selectFrom('schema_version').selectAll().execute();
+    assert.equal(applied.length, readMigrations('migrations').length);
     await database.close();
   });
 }

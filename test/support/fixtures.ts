@@ -45,6 +45,7 @@ export function testPolicy(overrides: Partial<Policy> = {}): Policy {
     attemptsPerAgent: 2,
     supersede: 'replace-unstarted',
     minAgeMs: 0,
+    schedule: null,
     staleAfterMs: 600_000,
     stageWithinMs: 1_800_000,
     activateWithinMs: 600_000,
@@ -55,7 +56,7 @@ export function testPolicy(overrides: Partial<Policy> = {}): Policy {
 }
 
 export function rules(policy: Policy, overrides: Partial<ProductRules> = {}): ProductRules {
-  return { name: 'agentd', scheme: 'semver', accept: null, prereleases: false, policy, ...overrides };
+  return { name: 'agentd', scheme: 'semver', accept: null, prereleases: false, policy, policies: {}, ...overrides };
 }
 
 export function digestOf(version: string): string {

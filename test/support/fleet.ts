@@ -5,10 +5,12 @@ import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import type { AgentReport, InstalledProduct, ReportedAttempt } from '../../src/domain/agent.ts';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { ProductRules } from '../../src/domain/snapshot.ts';
 import type { CheckInResult } from '../../src/engine/check-in.ts';
 import { type Engine, openEngine } from '../../src/engine/engine.ts';
+import type { Surroundings } from '../../src/engine/memory.ts';
 import { type Database, openDatabase, transaction } from '../../src/store/database.ts';
 import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
 import { insertEnrolToken } from '../../src/store/tokens.ts';
@@ -34,6 +36,7 @@ export async function openFleet(
   product: ProductRules,
   regions = ['eu-west-1'],
   url = 'sqlite::memory:',
+  surroundings: Partial<Surroundings> = {},
 ): Promise<Fleet> {
   const database = await openDatabase(url);
   const clock = testClock();
@@ -47,6 +50,13 @@ export async function openFleet(
       random: () => 0.5,
       products: [product],
       regions,
+      surroundings: {
+        calendars: regions.map((region) => ({ region, timeZone: 'UTC', windows: { allow: [], deny: [] } })),
+        freezes: [],
+        limits: NO_LIMITS,
+        mirrors: { regions: [], maxAgeMs: 600_000 },
+        ...surroundings,
+      },
       pollMs: 60_000,
       maxWaitMs: 25_000,
     });

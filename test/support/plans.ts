@@ -17,6 +17,10 @@ export function shown(snapshot: Snapshot): string[] {
     switch (action.kind) {
       case 'create_rollout':
         return `create ${action.version}`;
+      case 'consider_schedule':
+        return `consider ${action.product}`;
+      case 'replace_members':
+        return `replace ${place(action.laneId)} ${action.step} ${action.count}`;
       case 'open_step':
         return `open ${place(action.laneId)} ${action.step}`;
       case 'start_soak':
@@ -72,6 +76,6 @@ export const soaking = (soakedMs: number, name: 'soaking' | 'approval' | 'paused
   });
 };
 export const seen = (updated: number, updatedPresent: number, rest: Partial<LaneCensus> = {}) => ({
-  steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: false, updated, updatedPresent }],
+  steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: 0, updated, updatedPresent }],
   ...rest,
 });

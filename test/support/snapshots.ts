@@ -20,6 +20,7 @@ import {
 } from '../../src/domain/rollout.ts';
 import type { LaneCensus, ProductRules, Snapshot } from '../../src/domain/snapshot.ts';
 import { budgetOf } from '../../src/domain/verdict.ts';
+import { DAYS, type WindowRules } from '../../src/domain/window.ts';
 import { digestOf, rules, START, stepPolicy, testPolicy, testRelease } from './fixtures.ts';
 
 /** Where observed time stands in the snapshots here, milliseconds. */
@@ -41,8 +42,9 @@ export function stateNamed(name: LaneStateName, step = 0): LaneState {
     case 'rolled_back':
       return { name, since };
     case 'open':
-    case 'approval':
       return { name, step, since };
+    case 'approval':
+      return { name, step, since, approvedBy: null };
     case 'soaking':
       return { name, step, since, observedMs: OBSERVED };
     case 'paused':
@@ -110,7 +112,7 @@ export function censusOf(rollout: Rollout, lane: Lane, overrides: Partial<LaneCe
       step,
       gone: 0,
       ineligible: 0,
-      replaceable: false,
+      replaceable: 0,
       updated: counters.succeeded,
       updatedPresent: counters.succeeded,
     })),
@@ -125,6 +127,9 @@ export function snapshotOf(overrides: Partial<Snapshot> = {}): Snapshot {
     observedMs: OBSERVED,
     products: [rules(testPolicy({ waves: [['eu']] }))],
     regions,
+    calendars: regions.map((region) => ({ region, timeZone: 'UTC', windows: { allow: [], deny: [] } })),
+    freezes: [],
+    considered: [],
     releases,
     availability: releases.flatMap((release) => regions.map((region) => availabilityOf(release, region))),
     vetoes: [],
@@ -219,6 +224,11 @@ function generate(gen: Gen): Snapshot {
     observedMs: OBSERVED,
     products,
     regions,
+    calendars: regions.map((region) => ({ region, timeZone: 'UTC', windows: anyWindows(gen) })),
+    freezes: chance(gen, 5) ? [{ from: '2026-01-01', to: '2026-01-02', reason: 'year end', regions: null }] : [],
+    considered: products
+      .filter(() => chance(gen, 70))
+      .map(({ name }) => ({ product: name, at: START - upTo(gen, 0, 3) * 86_400_000 })),
     releases,
     availability: releases.flatMap((release) => regions.flatMap((region) => anyAvailability(gen, release, region))),
     vetoes: releases
@@ -246,6 +256,11 @@ function generate(gen: Gen): Snapshot {
   };
 }
 
+function anyWindows(gen: Gen): WindowRules {
+  const night = { days: [...DAYS], from: 22 * 60, to: 6 * 60 };
+  return chance(gen, 85) ? { allow: [], deny: [] } : { allow: [night], deny: [] };
+}
+
 function anyRules(gen: Gen, name: string, regions: string[]): ProductRules {
   return {
     name,
@@ -253,6 +268,7 @@ function anyRules(gen: Gen, name: string, regions: string[]): ProductRules {
     accept: pick(gen, [null, null, '>=1.1.0']),
     prereleases: chance(gen, 30),
     policy: anyPolicy(gen, regions),
+    policies: chance(gen, 70) ? {} : { patch: anyPolicy(gen, regions), minor: anyPolicy(gen, regions) },
   };
 }
 
@@ -371,7 +387,7 @@ function anyResume(gen: Gen, step: number): RunningState {
   return pick(gen, [
     { name: 'open', step, since: START },
     { name: 'soaking', step, since: START, observedMs: OBSERVED - 1000 },
-    { name: 'approval', step, since: START },
+    { name: 'approval', step, since: START, approvedBy: null },
   ]);
 }
 
@@ -422,7 +438,7 @@ function anyCensus(gen: Gen, rollout: Rollout, lane: Lane): LaneCensus {
       step,
       gone: chance(gen, 70) ? 0 : upTo(gen, 0, size - counters.succeeded),
       ineligible: 0,
-      replaceable: chance(gen, 20),
+      replaceable: chance(gen, 80) ? 0 : upTo(gen, 0, 3),
       updated: counters.succeeded,
       updatedPresent: chance(gen, 60) ? counters.succeeded : upTo(gen, 0, counters.succeeded),
     })),

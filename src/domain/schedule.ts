@@ -1,0 +1,25 @@
+// Scheduled rollouts: when the next run of a cron expression is due, as a pure function of stored instants.
+import { Cron } from 'croner';
+
+export interface Schedule {
+  /** Five fields: minute, hour, day of month, month, day of week. */
+  cron: string;
+  /** IANA zone in which the fields are read. */
+  timeZone: string;
+}
+
+/**
+ * The first run after `afterMs`; null when there is none any more. Where the clocks go forward over a run it is taken at
+ * the first instant after the gap, where they go back a daily run is taken once.
+ */
+export function nextRun(schedule: Schedule, afterMs: number): number | null {
+  // Paused: it only computes, nothing ticks.
+  const cron = new Cron(schedule.cron, { timezone: schedule.timeZone, paused: true });
+  return cron.nextRun(new Date(afterMs))?.getTime() ?? null;
+}
+
+/** Whether at least one run lies in (consideredMs, nowMs]; however many were missed, they are one. */
+export function isDue(schedule: Schedule, consideredMs: number, nowMs: number): boolean {
+  const next = nextRun(schedule, consideredMs);
+  return next !== null && next <= nowMs;
+}

@@ -1,0 +1,134 @@
+// When something may start in a region: weekly windows that allow or deny, and freezes by date, in the region's own zone.
+import { Temporal } from 'temporal-polyfill';
+
+export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+export type Day = (typeof DAYS)[number];
+
+/** Local wall time, minutes since midnight; `to` at or before `from` is on the next day, which the day of `from` counts for. */
+export interface WeeklyWindow {
+  days: Day[];
+  /** 0 … 1439. */
+  from: number;
+  /** 0 … 1440, exclusive. */
+  to: number;
+}
+
+/** Local dates `YYYY-MM-DD`, both inclusive. */
+export interface Freeze {
+  from: string;
+  to: string;
+  reason: string;
+  /** Null: every region. */
+  regions: string[] | null;
+}
+
+export interface WindowRules {
+  /** Empty: always, but for `deny`. */
+  allow: WeeklyWindow[];
+  /** Wins over `allow`. */
+  deny: WeeklyWindow[];
+}
+
+export type WindowStatus =
+  /** `closesAt`: when it ends, milliseconds since the epoch; null: not within the horizon. */
+  | { open: true; closesAt: number | null }
+  | { open: false; reason: 'outside_window' | 'frozen'; detail: string; opensAt: number | null };
+
+/** Nothing opens or closes later than this that a person would want to be told. */
+const HORIZON_DAYS = 400;
+
+/**
+ * The permitted instants are exactly those whose local wall time lies in an allowed window, in none that denies, and on no
+ * frozen date: where the clocks go forward an hour of a window is missing, where they go back it comes twice.
+ * `now` in milliseconds since the epoch; `zone` is an IANA name.
+ */
+export function windowStatus(rules: WindowRules, freezes: readonly Freeze[], zone: string, now: number): WindowStatus {
+  const here = placeOf(now, zone);
+  const refused = refusal(rules, freezes, here);
+  for (const instant of boundaries(rules, freezes, zone, now)) {
+    const there = refusal(rules, freezes, placeOf(instant, zone));
+    if (refused === undefined && there !== undefined) return { open: true, closesAt: instant };
+    if (refused !== undefined && there === undefined) return { open: false, ...refused, opensAt: instant };
+  }
+  return refused === undefined ? { open: true, closesAt: null } : { open: false, ...refused, opensAt: null };
+}
+
+/** Whether the instant is permitted; what the brute force of the tests asks minute by minute. */
+export function isOpen(rules: WindowRules, freezes: readonly Freeze[], zone: string, instant: number): boolean {
+  return refusal(rules, freezes, placeOf(instant, zone)) === undefined;
+}
+
+/** The shortest time that a window of the list is open, in minutes of wall time; null when the list is empty. */
+export function shortestMinutes(windows: readonly WeeklyWindow[]): number | null {
+  if (windows.length === 0) return null;
+  return Math.min(...windows.map(({ from, to }) => (to > from ? to - from : 1440 - from + to)));
+}
+
+interface Place {
+  /** YYYY-MM-DD. */
+  date: string;
+  /** 0 = Monday. */
+  weekday: number;
+  minute: number;
+}
+
+function placeOf(instant: number, zone: string): Place {
+  const local = Temporal.Instant.fromEpochMilliseconds(instant).toZonedDateTimeISO(zone);
+  return { date: local.toPlainDate().toString(), weekday: local.dayOfWeek - 1, minute: local.hour * 60 + local.minute };
+}
+
+function refusal(
+  rules: WindowRules,
+  freezes: readonly Freeze[],
+  place: Place,
+): { reason: 'outside_window' | 'frozen'; detail: string } | undefined {
+  const freeze = freezes.find((one) => one.from <= place.date && place.date <= one.to);
+  if (freeze !== undefined) return { reason: 'frozen', detail: `${freeze.reason}, until ${freeze.to}` };
+  if (rules.deny.some((window) => contains(window, place)))
+    return { reason: 'outside_window', detail: 'a window denies it' };
+  if (rules.allow.length > 0 && !rules.allow.some((window) => contains(window, place))) {
+    return { reason: 'outside_window', detail: 'no window allows it' };
+  }
+  return undefined;
+}
+
+function contains(window: WeeklyWindow, { weekday, minute }: Place): boolean {
+  const today = window.days.includes(DAYS[weekday] as Day);
+  if (window.to > window.from) return today && minute >= window.from && minute < window.to;
+  const yesterday = window.days.includes(DAYS[(weekday + 6) % 7] as Day);
+  return (today && minute >= window.from) || (yesterday && minute < window.to);
+}
+
+/** The instants after `now` at which the answer may change, ascending: edges of windows and freezes, changes of the clocks. */
+function* boundaries(rules: WindowRules, freezes: readonly Freeze[], zone: string, now: number): Generator<number> {
+  const minutes = [...new Set([...rules.allow, ...rules.deny].flatMap(({ from, to }) => [from, to % 1440]))];
+  if (minutes.length === 0 && freezes.length === 0) return;
+  const first = Temporal.Instant.fromEpochMilliseconds(now).toZonedDateTimeISO(zone).toPlainDate();
+  let pending = new Set<number>();
+  for (let offset = 0; offset <= HORIZON_DAYS; offset += 1) {
+    const date = first.add({ days: offset });
+    const end = date.add({ days: 1 }).toZonedDateTime(zone).epochMilliseconds;
+    for (const minute of [0, ...minutes]) for (const instant of instantsOf(date, minute, zone)) pending.add(instant);
+    const change = changeBefore(date, end, zone);
+    if (change !== undefined) pending.add(change);
+    // A time in a gap at midnight stands for instants of both days: what belongs to the next one waits for its turn.
+    const due = [...pending].filter((instant) => instant > now && instant < end).sort((a, b) => a - b);
+    pending = new Set([...pending].filter((instant) => instant >= end));
+    yield* due;
+  }
+}
+
+/** The one or two real instants of a local time; in a gap, the instants on both sides of it. */
+function instantsOf(date: Temporal.PlainDate, minute: number, zone: string): number[] {
+  const local = date.toPlainDateTime({ hour: Math.floor(minute / 60), minute: minute % 60 });
+  const earlier = local.toZonedDateTime(zone, { disambiguation: 'earlier' }).epochMilliseconds;
+  const later = local.toZonedDateTime(zone, { disambiguation: 'later' }).epochMilliseconds;
+  return earlier === later ? [earlier] : [earlier, later];
+}
+
+/** A change of the clocks on the date; the day may begin with it. */
+function changeBefore(date: Temporal.PlainDate, end: number, zone: string): number | undefined {
+  const before = date.toZonedDateTime(zone).subtract({ milliseconds: 1 });
+  const change = before.getTimeZoneTransition('next')?.epochMilliseconds;
+  return change !== undefined && change < end ? change : undefined;
+}

@@ -1,0 +1,15 @@
+// When the schedules of the products were looked at last.
+import type { Consideration } from '../domain/snapshot.ts';
+import type { Db, Tx } from './schema.ts';
+
+export async function listConsidered(db: Db | Tx): Promise<Consideration[]> {
+  return await db.selectFrom('schedules').select(['product', 'considered_at as at']).orderBy('product').execute();
+}
+
+export async function saveConsidered(tx: Tx, { product, at }: Consideration): Promise<void> {
+  await tx
+    .insertInto('schedules')
+    .values({ product, considered_at: at })
+    .onConflict((conflict) => conflict.column('product').doUpdateSet({ considered_at: at }))
+    .execute();
+}

@@ -1,0 +1,81 @@
+// Scheduled rollouts: what is due, and that what was missed is taken once.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { applyActions } from '../../src/domain/apply.ts';
+import { plan } from '../../src/domain/plan.ts';
+import { isDue, nextRun } from '../../src/domain/schedule.ts';
+import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
+import { snapshotOf } from '../support/snapshots.ts';
+
+const DAY = 86_400_000;
+const BERLIN = { cron: '30 2 * * *', timeZone: 'Europe/Berlin' };
+
+describe('nextRun', () => {
+  const rows: [string, string][] = [
+    ['2027-03-27T12:00:00Z', '2027-03-28T01:00:00Z'], // 2:30 is in the gap: the first instant after it
+    ['2027-03-28T01:00:00Z', '2027-03-29T00:30:00Z'],
+    ['2027-10-30T12:00:00Z', '2027-10-31T00:30:00Z'], // 2:30 comes twice: once is enough
+    ['2027-10-31T00:30:00Z', '2027-11-01T01:30:00Z'],
+  ];
+  for (const [after, wanted] of rows) {
+    test(`nextRun(30 2 * * * in Berlin, ${after})`, () => {
+      assert.equal(nextRun(BERLIN, Date.parse(after)), Date.parse(wanted));
+    });
+  }
+  test('isDue: however many runs were missed', () => {
+    const considered = Date.parse('2027-03-01T00:00:00Z');
+    assert.equal(isDue(BERLIN, considered, considered + 20 * DAY), true);
+    assert.equal(isDue(BERLIN, considered, considered + 60_000), false);
+  });
+});
+
+describe('plan with a schedule', () => {
+  // Noon, every day; the tests begin at midnight.
+  const policy = testPolicy({ waves: [['eu']], schedule: { cron: '0 12 * * *', timeZone: 'UTC' } });
+  const scheduled = (at: number | null) =>
+    snapshotOf({
+      products: [rules(policy)],
+      releases: [testRelease('1.1.0')],
+      considered: at === null ? [] : [{ product: 'agentd', at }],
+    });
+  const kinds = (at: number | null, now: number) => plan(scheduled(at), now).actions.map((action) => action.kind);
+
+  test('seen for the first time it begins now: nothing was missed', () => {
+    assert.deepEqual(kinds(null, START), ['consider_schedule']);
+  });
+  test('before the run the product is held, and says until when', () => {
+    const { actions, report } = plan(scheduled(START), START + 1000);
+    assert.deepEqual(actions, []);
+    assert.equal(report[0]?.reason, 'outside_window');
+    assert.equal(report[0]?.until, START + DAY / 2);
+  });
+  test('at the run the rollout is created', () => {
+    assert.deepEqual(kinds(START, START + DAY / 2), ['create_rollout']);
+  });
+  test('a week of missed runs is one', () => {
+    const now = START + 7 * DAY;
+    const before = scheduled(START);
+    const { actions } = plan(before, now);
+    assert.deepEqual(
+      actions.map((action) => action.kind),
+      ['create_rollout'],
+    );
+    const after = applyActions(before, actions, { now, newId: () => `id-${Math.imul(actions.length, 7)}` });
+    const later = { ...after, releases: [...after.releases, testRelease('1.2.0')] };
+    assert.deepEqual(
+      plan(later, now + 1000).actions.map((action) => action.kind),
+      [],
+    );
+  });
+  test('a run that finds nothing is over: what comes after waits for the next', () => {
+    const none = { ...scheduled(START), releases: [] };
+    const now = START + DAY / 2;
+    const { actions } = plan(none, now);
+    assert.deepEqual(
+      actions.map((action) => action.kind),
+      ['consider_schedule'],
+    );
+    const after = applyActions(none, actions, { now, newId: () => 'id' });
+    assert.deepEqual(plan({ ...after, releases: [testRelease('1.1.0')] }, now + 60_000).actions, []);
+  });
+});
