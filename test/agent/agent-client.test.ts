@@ -51,6 +51,14 @@ describe('createAgentClient', () => {
       });
     });
 
+    it(`says in one line that the server does not speak TLS, or is no Tidegate, through ${name}`, async () => {
+      const secure = createAgentClient({ baseUrl: baseUrl.replace('http:', 'https:'), fetch: fetchLike });
+      const noTls = /^the server cannot be reached: the server does not speak TLS there$/;
+      await assert.rejects(secure.challenge({ agent: 'a' }), { code: 'unreachable', message: noTls });
+      reply = (response) => response.writeHead(404).end('<html>');
+      await assert.rejects(checkIn(), { code: 'not_found', message: /404.*does not look like a Tidegate server$/ });
+    });
+
     const rows: [string, () => typeof reply, ErrorCode, number | undefined][] = [
       ['a problem', () => problem(403, 'foreign_attempt'), 'foreign_attempt', undefined],
       ['a problem with Retry-After', () => problem(503, 'overloaded', { 'retry-after': '7' }), 'overloaded', 7000],
