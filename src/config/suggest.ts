@@ -14,10 +14,11 @@ export function nearest(written: string, names: readonly string[]): string | und
 /** Half a sentence that says how to mend a name: the nearest one, else a short list. */
 export function didYouMean(written: string, names: readonly string[]): string {
   const near = nearest(written, names);
+  const unique = [...new Set(names)];
   if (near !== undefined) return `did you mean "${near}"?`;
   if (names.length === 0) return 'there is none yet';
-  const more = names.length > 12 ? `, and ${names.length - 12} more` : '';
-  return `one of: ${names.slice(0, 12).join(', ')}${more}`;
+  const more = unique.length > 12 ? `, and ${unique.length - 12} more` : '';
+  return `one of: ${unique.slice(0, 12).join(', ')}${more}`;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */

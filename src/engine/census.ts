@@ -117,7 +117,7 @@ function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step)
     const live = roster.liveOf(handle).find((one) => one.laneId === lane.id);
     if (running?.version === rollout.version) {
       found.updated += 1;
-      if (!silent) found.updatedPresent += 1;
+      if (!silent && roster.hasHeard(handle)) found.updatedPresent += 1;
       if (live === undefined) found.settled += 1;
       return;
     }

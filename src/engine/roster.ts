@@ -97,6 +97,8 @@ export class Roster {
   /** Observed instant of the last check-in. */
   private seenObserved = new Float64Array(FIRST_CAPACITY);
   private seenAt = new Float64Array(FIRST_CAPACITY);
+  /** Has checked in with this server since it started. */
+  private heard = new Uint8Array(FIRST_CAPACITY);
   private readonly live = new Map<number, readonly Attempt[]>();
   private readonly hot = new Set<number>();
   private readonly spent = new Map<number, readonly Spent[]>();
@@ -196,6 +198,7 @@ export class Roster {
   }
 
   seen(handle: number, wallMs: number, observedMs: number): void {
+    this.heard[handle] = 1;
     this.seenAt[handle] = wallMs;
     this.seenObserved[handle] = observedMs;
     this.unflushed.add(handle);
@@ -210,6 +213,14 @@ export class Roster {
   lastSeenAt(handle: number): number | null {
     const at = this.seenAt[handle];
     return at === undefined || at === 0 ? null : at;
+  }
+
+  /**
+   * Whether this server has heard of the agent itself. After a start nobody counts as silent for a while, which must not
+   * pass for a sign of life where one is asked for.
+   */
+  hasHeard(handle: number): boolean {
+    return this.heard[handle] === 1;
   }
 
   /** Observed milliseconds since the last check-in, or since this server began to look. */
@@ -314,6 +325,7 @@ export class Roster {
     this.facts = enlarge(this.facts, new Uint8Array(capacity));
     this.seenObserved = enlarge(this.seenObserved, new Float64Array(capacity));
     this.seenAt = enlarge(this.seenAt, new Float64Array(capacity));
+    this.heard = enlarge(this.heard, new Uint8Array(capacity));
   }
 }
 

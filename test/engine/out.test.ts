@@ -52,3 +52,19 @@ test('a loss that spends the budget halts in the pass that books it', async (t) 
   assert.equal(await stateOf(fleet, '1.1.0'), 'halted');
   assert.deepEqual(fleet.violations, []);
 });
+
+test('after a restart a soak passes only on agents that have been heard of since', async (t) => {
+  const fleet = await openFleet(t, rules(testPolicy({ steps: [stepPolicy({ soakMs: 5_000 })] })));
+  await fleet.publish('1.0.0');
+  const [a, b] = [await fleet.enrol('a'), await fleet.enrol('b')];
+  await fleet.publish('1.1.0');
+  for (const agent of [a, b]) assert.equal(await agent.run(), 'none');
+  await fleet.engine.plan();
+  await fleet.restart();
+  fleet.clock.advance(6_000);
+  await fleet.engine.plan();
+  assert.equal(await stateOf(fleet, '1.1.0'), 'soaking');
+  for (const agent of [a, b]) await agent.checkIn();
+  await fleet.engine.plan();
+  assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
+});
