@@ -40,15 +40,23 @@ export interface Context {
 
 export async function openContext(config: Config, overrides: Overrides = {}): Promise<Context> {
   const closers: (() => Promise<void>)[] = [];
-  const close = async () => {
-    while (closers.length > 0) await closers.pop()?.();
-  };
+  const close = async () => await closeAll(closers);
   try {
     return { ...(await build(config, overrides, closers)), close };
   } catch (error) {
-    await close();
+    // What kept the server from starting is what a person must read, not what its half-built parts say at their end.
+    await close().catch(() => {});
     throw error;
   }
+}
+
+/** In reverse, all of them: one that fails keeps no other open. Throws the first failure at the end. */
+async function closeAll(closers: (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (let next = closers.pop(); next !== undefined; next = closers.pop()) {
+    await next().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function build(
@@ -61,7 +69,9 @@ async function build(
   const { dataDir } = config.server;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
 
-  const database = await openDatabase(config.database);
+  const database = await openDatabase(config.database, {
+    onIdleError: (error) => logger.warn({ err: error }, 'an idle connection to the database has ended'),
+  });
   closers.push(() => database.close());
   const keys = openServerKeys(dataDir);
   const firstToken = await ensureOperatorToken(database, dataDir, clock.now());
@@ -159,7 +169,11 @@ async function build(
       });
       engine.start();
       // The first look does not wait for the schedule.
-      void sync();
+      const first = sync();
+      closers.push(async () => {
+        stopping.abort();
+        await first;
+      });
     },
   };
 }
