@@ -19,7 +19,7 @@ export interface ApiDeps {
   operator: OperatorService;
   artifacts: ArtifactService;
   keys: ServerKeys;
-  config: Pick<Config, 'regions' | 'products' | 'agents' | 'server'>;
+  config: Pick<Config, 'regions' | 'products' | 'agents' | 'server' | 'availability'>;
   /** Milliseconds since the epoch. */
   clock: { now(): number };
   logger: Logger;

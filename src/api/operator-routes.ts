@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { AppError, assert } from '../errors.ts';
 import {
   AgentsReply,
+  AvailabilityReply,
   BrakeReply,
   BrakeRequest,
   CreateEnrolTokenReply,
@@ -11,18 +12,23 @@ import {
   ExplainReply,
   HaltReply,
   HaltRequest,
+  RegionsReply,
   RolloutsReply,
   RolloutView,
   StatusReply,
+  VerbReply,
+  VerbRequest,
 } from '../protocol/operator.ts';
 import { findAgent, listAgents } from '../store/agents.ts';
 import { historyOfAgent } from '../store/attempts.ts';
 import { agentIdsByName } from '../store/operator-views.ts';
 import { listRollouts, loadRollout } from '../store/rollouts.ts';
+import { viewAvailability } from './availability-view.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
+import { viewRegions } from './regions-view.ts';
 import { viewBrakes, viewStatus } from './status-view.ts';
 import { viewAgents, viewHistory, viewRollouts } from './views.ts';
 
@@ -49,7 +55,17 @@ const RolloutsQuery = Type.Object(
   { additionalProperties: false },
 );
 const AgentsQuery = Type.Object(
-  { after: Type.Optional(Type.String({ pattern: UUID.source })), limit: Type.Optional(Limit) },
+  {
+    after: Type.Optional(Type.String({ pattern: UUID.source })),
+    limit: Type.Optional(Limit),
+    region: Type.Optional(Name),
+    product: Type.Optional(Name),
+  },
+  { additionalProperties: false },
+);
+
+const AvailabilityQuery = Type.Object(
+  { product: Type.Optional(Name), version: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })) },
   { additionalProperties: false },
 );
 
@@ -70,6 +86,21 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     const [view] = await viewRollouts(db, [rollout], clock.now());
     assert(view !== undefined, 'one rollout has one view');
     return view;
+  }
+
+  async function perform(name: string, request: VerbRequest, actor: string): Promise<VerbReply> {
+    const { verb, reason, region, expectedStep, scope } = request;
+    checkVerb(request);
+    const { id } = await viewOne(name);
+    const changed = await operator.verb(id, {
+      verb,
+      region: region ?? null,
+      expectedStep: expectedStep ?? null,
+      vetoRelease: scope === 'release',
+      actor,
+      reason,
+    });
+    return { rollout: await viewOne(id), changed };
   }
 
   app.get('/api/v1/status', { onRequest, schema: { response: { 200: StatusReply, ...PROBLEMS } } }, async () =>
@@ -98,17 +129,13 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   app.post(
     '/api/v1/rollouts/:id/halt',
     { onRequest, schema: { params: Params, body: HaltRequest, response: { 200: HaltReply, ...PROBLEMS } } },
-    async (request) => {
-      const { reason, region, scope } = request.body;
-      const { id } = await viewOne(request.params.id);
-      const changed = await operator.halt(id, {
-        region: region ?? null,
-        vetoRelease: scope === 'release',
-        actor: actorOf(request),
-        reason,
-      });
-      return { rollout: await viewOne(id), changed };
-    },
+    async (request) => await perform(request.params.id, { ...request.body, verb: 'halt' }, actorOf(request)),
+  );
+
+  app.post(
+    '/api/v1/rollouts/:id/verbs',
+    { onRequest, schema: { params: Params, body: VerbRequest, response: { 200: VerbReply, ...PROBLEMS } } },
+    async (request) => await perform(request.params.id, request.body, actorOf(request)),
   );
 
   app.get(
@@ -143,7 +170,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     async ({ query }) => {
       const limit = Number(query.limit ?? DEFAULT_LIMIT);
       // One more than asked for tells whether there is a next page.
-      const rows = await listAgents(db, { after: query.after ?? null, limit: limit + 1 });
+      const { after = null, limit: _, ...filter } = query;
+      const rows = await listAgents(db, { ...filter, after, limit: limit + 1 });
       const page = rows.slice(0, limit);
       const next = rows.length > limit ? (page.at(-1)?.id ?? null) : null;
       return { agents: await viewAgents(db, operator, page), next };
@@ -163,6 +191,16 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     },
   );
 
+  app.get(
+    '/api/v1/availability',
+    { onRequest, schema: { querystring: AvailabilityQuery, response: { 200: AvailabilityReply, ...PROBLEMS } } },
+    async ({ query }) => await viewAvailability(db, { operator, config, now: clock.now() }, query),
+  );
+
+  app.get('/api/v1/regions', { onRequest, schema: { response: { 200: RegionsReply, ...PROBLEMS } } }, async () =>
+    viewRegions(operator, config.regions, clock.now()),
+  );
+
   async function agentIdOf(text: string): Promise<string> {
     if (UUID.test(text)) return text;
     const [first, second] = await agentIdsByName(db, text, 2);
@@ -179,6 +217,19 @@ const ROLLOUT_HINT = 'See `tidegate rollout list`.';
 function actorOf(request: FastifyRequest): string {
   assert(request.operator !== null, 'a verb has an actor');
   return request.operator.name;
+}
+
+/** A promotion lets more hosts go: it is for the step that the person has looked at, and for no other. */
+function checkVerb({ verb, expectedStep, scope }: VerbRequest): void {
+  if (verb === 'promote' && expectedStep === undefined) {
+    throw new AppError('bad_request', 'a promotion names the step that it promotes', {
+      where: 'body/expectedStep',
+      hint: 'Send expectedStep, the step that is shown, counted from 0.',
+    });
+  }
+  if (verb !== 'halt' && scope !== undefined) {
+    throw new AppError('bad_request', `${verb} has no scope`, { where: 'body/scope', hint: 'Only halt has one.' });
+  }
 }
 
 function checkScope(scope: string, config: ApiDeps['config']): void {

@@ -1,6 +1,9 @@
 // What the routes need from the engine, passed in by the composition root; the engine implements it, tests use the real one.
 import type { Agent, AgentReport, Attempt, InstalledProduct } from '../domain/agent.ts';
 import type { HoldReason } from '../domain/holds.ts';
+import type { Lane } from '../domain/rollout.ts';
+import type { LaneVerb } from '../domain/verbs.ts';
+import type { WindowStatus } from '../domain/window.ts';
 
 export interface EnrolInput {
   tokenId: string;
@@ -68,13 +71,30 @@ export interface ExplainedProduct {
   trace: TraceLine[];
 }
 
+export interface VerbOptions {
+  verb: LaneVerb;
+  /** Null: every lane of the rollout for which the verb is legal. */
+  region: string | null;
+  /** The step that the person saw, from 0; null: whatever it is. */
+  expectedStep: number | null;
+  /** With `halt`: the release is vetoed everywhere as well. */
+  vetoRelease: boolean;
+  actor: string;
+  reason: string;
+}
+
+export interface RegionNow {
+  name: string;
+  enrolled: number;
+  present: number;
+  window: WindowStatus;
+  lanes: { lane: Lane; version: string; steps: number }[];
+}
+
 /** The engine's side of the operator API: verbs, and what only memory knows. */
 export interface OperatorService {
-  /** Idempotent: false when nothing was left to halt. Throws `not_found`, `illegal_transition`. */
-  halt(
-    rolloutId: string,
-    options: { region: string | null; vetoRelease: boolean; actor: string; reason: string },
-  ): Promise<boolean>;
+  /** Idempotent: false when nothing was left to do. Throws `not_found`, `illegal_transition`, `conflict`. */
+  verb(rolloutId: string, options: VerbOptions): Promise<boolean>;
   /** Idempotent: false when it already was so. */
   setBrake(options: { scope: string; on: boolean; actor: string; reason: string }): Promise<boolean>;
   /** Agents that have checked in within the stale time, by handle. */
@@ -82,6 +102,8 @@ export interface OperatorService {
   /** Milliseconds since the epoch; null when not seen since the server knows it. */
   lastSeenAt(handle: number): number | null;
   counts(): { enrolled: number; present: number };
+  /** Every region of the config, with its agents, whether its window is open, and its live lane by product. */
+  regions(): RegionNow[];
   /** Agents by product, region and version. */
   versions(): { product: string; region: string; version: string; agents: number; present: number }[];
   /** What holds each product that has no rollout going on; from the last plan. */

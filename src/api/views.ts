@@ -1,6 +1,7 @@
 // What operators are shown: store rows and the engine's memory put together, with the domain's own functions for all figures.
 import type { Agent, Attempt } from '../domain/agent.ts';
 import type { AttemptState } from '../domain/attempt.ts';
+import type { StepPolicy } from '../domain/policy.ts';
 import { isTerminalLane, type Lane, type LaneState, type Rollout, rolloutState, type Step } from '../domain/rollout.ts';
 import { budgetOf, detectableRate } from '../domain/verdict.ts';
 import type { AgentView, HoldView, LaneView, RolloutView, StepView } from '../protocol/operator.ts';
@@ -68,6 +69,7 @@ function viewLane(lane: Lane, rollout: Rollout, rows: LaneRows): LaneView {
     sentence: sentenceOfLane(lane.state, rollout.policy.steps.length, hold, rows.names),
     since: lane.state.since,
     step: currentStep(lane.state),
+    next: nextOf(lane.state, rollout.policy.steps),
     steps: viewSteps(lane, rollout),
     attempts: Object.fromEntries(attempts),
     hold,
@@ -107,7 +109,19 @@ function sentenceOfLane(
   }
 }
 
-function currentStep(state: LaneState): number | null {
+function nextOf(state: LaneState, steps: readonly StepPolicy[]): string | null {
+  if (state.name !== 'soaking' && state.name !== 'approval') return null;
+  const follows =
+    state.step + 1 < steps.length ? `step ${state.step + 2} of ${steps.length} opens` : 'the region is completed';
+  if (state.name === 'approval') {
+    if (state.approvedBy === null) return `a person promotes step ${state.step + 1}; then ${follows}`;
+    return `promoted by ${state.approvedBy}: ${follows} as soon as nothing stands against it`;
+  }
+  if (steps[state.step]?.manual === true) return `after the soak a person must promote it; then ${follows}`;
+  return `after the soak ${follows}`;
+}
+
+export function currentStep(state: LaneState): number | null {
   switch (state.name) {
     case 'open':
     case 'soaking':

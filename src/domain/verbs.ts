@@ -34,6 +34,11 @@ export interface VerbInput {
   expectedStep: number | null;
 }
 
+/** The states of a lane for which the verb is, in words. */
+export function legalStates(verb: LaneVerb): string {
+  return Object.keys(LEGAL[verb]).join(', ');
+}
+
 export function isLegal(verb: LaneVerb, state: LaneStateName): boolean {
   return LEGAL[verb][state] !== undefined;
 }
@@ -45,9 +50,8 @@ export function isLegal(verb: LaneVerb, state: LaneStateName): boolean {
 export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | undefined {
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {
-    const states = Object.keys(LEGAL[verb]).join(', ');
     throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${lane.state.name}`, {
-      hint: `${verb} is for lanes that are ${states}.`,
+      hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
     });
   }
   const step = lastStep(lane);

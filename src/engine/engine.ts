@@ -19,6 +19,7 @@ import { Memory, type Surroundings, type Wake } from './memory.ts';
 import { startObservedTime } from './observed-time.ts';
 import { type BrakeOptions, performVerb, setBrake, type VerbEffects, type VerbOptions } from './operator.ts';
 import { reconcile } from './reconcile.ts';
+import { regionsNow } from './regions-now.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
 import { openWaiters } from './waiters.ts';
@@ -162,6 +163,7 @@ export async function openEngine(deps: EngineDeps) {
         for (const handle of roster.all()) if (isPresent(handle)) present += 1;
         return { enrolled: roster.size, present };
       },
+      regions: () => regionsNow({ roster, memory, regions: deps.regions, isPresent, now: clock.now() }),
       versions() {
         return memory
           .census()

@@ -2,7 +2,7 @@
 
 import type { Brake, Veto } from '../domain/directives.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
-import { applyVerb, isLegal, type LaneVerb } from '../domain/verbs.ts';
+import { applyVerb, isLegal, type LaneVerb, legalStates } from '../domain/verbs.ts';
 import { AppError } from '../errors.ts';
 import { withdrawUngranted } from '../store/attempts.ts';
 import { appendAudit } from '../store/audit.ts';
@@ -79,7 +79,9 @@ function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, vetoRelease }:
   const legal = lanes.filter((lane) => isLegal(verb, lane.state.name));
   if (legal.length > 0 || (verb === 'halt' && vetoRelease)) return legal;
   const states = [...new Set(lanes.map((lane) => lane.state.name))].join(', ');
-  throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`);
+  throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`, {
+    hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
+  });
 }
 
 async function moveByVerb(tx: Tx, deps: VerbDeps, lane: Lane, options: VerbOptions): Promise<Lane | undefined> {

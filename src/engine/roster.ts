@@ -164,6 +164,11 @@ export class Roster {
     };
   }
 
+  /** Undefined when there is no such agent. */
+  regionOf(handle: number): string | undefined {
+    return this.ids[handle] === undefined ? undefined : this.regions.at(this.region[handle] as number);
+  }
+
   hashOf(handle: number): number {
     return this.hash[handle] as number;
   }

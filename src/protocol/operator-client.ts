@@ -14,16 +14,18 @@ import {
 import { parseJson } from './json.ts';
 import {
   AgentsReply,
+  AvailabilityReply,
   BrakeReply,
   type BrakeRequest,
   CreateEnrolTokenReply,
   type CreateEnrolTokenRequest,
   ExplainReply,
-  HaltReply,
-  type HaltRequest,
+  RegionsReply,
   RolloutsReply,
   RolloutView,
   StatusReply,
+  VerbReply,
+  type VerbRequest,
 } from './operator.ts';
 
 /** Replies beyond this many bytes are refused: 50 rollouts over hundreds of regions stay far below. */
@@ -47,13 +49,17 @@ export interface OperatorClient {
   /** Newest first, at most 200. */
   rollouts(filter?: { product?: string }): Promise<RolloutView[]>;
   rollout(id: string): Promise<RolloutView>;
-  halt(id: string, request: HaltRequest): Promise<HaltReply>;
+  /** Idempotent. A promotion names the step that the person saw. */
+  verb(id: string, request: VerbRequest): Promise<VerbReply>;
   setBrake(request: BrakeRequest): Promise<BrakeReply>;
   createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
   /** One page, in the order of the ids. */
-  agents(page?: { after?: string; limit?: number }): Promise<AgentsReply>;
+  agents(page?: { after?: string; limit?: number; region?: string; product?: string }): Promise<AgentsReply>;
   /** By id, or by name when only one agent has it. */
   explain(agent: string): Promise<ExplainReply>;
+  /** Without a version: the newest of each product and those going out. */
+  availability(filter?: { product?: string; version?: string }): Promise<AvailabilityReply>;
+  regions(): Promise<RegionsReply>;
 }
 
 export function createOperatorClient(options: OperatorClientOptions): OperatorClient {
@@ -66,14 +72,15 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
       return (await get(`/rollouts?${query}`, RolloutsReply)).rollouts;
     },
     rollout: (id) => get(`/rollouts/${encodeURIComponent(id)}`, RolloutView),
-    halt: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/halt`, request, HaltReply),
+    verb: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/verbs`, request, VerbReply),
     setBrake: (request) => post('/brakes', request, BrakeReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),
-    agents({ after, limit = 100 } = {}) {
-      const query = new URLSearchParams({ limit: String(limit), ...(after === undefined ? {} : { after }) });
-      return get(`/agents?${query}`, AgentsReply);
+    agents({ limit = 100, ...filter } = {}) {
+      return get(`/agents?${new URLSearchParams({ limit: String(limit), ...filter })}`, AgentsReply);
     },
     explain: (agent) => get(`/agents/${encodeURIComponent(agent)}/explain`, ExplainReply),
+    availability: (filter = {}) => get(`/availability?${new URLSearchParams(filter)}`, AvailabilityReply),
+    regions: () => get('/regions', RegionsReply),
   };
 }
 

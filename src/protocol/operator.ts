@@ -42,6 +42,8 @@ export const LaneView = Strict({
   sentence: Text,
   since: Integer,
   step: Nullable(Integer),
+  /** What a soaking lane, or one that waits for approval, needs to go on; null in every other state. */
+  next: Nullable(Text),
   steps: Type.Array(StepView),
   /** Number of attempts by state. */
   attempts: Type.Record(Type.String(), Integer),
@@ -159,6 +161,73 @@ export const HaltRequest = Strict({
 export type HaltRequest = Static<typeof HaltRequest>;
 export const HaltReply = Strict({ rollout: RolloutView, changed: Type.Boolean() });
 export type HaltReply = Static<typeof HaltReply>;
+
+export const VERBS = ['promote', 'pause', 'resume', 'halt', 'retry', 'cancel'] as const;
+export type Verb = (typeof VERBS)[number];
+export const VerbRequest = Strict({
+  verb: Type.Enum([...VERBS]),
+  reason: Reason,
+  /** One lane; without it every lane of the rollout for which the verb is legal. */
+  region: Type.Optional(Name),
+  /** The step that the person saw, from 0; `promote` must name it. */
+  expectedStep: Type.Optional(Type.Integer({ minimum: 0, maximum: 999 })),
+  /** With `halt`: `release` also vetoes the release everywhere. Default `lane`. */
+  scope: Type.Optional(Type.Enum(['lane', 'release'])),
+});
+export type VerbRequest = Static<typeof VerbRequest>;
+export const VerbReply = HaltReply;
+export type VerbReply = Static<typeof VerbReply>;
+
+export const AvailabilityView = Strict({
+  product: Text,
+  version: Text,
+  region: Text,
+  platform: Text,
+  /** available, absent or unknown. */
+  status: Text,
+  /** What the probe saw. */
+  why: Text,
+  since: Integer,
+  checkedAt: Integer,
+});
+export type AvailabilityView = Static<typeof AvailabilityView>;
+/** Ordered by product, version, region and platform, at most 10,000; `more`: there are others. */
+export const AvailabilityReply = Strict({
+  now: Integer,
+  availability: Type.Array(AvailabilityView),
+  more: Type.Boolean(),
+});
+export type AvailabilityReply = Static<typeof AvailabilityReply>;
+
+export const RegionView = Strict({
+  name: Text,
+  timeZone: Text,
+  mirror: Type.Boolean(),
+  agents: Strict({ enrolled: Integer, present: Integer }),
+  window: Strict({
+    open: Type.Boolean(),
+    /** Why it is closed: outside_window or frozen. */
+    reason: Nullable(Text),
+    detail: Nullable(Text),
+    /** When it closes or opens; null: not within the next 400 days. */
+    changesAt: Nullable(Integer),
+  }),
+  /** The lane that is going on, by product; products without one are left out. */
+  lanes: Type.Array(
+    Strict({
+      product: Text,
+      version: Text,
+      rollout: Text,
+      wave: Integer,
+      state: Text,
+      step: Nullable(Integer),
+      steps: Integer,
+    }),
+  ),
+});
+export type RegionView = Static<typeof RegionView>;
+export const RegionsReply = Strict({ now: Integer, regions: Type.Array(RegionView) });
+export type RegionsReply = Static<typeof RegionsReply>;
 
 /** scope: `fleet`, `product:<name>` or `region:<name>`. */
 export const BrakeScope = Type.String({ pattern: '^(fleet|(product|region):[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)$' });

@@ -77,12 +77,30 @@ export async function loadAllAgents(db: Db | Tx, afterHandle: number, limit: num
   return await withProducts(db, rows);
 }
 
-/** A page in the order of the ids; `after` is the last id of the page before. */
-export async function listAgents(db: Db | Tx, page: { after?: string | null; limit: number }): Promise<Agent[]> {
+export interface AgentsPage {
+  /** The last id of the page before. */
+  after?: string | null;
+  limit: number;
+  region?: string;
+  /** Only agents that run it. */
+  product?: string;
+}
+
+/** A page in the order of the ids. */
+export async function listAgents(db: Db | Tx, page: AgentsPage): Promise<Agent[]> {
   const rows = await db
     .selectFrom('agents')
     .selectAll()
     .$if(typeof page.after === 'string', (query) => query.where('id', '>', page.after as string))
+    .$if(page.region !== undefined, (query) => query.where('region', '=', page.region as string))
+    .$if(page.product !== undefined, (query) =>
+      query.where('id', 'in', (ids) =>
+        ids
+          .selectFrom('agent_products')
+          .select('agent_id')
+          .where('product', '=', page.product as string),
+      ),
+    )
     .orderBy('id')
     .limit(page.limit)
     .execute();

@@ -47,13 +47,13 @@ export interface TestEngine extends AgentService {
 }
 
 export interface TestOperator extends OperatorService {
-  calls: { halt: unknown[]; setBrake: unknown[] };
+  calls: { verb: unknown[]; setBrake: unknown[] };
   explained: ExplainedProduct[];
   held: ReturnType<OperatorService['productHolds']>;
   running: ReturnType<OperatorService['versions']>;
   /** Performs the verbs on the store, where a test needs their effect. */
   onBrake: (options: Parameters<OperatorService['setBrake']>[0]) => Promise<boolean>;
-  onHalt: (id: string, options: Parameters<OperatorService['halt']>[1]) => Promise<boolean>;
+  onVerb: (id: string, options: Parameters<OperatorService['verb']>[1]) => Promise<boolean>;
 }
 
 export interface HarnessOptions {
@@ -94,6 +94,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
     config: {
       server: { host: '127.0.0.1', port: 0, tls: options.tls ?? null, dataDir: dir, behindProxy: false },
       agents: { pollMs: 30_000, maxWaitMs: 20_000 },
+      availability: { everyMs: 60_000, timeoutMs: 5_000, maxAgeMs: 600_000, perHost: 2, total: 8 },
       regions: [
         { name: 'eu-central', timeZone: 'Europe/Berlin', mirror: null, windows: { allow: [], deny: [] } },
         { name: 'us-east', timeZone: 'America/New_York', mirror: null, windows: { allow: [], deny: [] } },
@@ -187,15 +188,15 @@ function createTestEngine(): TestEngine {
 
 function createTestOperator(): TestOperator {
   const operator: TestOperator = {
-    calls: { halt: [], setBrake: [] },
+    calls: { verb: [], setBrake: [] },
     explained: [],
     held: [],
     running: [],
     onBrake: async () => true,
-    onHalt: async () => true,
-    async halt(id, options) {
-      operator.calls.halt.push({ id, ...options });
-      return await operator.onHalt(id, options);
+    onVerb: async () => true,
+    async verb(id, options) {
+      operator.calls.verb.push({ id, ...options });
+      return await operator.onVerb(id, options);
     },
     async setBrake(options) {
       operator.calls.setBrake.push(options);
@@ -204,6 +205,7 @@ function createTestOperator(): TestOperator {
     isPresent: () => true,
     lastSeenAt: () => T0 - 12_000,
     counts: () => ({ enrolled: 3, present: 2 }),
+    regions: () => [],
     versions: () => operator.running,
     productHolds: () => operator.held,
     newest: () => '1.4.0',

@@ -39,7 +39,7 @@ before(async () => {
 after(() => harness[Symbol.asyncDispose]());
 afterEach(() => {
   harness.clock.set(T0);
-  harness.operator.calls.halt.length = 0;
+  harness.operator.calls.verb.length = 0;
   harness.operator.calls.setBrake.length = 0;
 });
 
@@ -72,6 +72,9 @@ describe('operator token', () => {
       ['GET', '/rollouts'],
       ['GET', `/rollouts/${uuidv7()}`],
       ['POST', `/rollouts/${uuidv7()}/halt`],
+      ['POST', `/rollouts/${uuidv7()}/verbs`],
+      ['GET', '/availability'],
+      ['GET', '/regions'],
       ['GET', '/brakes'],
       ['POST', '/brakes'],
       ['POST', '/enrol-tokens'],
@@ -296,20 +299,28 @@ describe('verbs', () => {
     assert.equal(reply.rollout.id, seeded.rollout.id);
     await view(HaltReply, 'POST', path, { reason: 'x', region: 'us-east', scope: 'release' });
     const { id } = seeded.rollout;
-    assert.deepEqual(harness.operator.calls.halt, [
-      { id, region: null, vetoRelease: false, actor: 'operator', reason: 'it crashes' },
-      { id, region: 'us-east', vetoRelease: true, actor: 'operator', reason: 'x' },
+    assert.deepEqual(harness.operator.calls.verb, [
+      {
+        id,
+        verb: 'halt',
+        region: null,
+        expectedStep: null,
+        vetoRelease: false,
+        actor: 'operator',
+        reason: 'it crashes',
+      },
+      { id, verb: 'halt', region: 'us-east', expectedStep: null, vetoRelease: true, actor: 'operator', reason: 'x' },
     ]);
   });
 
   it('carries the engine’s refusal out', async () => {
-    harness.operator.onHalt = async () => {
+    harness.operator.onVerb = async () => {
       throw new AppError('illegal_transition', 'the lane in eu-central cannot go from completed to halted');
     };
     const response = await send('POST', `/rollouts/${seeded.rollout.id}/halt`, { reason: 'x' });
     assert.equal(response.statusCode, 409);
     assert.equal(code(response), 'illegal_transition');
-    harness.operator.onHalt = async () => true;
+    harness.operator.onVerb = async () => true;
   });
 
   it('brakes', async () => {
@@ -364,6 +375,30 @@ describe('what is refused', () => {
     ['rollout that is no id', 'GET', '/rollouts/hello', undefined, 'not_found', /rollout list/],
     ['unknown rollout', 'GET', `/rollouts/${uuidv7()}`, undefined, 'not_found'],
     ['halt of an unknown rollout', 'POST', `/rollouts/${uuidv7()}/halt`, { reason: 'x' }, 'not_found'],
+    [
+      'promote without its step',
+      'POST',
+      `/rollouts/${uuidv7()}/verbs`,
+      { verb: 'promote', reason: 'x' },
+      'bad_request',
+    ],
+    [
+      'pause with a scope',
+      'POST',
+      `/rollouts/${uuidv7()}/verbs`,
+      { verb: 'pause', reason: 'x', scope: 'release' },
+      'bad_request',
+    ],
+    ['an unknown verb', 'POST', `/rollouts/${uuidv7()}/verbs`, { verb: 'stop', reason: 'x' }, 'bad_request'],
+    [
+      'a verb on an unknown rollout',
+      'POST',
+      `/rollouts/${uuidv7()}/verbs`,
+      { verb: 'pause', reason: 'x' },
+      'not_found',
+    ],
+    ['availability of an unknown product', 'GET', '/availability?product=nix', undefined, 'not_found'],
+    ['availability of an unknown version', 'GET', '/availability?version=99.0.0', undefined, 'not_found'],
     ['halt without reason', 'POST', `/rollouts/${uuidv7()}/halt`, {}, 'bad_request'],
     ['halt with an empty reason', 'POST', `/rollouts/${uuidv7()}/halt`, { reason: '' }, 'bad_request'],
     ['halt with another scope', 'POST', `/rollouts/${uuidv7()}/halt`, { reason: 'x', scope: 'all' }, 'bad_request'],
@@ -408,7 +443,7 @@ describe('what is refused', () => {
       const response = await send(method, path, body);
       assert.equal(code(response), expected, response.body);
       assert.match(response.json<Problem>().hint, hint ?? /./);
-      assert.deepEqual([harness.operator.calls.halt, harness.operator.calls.setBrake], [[], []]);
+      assert.deepEqual([harness.operator.calls.verb, harness.operator.calls.setBrake], [[], []]);
     });
   }
 });

@@ -194,16 +194,18 @@ describe('changing', () => {
     const { code, out } = await run(args, served.env);
     assert.equal(code, 0);
     assert.match(out, /^collector 1\.4\.0 is halted in .*; the release is vetoed$/m);
-    assert.deepEqual(served.harness.operator.calls.halt, [
+    assert.deepEqual(served.harness.operator.calls.verb, [
       {
         id: served.seeded.rollout.id,
+        verb: 'halt',
         region: 'eu-central',
+        expectedStep: null,
         vetoRelease: true,
         actor: 'operator',
         reason: 'it crashes',
       },
     ]);
-    served.harness.operator.onHalt = async () => false;
+    served.harness.operator.onVerb = async () => false;
     const again = await run(args, served.env);
     assert.equal(again.code, 0);
     assert.match(again.out, /^nothing was left to halt/);

@@ -1,6 +1,6 @@
 // tidegate rollout list | show | halt
 import type { Command } from 'commander';
-import type { HaltRequest } from '../../protocol/operator.ts';
+import type { VerbRequest } from '../../protocol/operator.ts';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { json, wrap } from '../render.ts';
@@ -61,8 +61,8 @@ async function show({ terminal, settings, interrupted, now }: CliContext, name: 
 async function halt({ terminal, settings, interrupted }: CliContext, name: string, flags: HaltFlags) {
   const client = await openClient(flags, settings, interrupted);
   const { id } = await findRollout(client, name);
-  const request: HaltRequest = { reason: flags.reason, scope: flags.release ? 'release' : 'lane' };
-  const reply = await client.halt(id, flags.region === undefined ? request : { ...request, region: flags.region });
+  const request: VerbRequest = { verb: 'halt', reason: flags.reason, scope: flags.release ? 'release' : 'lane' };
+  const reply = await client.verb(id, flags.region === undefined ? request : { ...request, region: flags.region });
   if (flags.json) return terminal.print(json(reply));
   const halted = reply.rollout.lanes.filter((lane) => lane.state === 'halted').map((lane) => lane.region);
   const title = `${reply.rollout.product} ${reply.rollout.version}`;
