@@ -197,6 +197,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     supersede: raw.supersede,
     minAgeMs: raw.minAge,
     schedule: raw.schedule,
+    baseline: { maxHot: raw.baseline.maxHot, badCount: raw.baseline.badCount, windowMs: raw.baseline.window },
     staleAfterMs: raw.staleAfter ?? Math.max(3 * config.agents.pollInterval, LEAST_STALE_MS),
     stageWithinMs: raw.stageWithin,
     activateWithinMs: raw.activateWithin,

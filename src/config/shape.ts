@@ -148,6 +148,18 @@ const SCHEDULE = object({
   timeZone: required(TIME_ZONE, 'an IANA time zone such as Europe/Berlin'),
 });
 
+const BASELINE_DEFAULTS = { maxHot: 5, badCount: 3, window: DAY };
+
+const BASELINE = object({
+  maxHot: optional(
+    integer(1, MANY),
+    BASELINE_DEFAULTS.maxHot,
+    'Newcomers of a region that may activate at a time. Default 5.',
+  ),
+  badCount: optional(integer(1, MANY), BASELINE_DEFAULTS.badCount, 'Newcomers gone bad that halt it. Default 3.'),
+  window: optional(duration(MINUTE, 30 * DAY), BASELINE_DEFAULTS.window, 'Within this time. Default 1d.'),
+});
+
 const POLICY = object({
   waves: optional(
     listOf(listOf(NAME, 'regions', { min: 1, max: 1000 }), 'waves', { min: 1, max: 1000 }),
@@ -167,6 +179,7 @@ const POLICY = object({
     'What a newer release does to a rollout that is under way. Default replace-unstarted.',
   ),
   minAge: optional(duration(0, 365 * DAY), 0, 'How old a release must be. Default 0s.'),
+  baseline: optional(BASELINE, BASELINE_DEFAULTS, 'How newcomers are brought to what their region has completed.'),
   schedule: optional(SCHEDULE, null, 'When rollouts begin. Default: as soon as there is a release.'),
   staleAfter: optional(
     duration(200, 30 * DAY),

@@ -1,6 +1,6 @@
 // The effect of a plan's actions on the snapshot, as new values: what the engine writes and what the laws are tested on.
 import { assert, unreachable } from '../errors.ts';
-import { hash32 } from './rank.ts';
+import { EVERYBODY, hash32 } from './rank.ts';
 import { isTerminalLane, type Lane, type LaneState, moveLane, NO_COUNTS, type Rollout, type Step } from './rollout.ts';
 import type { Action, Snapshot } from './snapshot.ts';
 
@@ -23,6 +23,8 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
         action.product,
         options.now,
       );
+    case 'open_baseline':
+      return { ...snapshot, baselineLanes: [...snapshot.baselineLanes, baselineLane(action, options)] };
     case 'consider_schedule':
       return consider(snapshot, action.product, options.now);
     case 'replace_members':
@@ -127,6 +129,7 @@ function createRollout(action: Extract<Action, { kind: 'create_rollout' }>, opti
     endedAt: null,
     lanes: action.lanes.map(({ region, wave }) => ({
       id: options.newId(),
+      kind: 'rollout',
       rolloutId: id,
       product: action.product,
       region,
@@ -137,6 +140,25 @@ function createRollout(action: Extract<Action, { kind: 'create_rollout' }>, opti
       revision: 0,
       steps: [],
     })),
+  };
+}
+
+/** Open for good, with one step that reaches everybody and has no members: it gives no evidence. */
+function baselineLane(action: Extract<Action, { kind: 'open_baseline' }>, options: ApplyOptions): Lane {
+  const { product, region, rolloutId } = action;
+  const step: Step = { step: 0, openedAt: options.now, size: 0, ...EVERYBODY, done: false, counters: NO_COUNTS };
+  return {
+    id: options.newId(),
+    kind: 'baseline',
+    rolloutId,
+    product,
+    region,
+    wave: 0,
+    state: { name: 'open', step: 0, since: options.now },
+    budgetEpoch: 0,
+    allowance: 0,
+    revision: 0,
+    steps: [step],
   };
 }
 
@@ -196,6 +218,7 @@ function mapRollout(snapshot: Snapshot, id: string, change: (rollout: Rollout) =
 function mapLane(snapshot: Snapshot, laneId: string, change: (lane: Lane) => Lane): Snapshot {
   return {
     ...snapshot,
+    baselineLanes: snapshot.baselineLanes.map((lane) => (lane.id === laneId ? change(lane) : lane)),
     rollouts: snapshot.rollouts.map((rollout) =>
       rollout.lanes.some((lane) => lane.id === laneId)
         ? { ...rollout, lanes: rollout.lanes.map((lane) => (lane.id === laneId ? change(lane) : lane)) }

@@ -121,11 +121,24 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
   if (directive.brake !== null)
     return trace.hold('brake', 'braked', `${directive.brake.scope}: ${directive.brake.reason}`);
   trace.pass('brake', 'no brake is set');
-  const lane = directive.lane;
-  if (lane === null) return trace.deny('lane', 'no release is going out in this region');
   const live = agent.live.find((attempt) => attempt.product === product);
+  const lane = live === undefined ? laneFor(agent, directive) : laneOf(directive, live);
+  if (lane === null) return trace.deny('lane', 'no release is going out in this region');
   if (live !== undefined) return decideLive(agent, directive, lane, live, now, trace);
   return decideAdmission(agent, product, directive, lane, trace);
+}
+
+/** The lane that an attempt belongs to; one that is followed no more is answered about the one that is. */
+function laneOf({ lane, baseline }: Directive, attempt: Attempt): LaneDirective | null {
+  return baseline?.laneId === attempt.laneId ? baseline : (lane ?? baseline);
+}
+
+/** Being inside an opened step beats the baseline; who is below the baseline and in no step is brought to that. */
+function laneFor(agent: AgentView, directive: Directive): LaneDirective | null {
+  const { lane, baseline } = directive;
+  if (lane === null || baseline === null) return lane ?? baseline;
+  const inStep = lane.hold === null && isBelow(agent, directive, lane) && admittingStep(lane, agent) !== undefined;
+  return !inStep && isBelow(agent, directive, baseline) ? baseline : lane;
 }
 
 /**
@@ -133,7 +146,7 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
  * it may be lost, and an agent that was stopped before it swapped asks again. A brake or a halt makes it void.
  */
 function decideHot(agent: AgentView, directive: Directive | null, hot: Attempt, trace: Trace): Answer {
-  const lane = directive?.lane ?? null;
+  const lane = directive === null ? null : laneOf(directive, hot);
   const mayAsk = (hot.state === 'granted' || hot.state === 'activating') && agent.holding.includes(hot.id);
   if (!mayAsk || directive === null || lane?.laneId !== hot.laneId) {
     return trace.deny('attempt', `${hot.version} is ${hot.state}: the agent ends this by itself`);

@@ -4,7 +4,7 @@ import type { HoldReason } from './holds.ts';
 import type { Limits, Occupied } from './limits.ts';
 import { attemptBudgetMs, attemptMs, type Policy } from './policy.ts';
 import { hash32, isBefore, rank } from './rank.ts';
-import { type Artifact, isUsable, type Release } from './release.ts';
+import { type Artifact, isUsable, type Release, troubleOf } from './release.ts';
 import { isLiveLane, type Lane, type Rollout, type StepCounters } from './rollout.ts';
 import { budgetOf, type Silence, verdict } from './verdict.ts';
 import type { SchemeName } from './version/scheme.ts';
@@ -60,6 +60,8 @@ export interface Directive {
   /** Artifact digests of the product's releases: anything else is an unknown build. */
   builds: Record<string, string>;
   lane: LaneDirective | null;
+  /** What newcomers and agents that return are brought to; null while the region has none. */
+  baseline: LaneDirective | null;
   /** Whether something may start in the region; `closesAt` and `opensAt` are instants, so it holds until one of them. */
   window: WindowStatus;
   limits: Limits;
@@ -85,6 +87,15 @@ export interface Veto {
   at: number;
 }
 
+/** A region's baseline lane with what belongs to it. */
+export interface BaselineInput {
+  lane: Lane;
+  rollout: Rollout;
+  release: Release;
+  /** Agents that went bad within the policy's window. */
+  recentBad: number;
+}
+
 export interface DirectiveInput {
   product: string;
   region: string;
@@ -100,6 +111,7 @@ export interface DirectiveInput {
   silence: (laneId: string, step: number) => Silence;
   /** Rows of the release in the region; others are not looked at. */
   availability?: readonly Availability[];
+  baseline: BaselineInput | null;
   window: WindowStatus;
   limits: Limits;
   occupied: Occupied;
@@ -117,6 +129,7 @@ export function compileDirective(input: DirectiveInput): Directive {
     brake: brake === undefined ? null : { scope: brake.scope, reason: brake.reason },
     builds: input.builds,
     lane: lane === null || rollout === null || release === null ? null : compileLane(input, lane, rollout, release),
+    baseline: input.baseline === null ? null : compileBaseline(input, input.baseline),
     window: input.window,
     limits: input.limits,
     occupied: input.occupied,
@@ -198,6 +211,36 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
     stableForMs: policy.stableForMs,
     attemptMs: attemptMs(policy),
     attemptBudgetMs: attemptBudgetMs(policy),
+  };
+}
+
+/** The same shape as a rollout's lane: one strict step for everybody, with the sliding budget of the baseline. */
+function compileBaseline(input: DirectiveInput, { lane, rollout, release, recentBad }: BaselineInput): LaneDirective {
+  const { maxHot, badCount } = rollout.policy.baseline;
+  const veto = vetoFor(input.vetoes, input.product, release.version);
+  const trouble = troubleOf(release);
+  const hold = ((): LaneDirective['hold'] => {
+    if (lane.state.name === 'halted') return { reason: 'halted', detail: lane.state.reason };
+    if (veto !== undefined) return { reason: 'vetoed', detail: veto.reason };
+    if (trouble !== undefined) return { reason: 'not_available', detail: trouble };
+    return lane.state.name === 'open'
+      ? null
+      : { reason: 'not_in_step', detail: `the baseline lane is ${lane.state.name}` };
+  })();
+  return {
+    ...compileLane(input, lane, rollout, release),
+    hold,
+    maxHot,
+    steps: lane.steps.map((step) => ({
+      step: step.step,
+      labels: null,
+      threshold: step.threshold,
+      thresholdId: step.thresholdId,
+      size: step.size,
+      budget: badCount,
+      strict: true,
+      counters: { ...step.counters, bad: recentBad },
+    })),
   };
 }
 

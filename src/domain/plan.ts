@@ -3,6 +3,7 @@ import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
 import { chooseRelease, policyFor } from './choose.ts';
 import { sentenceOf } from './holds.ts';
+import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
 import type { Policy } from './policy.ts';
 import { isTerminalLane, type Rollout } from './rollout.ts';
@@ -54,6 +55,7 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
   const passed = planSchedule(snapshot, product, now);
   if (passed !== undefined) actions.push(passed);
   const before = actions.length;
+  planBaselines(snapshot, product, actions, report);
   for (const rollout of rollouts) {
     if (rollout.endedAt !== null) continue;
     if (allTerminal(rollout)) {

@@ -39,12 +39,22 @@ export interface Policy {
   minAgeMs: number;
   /** When rollouts may be created; null: as soon as there is a release. */
   schedule: Schedule | null;
+  /** How newcomers and agents that return are brought to the baseline of their region. */
+  baseline: BaselinePolicy;
   /** Silence, in observed time, after which an agent is not present any more. */
   staleAfterMs: number;
   stageWithinMs: number;
   activateWithinMs: number;
   proveWithinMs: number;
   stableForMs: number;
+}
+
+export interface BaselinePolicy {
+  /** Hot attempts at a time in one region. */
+  maxHot: number;
+  /** Agents that went bad within the window halt the region's baseline lane, and it alone. */
+  badCount: number;
+  windowMs: number;
 }
 
 /** From the grant to the outcome of an attempt that goes well: what a window must have left, milliseconds. */

@@ -111,6 +111,8 @@ export interface Step {
 
 export interface Lane {
   id: string;
+  /** A rollout's, or the region's permanent one for newcomers and agents that return. */
+  kind: 'rollout' | 'baseline';
   rolloutId: string;
   product: string;
   region: string;

@@ -4,7 +4,7 @@ import type { Brake, Veto } from './directives.ts';
 import type { HoldReason } from './holds.ts';
 import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
-import type { Rollout } from './rollout.ts';
+import type { Lane, Rollout } from './rollout.ts';
 import type { Jump, SchemeName } from './version/scheme.ts';
 import type { Freeze, WindowRules } from './window.ts';
 
@@ -109,6 +109,10 @@ export interface Snapshot {
   brakes: Brake[];
   /** Oldest first. */
   rollouts: Rollout[];
+  /** Those that have not ended. */
+  baselineLanes: Lane[];
+  /** Agents that went bad in a baseline lane within its policy's window, by lane. */
+  recentBad: Record<string, number>;
   baselines: Baseline[];
   census: CensusRow[];
   lanes: LaneCensus[];
@@ -126,6 +130,7 @@ export type Action =
     }
   /** The schedule has been looked at: what was due is taken, however many runs it were. */
   | { kind: 'consider_schedule'; product: string }
+  | { kind: 'open_baseline'; product: string; region: string; rolloutId: string }
   | { kind: 'open_step'; laneId: string; step: number }
   /** The next by rank take the seats of members that are gone. */
   | { kind: 'replace_members'; laneId: string; step: number; count: number }

@@ -195,12 +195,15 @@ function directiveFor(set: WorkingSet, region: string, product: string, context:
   const known = context.memory.laneFor(product, region);
   // The row as this transaction has read it, never the one in memory.
   const lane = known === null ? null : (set.lanes.get(known.id) ?? null);
+  const baselineLane = context.memory.baselineLaneFor(product, region);
   const occupied = set.occupied(context.memory.surroundings.limits);
   return context.memory.compile(product, region, lane, {
     brakes: set.brakes,
     vetoes: set.vetoes,
     occupied,
     now: context.now,
+    baseline: baselineLane === null ? null : (set.lanes.get(baselineLane.id) ?? null),
+    recentBad: set.recentBadCounts(),
   });
 }
 

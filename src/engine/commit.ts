@@ -11,6 +11,7 @@ import {
   hotPlaces,
   insertAttempts,
   liveAttemptsOfAgents,
+  recentBadAgents,
   updateAttempts,
   withdrawUngranted,
 } from '../store/attempts.ts';
@@ -22,6 +23,7 @@ import { bookCheckIn } from './book.ts';
 import type { Clock } from './clock.ts';
 import { type EnrolInput, enrolAgent } from './enrol.ts';
 import type { Settled } from './ledger.ts';
+import { windowOf } from './load-snapshot.ts';
 import type { Memory, Wake } from './memory.ts';
 import type { ObservedTime } from './observed-time.ts';
 import type { Roster } from './roster.ts';
@@ -106,11 +108,13 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     ...new Set(reports.flatMap((report) => report.attempts.map((one) => one.id))),
   ]);
   const followed = agents.flatMap((agent) =>
-    agent.products.map(({ product }) => deps.memory.laneFor(product, agent.region)?.id),
+    agent.products.flatMap(({ product }) => followedIn(deps.memory, product, agent.region)),
   );
   const fresh = reports.flatMap((report) => {
     const region = agents.find((agent) => agent.handle === report.handle)?.region;
-    return region === undefined ? [] : report.products.map(({ product }) => deps.memory.laneFor(product, region)?.id);
+    return region === undefined
+      ? []
+      : report.products.flatMap(({ product }) => followedIn(deps.memory, product, region));
   });
   const laneIds = new Set([
     ...followed,
@@ -137,8 +141,23 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     brakes: await listBrakes(tx),
     vetoes: await listVetoes(tx),
     hot: await hotPlaces(tx),
+    recentBad: await recentBadAgents(
+      tx,
+      lanes.flatMap((lane) =>
+        windowOf(
+          lane,
+          [...rollouts.values()].filter((one) => one !== undefined),
+          deps.clock.now(),
+        ),
+      ),
+    ),
     rolloutOf: (lane: Lane) => rollouts.get(lane.rolloutId),
   });
+}
+
+/** The lanes that a region's agents follow for a product: that of the rollout, and the baseline's. */
+function followedIn(memory: Memory, product: string, region: string): (string | undefined)[] {
+  return [memory.laneFor(product, region)?.id, memory.baselineLaneFor(product, region)?.id];
 }
 
 async function write(tx: Tx, set: WorkingSet, now: number): Promise<void> {
@@ -187,6 +206,7 @@ function remember(deps: CommitDeps, set: WorkingSet, enrolled: readonly Agent[])
       set.brakes,
       deps.clock.now(),
       countOccupied(deps.roster.hotPlaces(), deps.memory.surroundings.limits),
+      set.recentBadCounts(),
     ),
   );
   deps.nudge();

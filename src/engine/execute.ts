@@ -17,6 +17,7 @@ import { putBaseline, putVeto } from '../store/controls.ts';
 import type { Tx } from '../store/database.ts';
 import {
   endRollout,
+  insertLane,
   insertRollout,
   insertStep,
   loadRollout,
@@ -25,7 +26,7 @@ import {
   saveStep,
 } from '../store/rollouts.ts';
 import { saveConsidered } from '../store/schedules.ts';
-import type { Bitset } from './bitset.ts';
+import { type Bitset, newBitset } from './bitset.ts';
 import { type CensusInput, freezeLaneStep, takeSeats } from './census.ts';
 import type { AuditEntry } from './working-set.ts';
 
@@ -111,6 +112,13 @@ async function writeAction(
       effects.frozen.push({ laneId: lane.id, step: action.step, members: freeze.members });
       audit.push(entry(now, 'step.opened', lane.id, { region: lane.region, step: action.step, size: freeze.size }));
       return withLane(after, frozen);
+    }
+    case 'open_baseline': {
+      const lane = after.baselineLanes.at(-1) as Lane;
+      await insertLane(tx, lane);
+      for (const step of lane.steps) await insertStep(tx, lane.id, step, newBitset());
+      audit.push(entry(now, 'baseline.opened', lane.id, { region: lane.region, rollout: lane.rolloutId }));
+      return after;
     }
     case 'consider_schedule':
       await saveConsidered(tx, { product: action.product, at: now });
@@ -240,12 +248,15 @@ function findLane(snapshot: Snapshot, laneId: string): { lane: Lane; rollout: Ro
     const lane = rollout.lanes.find((one) => one.id === laneId);
     if (lane !== undefined) return { lane, rollout };
   }
-  return undefined;
+  const lane = snapshot.baselineLanes.find((one) => one.id === laneId);
+  const rollout = snapshot.rollouts.find((one) => one.id === lane?.rolloutId);
+  return lane === undefined || rollout === undefined ? undefined : { lane, rollout };
 }
 
 function withLane(snapshot: Snapshot, lane: Lane): Snapshot {
   return {
     ...snapshot,
+    baselineLanes: snapshot.baselineLanes.map((one) => (one.id === lane.id ? lane : one)),
     rollouts: snapshot.rollouts.map((rollout) =>
       rollout.id === lane.rolloutId
         ? { ...rollout, lanes: rollout.lanes.map((one) => (one.id === lane.id ? lane : one)) }

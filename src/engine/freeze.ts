@@ -1,17 +1,13 @@
 // Which agents a step takes in: the freezing of its members when it opens, and the same reckoning as a preview for plan.
 import { carries } from '../domain/directives.ts';
 import type { StepPolicy } from '../domain/policy.ts';
-import { isBefore, rank } from '../domain/rank.ts';
+import { EVERYBODY, isBefore, rank } from '../domain/rank.ts';
 import type { Release } from '../domain/release.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { Scheme } from '../domain/version/scheme.ts';
 import type { Bitset } from './bitset.ts';
 import { newBitset, setBit } from './bitset.ts';
 import type { Roster } from './roster.ts';
-
-// Ids are lower-case hex and dashes: all of them sort before a tilde.
-/** Inside whatever the rank: what a step of 100 % reaches, and every newcomer with it. */
-export const EVERYBODY = { threshold: 0xffffffff, thresholdId: '~' };
 
 export interface Freeze {
   members: Bitset;

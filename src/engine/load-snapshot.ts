@@ -1,11 +1,12 @@
 // Reads what plan looks at: the rows from the database, the census from the roster.
 import { effectiveRow } from '../domain/availability.ts';
+import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
-import { overdueAttempts } from '../store/attempts.ts';
+import { overdueAttempts, recentBadAgents } from '../store/attempts.ts';
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db, Tx } from '../store/database.ts';
 import { listAvailability, listReleases } from '../store/releases.ts';
-import { listRollouts, loadMembers } from '../store/rollouts.ts';
+import { listBaselineLanes, listRollouts, loadMembers } from '../store/rollouts.ts';
 import { listConsidered } from '../store/schedules.ts';
 import { type CensusInput, countAgents, countLanes } from './census.ts';
 import type { Memory } from './memory.ts';
@@ -45,6 +46,11 @@ export async function loadSnapshot(
   const live = rollouts.filter((rollout) => rollout.endedAt === null);
   const members = (laneId: string, step: number) => memory.membersOf(laneId, step);
   const census: CensusInput = { roster, observedMs, products, regions, rollouts: live, releases, members };
+  const baselineLanes = await listBaselineLanes(db);
+  const bad = await recentBadAgents(
+    db,
+    baselineLanes.flatMap((lane) => windowOf(lane, rollouts, now)),
+  );
   const overdue = await overdueAttempts(db, observedMs, MAX_OVERDUE);
   return {
     census,
@@ -63,6 +69,8 @@ export async function loadSnapshot(
       vetoes: await listVetoes(db),
       brakes: await listBrakes(db),
       rollouts,
+      baselineLanes,
+      recentBad: Object.fromEntries([...bad].map(([laneId, agents]) => [laneId, agents.size])),
       baselines: await listBaselines(db),
       census: countAgents(census),
       lanes: countLanes(census),
@@ -74,4 +82,11 @@ export async function loadSnapshot(
       })),
     },
   };
+}
+
+/** The sliding window of a baseline lane's budget. */
+export function windowOf(lane: Lane, rollouts: readonly Rollout[], now: number) {
+  const rollout = rollouts.find((one) => one.id === lane.rolloutId);
+  if (lane.kind !== 'baseline' || rollout === undefined) return [];
+  return [{ id: lane.id, budgetEpoch: lane.budgetEpoch, sinceMs: now - rollout.policy.baseline.windowMs }];
 }

@@ -3,14 +3,14 @@
 import type { Attempt } from '../domain/agent.ts';
 import type { Availability } from '../domain/availability.ts';
 import { chooseRelease } from '../domain/choose.ts';
-import type { Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
+import type { BaselineInput, Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
 import { regionStatus, silenceOf } from '../domain/plan-lane.ts';
 import type { Release } from '../domain/release.ts';
-import { isLiveLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
 import { givesWayTo } from '../domain/supersede.ts';
 import type { Freeze, WindowStatus } from '../domain/window.ts';
@@ -49,6 +49,9 @@ export interface DirectiveRows {
   occupied: Occupied;
   /** Milliseconds since the epoch. */
   now: number;
+  /** The baseline lane as the transaction has read it; undefined: as memory has it. */
+  baseline?: Lane | null;
+  recentBad?: Readonly<Record<string, number>>;
 }
 
 const LONGEST_WINDOW_MS = 3_600_000;
@@ -58,6 +61,9 @@ export class Memory {
   readonly regions: readonly string[];
   private rollouts: readonly Rollout[] = [];
   private releases: readonly Release[] = [];
+  private baselineLanes: readonly Lane[] = [];
+  private baselineRollouts: readonly Rollout[] = [];
+  private recentBad: Readonly<Record<string, number>> = {};
   private availability: readonly Availability[] = [];
   private brakes: readonly Brake[] = [];
   private vetoes: readonly Veto[] = [];
@@ -84,6 +90,11 @@ export class Memory {
     this.occupied = occupied;
     this.rollouts = snapshot.rollouts.filter((rollout) => rollout.endedAt === null);
     this.releases = snapshot.releases;
+    this.baselineLanes = snapshot.baselineLanes.filter((lane) => !isTerminalLane(lane.state.name));
+    this.baselineRollouts = snapshot.rollouts.filter((one) =>
+      this.baselineLanes.some((lane) => lane.rolloutId === one.id),
+    );
+    this.recentBad = snapshot.recentBad;
     // Few rows: what directives look at is what cannot be had of the releases that go out.
     const going = new Set(this.rollouts.map(({ product, version }) => `${product} ${version}`));
     this.availability = snapshot.availability.filter(
@@ -112,6 +123,7 @@ export class Memory {
     brakes: readonly Brake[],
     now: number,
     occupied: Occupied,
+    recentBad: Readonly<Record<string, number>> = {},
   ): Wake[] {
     this.occupied = occupied;
     const byId = new Map(lanes.map((lane) => [lane.id, lane]));
@@ -120,6 +132,8 @@ export class Memory {
         ? { ...rollout, lanes: rollout.lanes.map((lane) => byId.get(lane.id) ?? lane) }
         : rollout,
     );
+    this.baselineLanes = this.baselineLanes.map((lane) => byId.get(lane.id) ?? lane);
+    this.recentBad = { ...this.recentBad, ...recentBad };
     this.vetoes = vetoes;
     this.brakes = brakes;
     return this.recompile(now);
@@ -132,6 +146,7 @@ export class Memory {
   /** The directive as it would be with these rows: what the ledger asks inside its transaction. */
   compile(product: string, region: string, lane: Lane | null, rows: DirectiveRows): Directive | undefined {
     const { brakes, vetoes, occupied, now } = rows;
+    const baselineLane = rows.baseline === undefined ? this.baselineLaneFor(product, region) : rows.baseline;
     const rules = this.rules.find((one) => one.name === product);
     if (rules === undefined || !this.regions.includes(region)) return undefined;
     const rollout = lane === null ? null : (this.rollouts.find((one) => one.id === lane.rolloutId) ?? null);
@@ -149,6 +164,7 @@ export class Memory {
       vetoes,
       silence: (laneId, step) => silenceOf(this.lanes, laneId, step),
       availability: this.availability,
+      baseline: this.baselineInput(baselineLane, rows.recentBad ?? this.recentBad),
       window: this.windowOf(region, now),
       limits: this.surroundings.limits,
       occupied,
@@ -195,8 +211,19 @@ export class Memory {
     return mirrorUrl(mirrored, attempt.product, release, artifact);
   }
 
+  baselineLaneFor(product: string, region: string): Lane | null {
+    return this.baselineLanes.find((lane) => lane.product === product && lane.region === region) ?? null;
+  }
+
+  private baselineInput(lane: Lane | null, recentBad: Readonly<Record<string, number>>): BaselineInput | null {
+    const rollout = lane === null ? undefined : this.rollout(lane.rolloutId);
+    const release = rollout === undefined ? undefined : this.releases.find((one) => one.id === rollout.releaseId);
+    if (lane === null || rollout === undefined || release === undefined) return null;
+    return { lane, rollout, release, recentBad: recentBad[lane.id] ?? 0 };
+  }
+
   rollout(id: string): Rollout | undefined {
-    return this.rollouts.find((rollout) => rollout.id === id);
+    return [...this.rollouts, ...this.baselineRollouts].find((rollout) => rollout.id === id);
   }
 
   /** What holds products that have nothing going out; since the pass that found it first. */
@@ -285,8 +312,15 @@ function wakesFor(before: Directive | undefined, after: Directive): Wake[] {
   if (before === undefined || shape(before) !== shape(after)) return [{ product: after.product, region: after.region }];
   // A slot of the fleet or of a site that has become free may be for a lane whose own counters have not changed.
   const freed = after.occupied.fleet < before.occupied.fleet;
-  if (!freed && JSON.stringify(before.lane) === JSON.stringify(after.lane)) return [];
-  return after.lane === null ? [] : [{ laneId: after.lane.laneId, room: roomOf(after.lane) }];
+  const lanes = [
+    [before.lane, after.lane],
+    [before.baseline, after.baseline],
+  ] as const;
+  return lanes.flatMap(([old, lane]) =>
+    lane === null || (!freed && JSON.stringify(old) === JSON.stringify(lane))
+      ? []
+      : [{ laneId: lane.laneId, room: roomOf(lane) }],
+  );
 }
 
 /** How many to wake; whether one of them is granted, `decide` says. */
@@ -302,10 +336,12 @@ function roomOf(lane: LaneDirective): Room {
 
 function shape(directive: Directive): string {
   const { lane } = directive;
-  if (lane === null) return JSON.stringify([directive.brake]);
+  const baseline = directive.baseline === null ? null : [directive.baseline.laneId, directive.baseline.hold];
+  if (lane === null) return JSON.stringify([directive.brake, directive.window, baseline]);
   return JSON.stringify([
     directive.brake,
     directive.window,
+    baseline,
     lane.laneId,
     lane.budgetEpoch,
     lane.hold,

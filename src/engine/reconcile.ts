@@ -119,7 +119,8 @@ async function writeHolds(tx: Tx, snapshot: Snapshot, report: readonly Hold[], n
   const wanted = new Map(
     report.flatMap((hold) => ('laneId' in hold.subject ? [[hold.subject.laneId, hold] as const] : [])),
   );
-  const lanes = snapshot.rollouts.filter((rollout) => rollout.endedAt === null).flatMap((rollout) => rollout.lanes);
+  const going = snapshot.rollouts.filter((rollout) => rollout.endedAt === null).flatMap((rollout) => rollout.lanes);
+  const lanes = [...going, ...snapshot.baselineLanes];
   const ids = new Set([...open.map((hold) => hold.laneId), ...lanes.map((lane) => lane.id)]);
   for (const laneId of ids) {
     const present = open.find((hold) => hold.laneId === laneId);

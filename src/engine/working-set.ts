@@ -1,11 +1,12 @@
 // The rows that one ledger batch has read, changed one item at a time in memory and written once at the end.
 import type { Agent, Attempt } from '../domain/agent.ts';
 import { lastStep } from '../domain/apply.ts';
-import { isHot, isLive } from '../domain/attempt.ts';
+import { isHot, isLive, weigh } from '../domain/attempt.ts';
 import { counted, retally } from '../domain/counters.ts';
 import type { Spent } from '../domain/decide.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
 import { countOccupied, isOccupying, type Limits, type Occupied, type Place } from '../domain/limits.ts';
+import { baselineHaltReason } from '../domain/plan-baseline.ts';
 import { haltReason } from '../domain/plan-lane.ts';
 import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
 import { NO_SILENCE, verdict } from '../domain/verdict.ts';
@@ -29,6 +30,8 @@ export interface Loaded {
   vetoes: readonly Veto[];
   /** Agents with a hot attempt, over all products and lanes. */
   hot: readonly (Place & { agentId: string })[];
+  /** Agents that went bad in the baseline lanes within their window. */
+  recentBad: ReadonlyMap<string, Set<string>>;
   rolloutOf: (lane: Lane) => Rollout | undefined;
 }
 
@@ -49,6 +52,7 @@ export class WorkingSet {
   readonly audit: AuditEntry[] = [];
   /** Who holds a slot of the limits, by agent. */
   private readonly hot: Map<string, Place>;
+  private readonly recentBad: ReadonlyMap<string, Set<string>>;
   private readonly byAgent = new Map<string, Set<string>>();
   private readonly rolloutOf: (lane: Lane) => Rollout | undefined;
 
@@ -60,6 +64,7 @@ export class WorkingSet {
     this.vetoes = loaded.vetoes;
     this.rolloutOf = loaded.rolloutOf;
     this.hot = new Map(loaded.hot.map((one) => [one.agentId, one]));
+    this.recentBad = loaded.recentBad;
   }
 
   attemptsOf(agentId: string): Attempt[] {
@@ -101,7 +106,8 @@ export class WorkingSet {
     );
     this.lanes.set(lane.id, { ...lane, steps });
     this.changedLanes.add(lane.id);
-    this.haltIfSpent(lane.id, rollout, now);
+    if (lane.kind === 'baseline') this.haltBaselineIfSpent(lane.id, attempt, rollout, now);
+    else this.haltIfSpent(lane.id, rollout, now);
   }
 
   /** As this transaction has read and changed it: two grants of one batch see each other. */
@@ -115,6 +121,21 @@ export class WorkingSet {
     else if (!isOccupying(this.attemptsOf(agentId))) this.hot.delete(agentId);
   }
 
+  /** By baseline lane: agents that went bad within its window. */
+  recentBadCounts(): Record<string, number> {
+    return Object.fromEntries([...this.recentBad].map(([laneId, agents]) => [laneId, agents.size]));
+  }
+
+  private haltBaselineIfSpent(laneId: string, attempt: Attempt, rollout: Rollout, now: number): void {
+    const bad = this.recentBad.get(laneId);
+    const lane = this.lanes.get(laneId) as Lane;
+    if (weigh(attempt) !== 'bad' || bad === undefined) return;
+    bad.add(attempt.agentId);
+    const { badCount } = rollout.policy.baseline;
+    if (lane.state.name !== 'open' || bad.size < badCount) return;
+    this.halt(lane, baselineHaltReason(bad.size, badCount), now);
+  }
+
   private haltIfSpent(laneId: string, rollout: Rollout, now: number): void {
     const lane = this.lanes.get(laneId) as Lane;
     if (!isLiveLane(lane.state.name)) return;
@@ -122,22 +143,20 @@ export class WorkingSet {
       const found = verdict(step.size, step.counters, NO_SILENCE, rollout.policy, lane.allowance);
       if (found.kind !== 'halt') continue;
       const reason = haltReason(step, found.budget);
-      this.lanes.set(
-        lane.id,
-        moveLane(lane, { name: 'halted', since: now, by: 'tidegate', reason, step: lastStep(lane) }),
-      );
-      this.halted.add(lane.id);
-      this.audit.push({
-        at: now,
-        actor: 'tidegate',
-        action: 'lane.halted',
-        subject: lane.id,
-        data: { region: lane.region, reason },
-      });
+      this.halt(lane, reason, now);
       this.veto(rollout, reason, now);
-      this.withdrawLoaded(lane.id, now);
       return;
     }
+  }
+
+  /** With the withdrawal of what was offered or staged in it. */
+  private halt(lane: Lane, reason: string, now: number): void {
+    const state = { name: 'halted', since: now, by: 'tidegate', reason, step: lastStep(lane) } as const;
+    this.lanes.set(lane.id, moveLane(lane, state));
+    this.halted.add(lane.id);
+    const data = { region: lane.region, reason };
+    this.audit.push({ at: now, actor: 'tidegate', action: 'lane.halted', subject: lane.id, data });
+    this.withdrawLoaded(lane.id, now);
   }
 
   private veto(rollout: Rollout, reason: string, now: number): void {

@@ -176,6 +176,28 @@ export async function unsuccessfulAttempts(db: Db | Tx): Promise<Attempt[]> {
   return toAttempts(rows);
 }
 
+/** Agents whose attempts in the lane went bad after an instant, by lane: what a sliding budget counts. */
+export async function recentBadAgents(
+  db: Db | Tx,
+  lanes: readonly { id: string; budgetEpoch: number; sinceMs: number }[],
+): Promise<Map<string, Set<string>>> {
+  const found = new Map<string, Set<string>>();
+  for (const { id, budgetEpoch, sinceMs } of lanes) {
+    const rows = await db
+      .selectFrom('attempts')
+      .select('agent_id')
+      .distinct()
+      .where('lane_id', '=', id)
+      .where('budget_epoch', '=', budgetEpoch)
+      .where('state', 'in', ['rolled_back', 'failed', 'lost'])
+      .where('granted_at', 'is not', null)
+      .where('ended_at', '>', sinceMs)
+      .execute();
+    found.set(id, new Set(rows.map((row) => row.agent_id)));
+  }
+  return found;
+}
+
 /** Where the agents stand that hold a slot of the limits now; few, since the limits bound them. */
 export async function hotPlaces(
   db: Db | Tx,

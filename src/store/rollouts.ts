@@ -79,6 +79,23 @@ export async function loadRollout(db: Db | Tx, id: string): Promise<Rollout | un
   return (await withLanes(db, rows))[0];
 }
 
+/** The regions' baseline lanes that have not ended, with their step. */
+export async function listBaselineLanes(db: Db | Tx): Promise<Lane[]> {
+  const rows = await db
+    .selectFrom('lanes')
+    .selectAll()
+    .where('kind', '=', 'baseline')
+    .where('state', 'in', ['open', 'halted'])
+    .orderBy('product')
+    .orderBy('region')
+    .execute();
+  return await withSteps(db, rows);
+}
+
+export async function insertLane(tx: Tx, lane: Lane): Promise<void> {
+  await tx.insertInto('lanes').values(fromLane(lane)).execute();
+}
+
 /**
  * In the order of their ids, with steps; unknown ones are left out. `forUpdate` locks the rows on PostgreSQL, in that
  * order, so that two transactions cannot wait for each other; on SQLite the transaction has the whole file.
@@ -183,6 +200,7 @@ async function withLanes(db: Db | Tx, rows: readonly Selectable<DB['rollouts']>[
     .selectFrom('lanes')
     .selectAll()
     .where('rollout_id', 'in', ids)
+    .where('kind', '=', 'rollout')
     .orderBy('wave')
     .orderBy('region')
     .execute();
@@ -220,6 +238,7 @@ async function withSteps(db: Db | Tx, rows: readonly Selectable<DB['lanes']>[]):
 function toLane(row: Selectable<DB['lanes']>, steps: Step[]): Lane {
   return {
     id: row.id,
+    kind: row.kind,
     rolloutId: row.rollout_id,
     product: row.product,
     region: row.region,
@@ -246,6 +265,7 @@ function fromLane(lane: Lane): DB['lanes'] {
     budget_epoch: lane.budgetEpoch,
     allowance: lane.allowance,
     revision: lane.revision,
+    kind: lane.kind,
   };
 }
 

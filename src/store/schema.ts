@@ -114,6 +114,7 @@ export interface DB {
     budget_epoch: number;
     allowance: number;
     revision: number;
+    kind: 'rollout' | 'baseline';
   };
   steps: {
     lane_id: string;

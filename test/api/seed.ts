@@ -38,6 +38,7 @@ const policy: Policy = {
   supersede: 'replace-unstarted',
   minAgeMs: 0,
   schedule: null,
+  baseline: { maxHot: 5, badCount: 3, windowMs: 86_400_000 },
   staleAfterMs: 600_000,
   stageWithinMs: MINUTE,
   activateWithinMs: MINUTE,
@@ -134,6 +135,7 @@ function rolloutOf(release: Release, createdAt: number): Rollout {
 function lane(rollout: Rollout, wave: number, region: string, state: Lane['state']): Lane {
   const { id: rolloutId, product } = rollout;
   return {
+    kind: 'rollout',
     id: uuidv7(),
     rolloutId,
     product,

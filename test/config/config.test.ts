@@ -126,6 +126,7 @@ describe('readConfig', () => {
           supersede: 'replace-unstarted',
           minAgeMs: 0,
           schedule: null,
+          baseline: { maxHot: 5, badCount: 3, windowMs: 86_400_000 },
           staleAfterMs: 600_000,
           stageWithinMs: 1_800_000,
           activateWithinMs: 600_000,

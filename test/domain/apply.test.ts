@@ -55,7 +55,15 @@ describe('applyActions', () => {
       policy,
       lanes,
     });
-    const lane = { id: 'id-2', rolloutId: 'id-1', product: 'agentd', region: 'eu', wave: 0, steps: [] };
+    const lane = {
+      id: 'id-2',
+      kind: 'rollout',
+      rolloutId: 'id-1',
+      product: 'agentd',
+      region: 'eu',
+      wave: 0,
+      steps: [],
+    };
     assert.deepEqual(after.rollouts, [
       {
         id: 'id-1',

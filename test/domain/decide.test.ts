@@ -46,6 +46,7 @@ function directiveFor(lane: Partial<LaneDirective> | null = {}, overrides: Parti
     brake: null,
     builds: { [digestOf('1.0.0')]: '1.0.0', [digestOf('1.1.0')]: '1.1.0' },
     lane: lane === null ? null : laneGoing(lane),
+    baseline: null,
     window: { open: true, closesAt: null },
     limits: NO_LIMITS,
     occupied: countOccupied([], NO_LIMITS),

@@ -41,6 +41,7 @@ function inputOf(lane: Lane, overrides: Partial<DirectiveInput> = {}): Directive
     brakes: [],
     vetoes: [],
     silence: () => NO_SILENCE,
+    baseline: null,
     window: { open: true, closesAt: null },
     limits: NO_LIMITS,
     occupied: countOccupied([], NO_LIMITS),

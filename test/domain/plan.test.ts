@@ -207,12 +207,12 @@ describe('opening a lane', () => {
     [
       'everybody has it already: nothing to do, and the baseline',
       going({ lanes: [waiting('eu')], census: { eu: nobody }, snapshot: { census: [everybodyHas('eu')] } }),
-      ['complete eu nothing_to_do baseline', 'end'],
+      ['complete eu nothing_to_do baseline', 'baseline eu', 'end'],
     ],
     [
       'a wave with nothing to do passes its turn',
       going({ lanes: [waiting('eu'), waiting('us', 1)], census: { eu: nobody } }),
-      ['complete eu nothing_to_do baseline', 'open us 0'],
+      ['complete eu nothing_to_do baseline', 'baseline eu', 'open us 0'],
     ],
     [
       'the census of a new lane comes with the next pass',
@@ -310,7 +310,11 @@ describe('soak, approval, pause, halt', () => {
   const manual = { steps: [stepPolicy({ percent: 50, manual: true }), stepPolicy()] };
   const rows: [title: string, snapshot: Snapshot, expected: string[]][] = [
     ['a millisecond before the end', going({ lanes: [soaking(59_999)] }), ['hold eu soaking']],
-    ['after the last step it completes', going({ lanes: [soaking(60_000)] }), ['complete eu evidence baseline', 'end']],
+    [
+      'after the last step it completes',
+      going({ lanes: [soaking(60_000)] }),
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
+    ],
     [
       'then comes the next step',
       going({ lanes: [soaking(60_000)], policy: TWO_STEPS, census: { eu: seen(3, 3, left) } }),
@@ -319,12 +323,12 @@ describe('soak, approval, pause, halt', () => {
     [
       'a next step that adds nobody',
       going({ lanes: [soaking(60_000)], policy: TWO_STEPS, census: { eu: seen(3, 3, none) } }),
-      ['complete eu evidence baseline', 'end'],
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
     ],
     [
       'a last step whose agents are all away',
       going({ lanes: [soaking(60_000)], policy: TWO_STEPS, census: { eu: seen(3, 3, away) } }),
-      ['complete eu evidence baseline', 'end'],
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
     ],
     [
       'a middle step whose agents are all away',
@@ -338,7 +342,7 @@ describe('soak, approval, pause, halt', () => {
     [
       'nine of ten updated are there',
       going({ lanes: [soaking(60_000)], census: { eu: seen(10, 9) } }),
-      ['complete eu evidence baseline', 'end'],
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
     ],
     [
       'eight of ten: it is waited for them',
@@ -350,12 +354,12 @@ describe('soak, approval, pause, halt', () => {
     [
       'they come back late',
       going({ lanes: [soaking(500_000)], census: { eu: seen(10, 9) } }),
-      ['complete eu evidence baseline', 'end'],
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
     ],
     [
       'unenrolled ones leave both sides',
       going({ lanes: [soaking(60_000)], census: { eu: seen(0, 0) } }),
-      ['complete eu evidence baseline', 'end'],
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
     ],
     ['braked', going({ lanes: [soaking(60_000)], snapshot: { brakes: [brakeOf('region:eu')] } }), ['hold eu braked']],
     [

@@ -29,6 +29,7 @@ export const policy: Policy = {
   supersede: 'replace-unstarted',
   minAgeMs: 0,
   schedule: null,
+  baseline: { maxHot: 5, badCount: 3, windowMs: 86_400_000 },
   staleAfterMs: 600_000,
   stageWithinMs: 60_000,
   activateWithinMs: 60_000,
@@ -104,6 +105,7 @@ export function makeAgent(enrolTokenId: string, changes: Partial<Agent> = {}): O
 
 export function makeLane(rolloutId: string, changes: Partial<Lane> = {}): Lane {
   return {
+    kind: 'rollout',
     id: v7(),
     rolloutId,
     product: 'probe',

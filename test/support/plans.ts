@@ -17,6 +17,8 @@ export function shown(snapshot: Snapshot): string[] {
     switch (action.kind) {
       case 'create_rollout':
         return `create ${action.version}`;
+      case 'open_baseline':
+        return `baseline ${action.region}`;
       case 'consider_schedule':
         return `consider ${action.product}`;
       case 'replace_members':

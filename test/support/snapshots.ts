@@ -69,6 +69,7 @@ export function openedStep(overrides: Partial<Step> = {}): Step {
 export function laneIn(region: string, state: LaneState, overrides: Partial<Lane> = {}): Lane {
   return {
     id: `lane-${region}`,
+    kind: 'rollout',
     rolloutId: 'rollout',
     product: 'agentd',
     region,
@@ -135,6 +136,8 @@ export function snapshotOf(overrides: Partial<Snapshot> = {}): Snapshot {
     vetoes: [],
     brakes: [],
     rollouts,
+    baselineLanes: [],
+    recentBad: {},
     baselines: [],
     census: [],
     lanes: rollouts.flatMap((rollout) =>
@@ -236,6 +239,8 @@ function generate(gen: Gen): Snapshot {
       .map(({ product, version }) => vetoOf(version, { product, automatic: chance(gen, 50) })),
     brakes: ['fleet', 'product:agentd', 'region:eu'].filter(() => chance(gen, 8)).map(brakeOf),
     rollouts,
+    baselineLanes: [],
+    recentBad: {},
     baselines: [],
     census: products.flatMap(({ name: product }) =>
       regions.map((region) => ({

@@ -1,0 +1,72 @@
+// The regions' baseline lanes: one per product and region that has a baseline, replaced when the baseline changes.
+import { baselineOf } from './choose.ts';
+import { brakeFor } from './directives.ts';
+import { type HoldReason, sentenceOf } from './holds.ts';
+import { isTerminalLane, type Lane, type Rollout } from './rollout.ts';
+import type { Action, Baseline, Hold, ProductRules, Snapshot } from './snapshot.ts';
+
+export function planBaselines(snapshot: Snapshot, product: ProductRules, actions: Action[], report: Hold[]): void {
+  for (const region of snapshot.regions) {
+    const lanes = snapshot.baselineLanes.filter(
+      (lane) => lane.product === product.name && lane.region === region && !isTerminalLane(lane.state.name),
+    );
+    const rollout = rolloutOf(snapshot, baselineFor(snapshot, product.name, region));
+    const outdated = lanes.filter((lane) => lane.rolloutId !== rollout?.id);
+    for (const lane of outdated) {
+      // What is hot comes to its end first; nothing more is offered meanwhile.
+      if (lane.steps.every((step) => step.counters.hot === 0)) {
+        actions.push({ kind: 'supersede_lane', laneId: lane.id, by: rollout?.id ?? lane.rolloutId });
+      }
+    }
+    const present = lanes.find((lane) => lane.rolloutId === rollout?.id);
+    const spent = present === undefined ? undefined : spentBudget(snapshot, present, rollout as Rollout);
+    if (spent !== undefined) actions.push(spent);
+    else if (present !== undefined) report.push(...holdsOf(snapshot, present));
+    else if (rollout !== undefined && outdated.length === 0) {
+      actions.push({ kind: 'open_baseline', product: product.name, region, rolloutId: rollout.id });
+    }
+  }
+}
+
+/**
+ * The region's own; a region where the rollout's lane completed without anybody to update takes the newest of the
+ * rollout's other regions.
+ */
+export function baselineFor(snapshot: Snapshot, product: string, region: string): Baseline | undefined {
+  const own = baselineOf(snapshot, product, region);
+  if (own !== undefined) return own;
+  const passed = snapshot.rollouts.filter((rollout) =>
+    rollout.lanes.some((lane) => lane.region === region && lane.state.name === 'completed'),
+  );
+  return snapshot.regions
+    .flatMap((other) => baselineOf(snapshot, product, other) ?? [])
+    .filter((one) => passed.some((rollout) => rollout.product === product && rollout.version === one.version))
+    .toSorted((a, b) => a.at - b.at)
+    .at(-1);
+}
+
+/** It halts itself only: the baseline has been proven by others, so the release is not vetoed. */
+function spentBudget(snapshot: Snapshot, lane: Lane, rollout: Rollout): Action | undefined {
+  const bad = snapshot.recentBad[lane.id] ?? 0;
+  const { badCount } = rollout.policy.baseline;
+  if (lane.state.name !== 'open' || bad < badCount) return undefined;
+  return { kind: 'halt_lane', laneId: lane.id, reason: baselineHaltReason(bad, badCount), veto: false };
+}
+
+/** The ledger halts in its own transaction with the same words. */
+export function baselineHaltReason(bad: number, budget: number): string {
+  return `the baseline: ${bad} bad of ${budget} that halt it`;
+}
+
+function rolloutOf(snapshot: Snapshot, baseline: Baseline | undefined): Rollout | undefined {
+  return snapshot.rollouts.find((one) => one.product === baseline?.product && one.version === baseline.version);
+}
+
+function holdsOf(snapshot: Snapshot, lane: Lane): Hold[] {
+  const hold = (reason: HoldReason, detail: string): Hold[] => [
+    { subject: { laneId: lane.id }, reason, sentence: sentenceOf(reason, detail), until: null },
+  ];
+  if (lane.state.name === 'halted') return hold('halted', lane.state.reason);
+  const brake = brakeFor(snapshot.brakes, lane.product, lane.region);
+  return brake === undefined ? [] : hold('braked', `${brake.scope}: ${brake.reason}`);
+}

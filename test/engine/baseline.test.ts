@@ -1,0 +1,86 @@
+// Newcomers and agents that return are brought to what their region has completed, under a limit and a budget of their own.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { foldCounters } from '../../src/store/attempts.ts';
+import { listBaselineLanes, listRollouts } from '../../src/store/rollouts.ts';
+import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { type Fleet, openFleet } from '../support/fleet.ts';
+
+const POLICY = testPolicy({
+  steps: [stepPolicy({ soakMs: 0, percent: 50 }), stepPolicy({ soakMs: 0 })],
+  baseline: { maxHot: 1, badCount: 2, windowMs: 3_600_000 },
+});
+
+/** 1.0.0 is known, two agents have completed 1.1.0: the region's baseline. */
+async function openSettled(t: Parameters<typeof openFleet>[0]): Promise<Fleet> {
+  const fleet = await openFleet(t, rules(POLICY));
+  await fleet.publish('1.0.0');
+  const agents = [await fleet.enrol('a'), await fleet.enrol('b')];
+  await fleet.publish('1.1.0');
+  for (let round = 0; round < 3; round += 1) {
+    for (const agent of agents) await agent.run();
+    await fleet.engine.plan();
+  }
+  const [rollout] = await listRollouts(fleet.database.db, { limit: 1 });
+  assert.equal(rollout?.lanes[0]?.state.name, 'completed');
+  assert(rollout?.endedAt !== null);
+  return fleet;
+}
+
+async function lanesOf(fleet: Fleet) {
+  return await listBaselineLanes(fleet.database.db);
+}
+
+test('a newcomer with an old version is brought to the baseline although no rollout is going on', async (t) => {
+  const fleet = await openSettled(t);
+  const late = await fleet.enrol('late');
+  assert.equal(await late.run(), 'none');
+  assert.equal(late.products[0]?.version, '1.1.0');
+  const [lane] = await lanesOf(fleet);
+  assert.deepEqual([lane?.kind, lane?.state.name], ['baseline', 'open']);
+  assert.deepEqual(lane?.steps[0]?.counters, await foldCounters(fleet.database.db, lane?.id ?? '', 0, 0));
+});
+
+test('newcomers go one after another where the limit is one, and a restart changes nothing', async (t) => {
+  const fleet = await openSettled(t);
+  const [first, second] = [await fleet.enrol('n1'), await fleet.enrol('n2')];
+  assert.equal(await first.run(() => 'vanishes'), 'vanished');
+  assert.equal(await second.run(), 'at_limit');
+  await fleet.restart();
+  assert.equal(await second.run(), 'at_limit');
+});
+
+test('newcomers that go bad halt the baseline lane alone, within the window only, and nothing is vetoed', async (t) => {
+  const fleet = await openSettled(t);
+  const [one, two, three, four] = [
+    await fleet.enrol('n1'),
+    await fleet.enrol('n2'),
+    await fleet.enrol('n3'),
+    await fleet.enrol('n4'),
+  ];
+  assert(one !== undefined && two !== undefined && three !== undefined && four !== undefined);
+  // The first goes bad, and again when it is offered the release again: still one agent.
+  await one.run(() => 'crashes');
+  fleet.clock.advance(3_700_000);
+  await fleet.engine.plan();
+  assert.equal(await two.run(() => 'crashes'), 'quarantined');
+  assert.equal((await lanesOf(fleet))[0]?.state.name, 'open');
+  assert.equal(await three.run(() => 'crashes'), 'halted');
+  assert.equal((await lanesOf(fleet))[0]?.state.name, 'halted');
+  assert.equal(await four.run(), 'halted');
+  assert.deepEqual(await fleet.database.db.selectFrom('vetoes').selectAll().execute(), []);
+});
+
+test('a new baseline takes the place of the old one, and being inside an opened step beats the baseline', async (t) => {
+  const fleet = await openSettled(t);
+  const late = await fleet.enrol('late');
+  await fleet.publish('1.2.0');
+  const rollouts = await listRollouts(fleet.database.db, { liveOnly: true });
+  assert.equal(rollouts[0]?.version, '1.2.0');
+  // Inside the step or not: it ends at 1.2.0 by its step, or first at 1.1.0 by the baseline.
+  const { answer } = await late.checkIn();
+  assert(answer.kind === 'instruction');
+  const inside = answer.attempt.version === '1.2.0';
+  const lane = inside ? rollouts[0]?.lanes[0]?.id : (await lanesOf(fleet))[0]?.id;
+  assert.equal(answer.attempt.laneId, lane);
+});
