@@ -27,8 +27,8 @@ export interface Fleet {
     name: string,
     options?: { region?: string; version?: string; labels?: Record<string, string> },
   ): Promise<ModelAgent>;
-  /** Closes the engine and opens a new one on the same database, as after a restart of the server. */
-  restart(): Promise<Engine>;
+  /** Closes the engine and opens a new one on the same database, as after a restart of the server that took `downMs`. */
+  restart(downMs?: number): Promise<Engine>;
 }
 
 export async function openFleet(
@@ -37,16 +37,17 @@ export async function openFleet(
   regions = ['eu-west-1'],
   url = 'sqlite::memory:',
   surroundings: Partial<Surroundings> = {},
+  { newId = uuidv7, startAt = START }: { newId?: () => string; startAt?: number } = {},
 ): Promise<Fleet> {
   const database = await openDatabase(url);
-  const clock = testClock();
+  const clock = testClock(startAt);
   const violations: string[] = [];
   const open = () =>
     openEngine({
       database,
       clock,
       logger: pino({ level: 'error' }, { write: (line: string) => void violations.push(line) }),
-      newId: () => uuidv7(),
+      newId: () => newId(),
       random: () => 0.5,
       products: [product],
       regions,
@@ -98,8 +99,8 @@ export async function openFleet(
         maxUses: 1,
         uses: 0,
         createdBy: 'test',
-        createdAt: START,
-        expiresAt: START + 86_400_000,
+        createdAt: startAt,
+        expiresAt: clock.now() + 86_400_000,
       }),
     );
     const products = [{ product: product.name, version, digest: digestOf(version) }];
@@ -115,8 +116,9 @@ export async function openFleet(
     await fleet.engine.plan();
     return modelAgent(fleet, agent.handle, agent.id, products);
   };
-  fleet.restart = async () => {
+  fleet.restart = async (downMs = 0) => {
     await fleet.engine.close();
+    clock.advance(downMs);
     fleet.engine = await open();
     return fleet.engine;
   };

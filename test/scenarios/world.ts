@@ -1,0 +1,144 @@
+// What a scenario has built up: the config of its first lines, then a real fleet on a real SQLite database, and its agents.
+import type { TestContext } from 'node:test';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
+import type { PolicyJump, ProductRules } from '../../src/domain/snapshot.ts';
+import type { Surroundings } from '../../src/engine/memory.ts';
+import { transaction } from '../../src/store/database.ts';
+import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
+import { listRollouts } from '../../src/store/rollouts.ts';
+import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
+import { type Behaviour, type Fleet, type ModelAgent, openFleet } from '../support/fleet.ts';
+import { describeLane } from './show.ts';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+export interface World {
+  product: ProductRules;
+  regions: string[];
+  surroundings: Writable<Surroundings> & { calendars: Surroundings['calendars'][number][] };
+  startAt: number;
+  /** Opened by the first command that needs it: what comes later of the config is in force from the next restart on. */
+  fleet(): Promise<Fleet>;
+  agents: Map<string, ModelAgent>;
+  /** Agents that nothing is heard of. */
+  away: Set<string>;
+  /** What agents do with an update, other than well. */
+  behaviours: Map<string, Behaviour>;
+}
+
+export function newWorld(t: TestContext): World {
+  let opened: Promise<Fleet> | undefined;
+  let ids = 0;
+  const newId = () => `00000000-0000-7000-8000-${String((ids += 1)).padStart(12, '0')}`;
+  const world: World = {
+    product: rules(testPolicy()),
+    regions: [],
+    surroundings: { calendars: [], freezes: [], limits: NO_LIMITS, mirrors: { regions: [], maxAgeMs: 600_000 } },
+    startAt: START,
+    fleet() {
+      const { product, regions, surroundings, startAt } = world;
+      opened ??= openFleet(t, product, regions, undefined, surroundings, { newId, startAt });
+      return opened;
+    },
+    agents: new Map(),
+    away: new Set(),
+    behaviours: new Map(),
+  };
+  return world;
+}
+
+/** The one for every jump, or the one for the jump that it is named after. */
+export function setPolicy(world: World, policy: ProductRules['policy']): void {
+  if (policy.name === 'standard') world.product.policy = policy;
+  else world.product.policies[policy.name as PolicyJump] = policy;
+  for (const region of policy.waves.flat()) {
+    if (world.regions.includes(region)) continue;
+    world.regions.push(region);
+    world.surroundings.calendars.push({ region, timeZone: 'UTC', windows: { allow: [], deny: [] } });
+  }
+}
+
+/** A release that can be had in some of the regions; in the others its files are absent. */
+export async function publish(world: World, version: string, available: readonly string[]): Promise<void> {
+  const fleet = await world.fleet();
+  const at = fleet.clock.now();
+  const release = testRelease(version, { publishedAt: at, firstSeenAt: at });
+  await transaction(fleet.database, (tx) => saveRelease(tx, release));
+  await setAvailability(world, version, world.regions, available);
+}
+
+export async function setAvailability(
+  world: World,
+  version: string,
+  regions: readonly string[],
+  available: readonly string[],
+): Promise<void> {
+  const fleet = await world.fleet();
+  const at = fleet.clock.now();
+  const rows = regions.map((region) => ({
+    product: world.product.name,
+    version,
+    region,
+    platform: 'linux-x64',
+    status: available.includes(region) ? ('available' as const) : ('absent' as const),
+    why: available.includes(region) ? 'uploaded' : 'the mirror answers 404',
+    since: at,
+    checkedAt: at,
+  }));
+  await transaction(fleet.database, (tx) => saveAvailability(tx, rows));
+  await fleet.engine.plan();
+}
+
+/** Each agent comes to rest before the next one begins. Lines such as `1.1.0, then none: c1 c2`. */
+export async function update(
+  world: World,
+  names: readonly string[],
+  behaviourOf: (name: string) => Behaviour,
+): Promise<string[]> {
+  const results = new Map<string, string[]>();
+  for (const name of names) {
+    const agent = agentNamed(world, name);
+    const answer = await agent.run(() => behaviourOf(name));
+    if (answer === 'vanished') world.away.add(name);
+    const key = `runs ${agent.products[0]?.version}, ${answer}`;
+    results.set(key, [...(results.get(key) ?? []), name]);
+  }
+  return [...results].map(([key, list]) => `${key}: ${list.join(' ')}`);
+}
+
+/** Minute by minute: those who are there check in and do what they are told, then the server plans. */
+export async function advance(world: World, ms: number, present: readonly string[]): Promise<string[]> {
+  const fleet = await world.fleet();
+  const lines: string[] = [];
+  for (let passed = 0; passed < ms; passed += 60_000) {
+    const before = await laneStates(fleet);
+    fleet.clock.advance(Math.min(60_000, ms - passed));
+    await fleet.engine.plan();
+    const there = present.filter((name) => !world.away.has(name));
+    await update(world, there, (name) => world.behaviours.get(name) ?? 'works');
+    await fleet.engine.plan();
+    lines.push(...changes(before, await laneStates(fleet), fleet.clock.now()));
+  }
+  return lines;
+}
+
+/** By rollout and region, what a person would call the lane's state. */
+export async function laneStates(fleet: Fleet): Promise<Map<string, string>> {
+  const rollouts = (await listRollouts(fleet.database.db)).reverse();
+  return new Map(
+    rollouts.flatMap((rollout) =>
+      rollout.lanes.map((lane) => [`${rollout.version} ${lane.region}`, describeLane(lane)] as const),
+    ),
+  );
+}
+
+export function changes(before: Map<string, string>, after: Map<string, string>, now: number): string[] {
+  const at = new Date(now).toISOString().slice(11, 16);
+  return [...after].filter(([key, state]) => before.get(key) !== state).map(([key, state]) => `${at} ${key}: ${state}`);
+}
+
+export function agentNamed(world: World, name: string): ModelAgent {
+  const agent = world.agents.get(name);
+  if (agent === undefined) throw new Error(`no agent is called ${name}`);
+  return agent;
+}
