@@ -1,5 +1,6 @@
 // Between the agent's wire and the domain: what came in as domain values, what goes out as signed messages.
 import type { Agent, AgentReport, InstalledProduct } from '../domain/agent.ts';
+import type { CheckInAnswer, CheckInResult } from '../domain/check-in.ts';
 import { AppError, assert } from '../errors.ts';
 import {
   type CheckInReply,
@@ -12,7 +13,6 @@ import {
 } from '../protocol/agent.ts';
 import { IDENTITY_TYPE, INSTRUCTION_TYPE, seal, sha256Hex } from '../protocol/envelope.ts';
 import type { ServerKeys } from './keys.ts';
-import type { CheckInAnswer, CheckInResult } from './services.ts';
 import { SESSION_MS } from './session-token.ts';
 
 const MAX_SENTENCE = 500;

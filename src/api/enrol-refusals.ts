@@ -1,10 +1,10 @@
 // Why an enrolment was refused, for the log and the audit; the host that asked is told no more than that it was.
 import type { FastifyRequest } from 'fastify';
+import type { EnrolInput } from '../domain/check-in.ts';
 import { AppError } from '../errors.ts';
 import { appendAudit } from '../store/audit.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { findEnrolToken } from '../store/tokens.ts';
-import type { EnrolInput } from './services.ts';
 
 /** A host that is refused asks again and again, and anybody may ask: so many rows in so much time, no more. */
 const MAX_ROWS = 60;

@@ -1,43 +1,11 @@
 // What the routes need from the engine, passed in by the composition root; the engine implements it, tests use the real one.
-import type { Agent, AgentReport, Attempt, InstalledProduct } from '../domain/agent.ts';
+import type { Agent, AgentReport } from '../domain/agent.ts';
+import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
+import type { TraceLine } from '../domain/decide.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import type { Lane } from '../domain/rollout.ts';
 import type { LaneVerb } from '../domain/verbs.ts';
 import type { WindowStatus } from '../domain/window.ts';
-
-export interface EnrolInput {
-  tokenId: string;
-  /** SHA-256 of the token's secret, lower-case hex. */
-  secretHash: string;
-  publicKey: string;
-  name: string;
-  platform: string;
-  products: InstalledProduct[];
-}
-
-export type CheckInAnswer =
-  | { kind: 'none' }
-  | { kind: 'hold'; reason: HoldReason; sentence: string }
-  | {
-      kind: 'instruction';
-      action: 'stage' | 'activate' | 'withdraw';
-      attempt: Attempt;
-      /** Where the region’s mirror has the bytes; null: the server alone. */
-      mirrorUrl: string | null;
-      override: boolean;
-      rollback: boolean;
-      stageWithinMs: number;
-      activateWithinMs: number;
-      proveWithinMs: number;
-      stableForMs: number;
-    };
-
-export interface CheckInResult {
-  answer: CheckInAnswer;
-  acknowledged: { id: string; state: string }[];
-  nextInMs: number;
-  wantFacts: boolean;
-}
 
 export interface AgentService {
   /**
@@ -56,12 +24,6 @@ export interface AgentService {
   checkIn(report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult>;
   /** Raised by a restore. */
   epoch(): number;
-}
-
-export interface TraceLine {
-  rule: string;
-  result: 'pass' | 'hold' | 'deny';
-  sentence: string;
 }
 
 export interface ExplainedProduct {

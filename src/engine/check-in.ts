@@ -1,5 +1,6 @@
 // Answers one check-in: from memory while there is no news, through the ledger when there is, parked while nothing is due.
-import type { AgentReport, Attempt } from '../domain/agent.ts';
+import type { AgentReport } from '../domain/agent.ts';
+import type { CheckInAnswer, CheckInResult } from '../domain/check-in.ts';
 import { type AgentView, type Answer, decide } from '../domain/decide.ts';
 import { AppError, assert } from '../errors.ts';
 import { checkVersions, lostStages } from './book.ts';
@@ -22,30 +23,6 @@ export interface CheckInDeps {
   maxWaitMs: number;
   /** 0 ≤ x < 1: spreads the agents' next check-ins. */
   random: () => number;
-}
-
-export type WireAnswer =
-  | { kind: 'none' }
-  | { kind: 'hold'; reason: Extract<Answer, { kind: 'hold' }>['reason']; sentence: string }
-  | {
-      kind: 'instruction';
-      action: 'stage' | 'activate' | 'withdraw';
-      attempt: Attempt;
-      /** Where the region’s mirror has the bytes; null: the server alone. */
-      mirrorUrl: string | null;
-      override: boolean;
-      rollback: boolean;
-      stageWithinMs: number;
-      activateWithinMs: number;
-      proveWithinMs: number;
-      stableForMs: number;
-    };
-
-export interface CheckInResult {
-  answer: WireAnswer;
-  acknowledged: { id: string; state: string }[];
-  nextInMs: number;
-  wantFacts: boolean;
 }
 
 /** An agent with an attempt comes back soon even when its poll interval is long. */
@@ -170,7 +147,7 @@ function reply(
   };
 }
 
-function wire(deps: Pick<CheckInDeps, 'roster' | 'memory'>, handle: number, answer: Answer): WireAnswer {
+function wire(deps: Pick<CheckInDeps, 'roster' | 'memory'>, handle: number, answer: Answer): CheckInAnswer {
   switch (answer.kind) {
     case 'none':
       return { kind: 'none' };

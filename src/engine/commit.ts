@@ -1,5 +1,6 @@
 // One ledger batch as one transaction: read the touched rows, book the items one by one, write once; then tell memory.
 import type { Agent, AgentReport } from '../domain/agent.ts';
+import type { EnrolInput } from '../domain/check-in.ts';
 import type { Answer } from '../domain/decide.ts';
 import { countOccupied } from '../domain/limits.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
@@ -21,7 +22,7 @@ import { type Database, type Tx, transaction } from '../store/database.ts';
 import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 import { bookCheckIn } from './book.ts';
 import type { Clock } from './clock.ts';
-import { type EnrolInput, enrolAgent } from './enrol.ts';
+import { enrolAgent } from './enrol.ts';
 import type { Settled } from './ledger.ts';
 import { windowOf } from './load-snapshot.ts';
 import type { Memory, Wake } from './memory.ts';

@@ -1,5 +1,6 @@
 // Enrolment inside the ledger's transaction: one use of a token, one agent, the same again for a repeated request.
-import type { Agent, InstalledProduct } from '../domain/agent.ts';
+import type { Agent } from '../domain/agent.ts';
+import type { EnrolInput } from '../domain/check-in.ts';
 import { AppError } from '../errors.ts';
 import { findAgentByKey, insertAgent } from '../store/agents.ts';
 import type { Tx } from '../store/database.ts';
@@ -7,16 +8,6 @@ import { useEnrolToken } from '../store/tokens.ts';
 import { checkVersions } from './book.ts';
 import type { Memory } from './memory.ts';
 import type { AuditEntry } from './working-set.ts';
-
-export interface EnrolInput {
-  tokenId: string;
-  /** SHA-256 of the token's secret, lower-case hex. */
-  secretHash: string;
-  publicKey: string;
-  name: string;
-  platform: string;
-  products: InstalledProduct[];
-}
 
 export interface EnrolContext {
   now: number;

@@ -9,15 +9,9 @@ import { buildApp } from '../../src/api/app.ts';
 import type { ApiDeps } from '../../src/api/deps.ts';
 import { openServerKeys, type ServerKeys } from '../../src/api/keys.ts';
 import { ensureOperatorToken } from '../../src/api/operator-auth.ts';
-import type {
-  AgentService,
-  ArtifactService,
-  CheckInResult,
-  EnrolInput,
-  ExplainedProduct,
-  OperatorService,
-} from '../../src/api/services.ts';
+import type { AgentService, ArtifactService, ExplainedProduct, OperatorService } from '../../src/api/services.ts';
 import type { Agent, AgentReport } from '../../src/domain/agent.ts';
+import type { CheckInResult, EnrolInput } from '../../src/domain/check-in.ts';
 import { AppError } from '../../src/errors.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 
