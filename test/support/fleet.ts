@@ -8,7 +8,7 @@ import type { AgentReport, InstalledProduct, ReportedAttempt } from '../../src/d
 import { NO_LIMITS } from '../../src/domain/limits.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { ProductRules } from '../../src/domain/snapshot.ts';
-import type { CheckInResult } from '../../src/engine/check-in.ts';
+import type { CheckInResult } from '../../src/domain/check-in.ts';
 import { type Engine, openEngine } from '../../src/engine/engine.ts';
 import type { Surroundings } from '../../src/engine/memory.ts';
 import { type Database, openDatabase, transaction } from '../../src/store/database.ts';
