@@ -58,6 +58,11 @@ export function readDuration(text: string): number | undefined {
   return Number(match[1]) * unit;
 }
 
+/** As a shell takes it. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** `[####----]`, so many of `whole`; empty for nothing of nothing. */
 export function bar(part: number, whole: number, width = 10): string {
   const filled = whole <= 0 ? 0 : Math.min(width, Math.floor((part / whole) * width));

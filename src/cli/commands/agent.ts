@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { checkServer } from '../connection.ts';
 import type { CliContext, InstallRequest } from '../context.ts';
 import type { Ending } from '../program.ts';
-import { wrap } from '../render.ts';
+import { shellWord, wrap } from '../render.ts';
 
 interface InstallFlags {
   root: string;
@@ -46,13 +46,8 @@ export function agentCommands(program: Command, context: CliContext, ending: End
     const installed = await context.installAgent(requestOf(flags, server, settings.caFile));
     const text = `${installed.product} ${installed.version} is installed in ${flags.root}`;
     terminal.print(wrap(text, terminal.width, '  '));
-    terminal.print(`run it with: node ${quoted(installed.launcher)} --root ${quoted(resolve(flags.root))}`);
+    terminal.print(`run it with: node ${shellWord(installed.launcher)} --root ${shellWord(resolve(flags.root))}`);
   });
-}
-
-/** As a shell takes it. */
-function quoted(path: string): string {
-  return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
 function requestOf(flags: InstallFlags, server: string, caOfEnvironment: string | null): InstallRequest {

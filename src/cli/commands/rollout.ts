@@ -1,20 +1,15 @@
-// tidegate rollout list | show | halt
+// tidegate rollout list | show | status, and the verbs
 import type { Command } from 'commander';
-import type { VerbRequest } from '../../protocol/operator.ts';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
-import { json, wrap } from '../render.ts';
+import { json } from '../render.ts';
 import { findRollout } from '../rollout-name.ts';
 import { rolloutList, rolloutPage } from '../rollout-page.ts';
+import { rolloutStatusCommand } from './rollout-status.ts';
+import { verbCommands } from './rollout-verbs.ts';
 
 interface ReadFlags extends ConnectionFlags {
   json?: true;
-}
-
-interface HaltFlags extends ReadFlags {
-  region?: string;
-  release?: true;
-  reason: string;
 }
 
 const ROLLOUT = 'product@version, an id, or the first characters of one';
@@ -35,16 +30,8 @@ export function rolloutCommands(program: Command, context: CliContext): void {
       .description('one rollout with all its lanes and steps')
       .option('--json', 'as the server sent it'),
   ).action((name: string, flags: ReadFlags) => show(context, name, flags));
-  addConnectionFlags(
-    group
-      .command('halt')
-      .argument('<rollout>', ROLLOUT)
-      .description('stop it: nothing new is started, what is being activated ends')
-      .option('--region <name>', 'in one region only')
-      .option('--release', 'and veto the release everywhere')
-      .requiredOption('--reason <text>', 'why; it is kept and shown')
-      .option('--json', 'as the server sent it'),
-  ).action((name: string, flags: HaltFlags) => halt(context, name, flags));
+  rolloutStatusCommand(group, ROLLOUT, context);
+  verbCommands(group, ROLLOUT, context);
 }
 
 async function list({ terminal, settings, interrupted, now }: CliContext, flags: ReadFlags & { product?: string }) {
@@ -56,20 +43,4 @@ async function list({ terminal, settings, interrupted, now }: CliContext, flags:
 async function show({ terminal, settings, interrupted, now }: CliContext, name: string, flags: ReadFlags) {
   const rollout = await findRollout(await openClient(flags, settings, interrupted), name);
   terminal.print(flags.json ? json(rollout) : rolloutPage(rollout, now(), terminal));
-}
-
-async function halt({ terminal, settings, interrupted }: CliContext, name: string, flags: HaltFlags) {
-  const client = await openClient(flags, settings, interrupted);
-  const { id } = await findRollout(client, name);
-  const request: VerbRequest = { verb: 'halt', reason: flags.reason, scope: flags.release ? 'release' : 'lane' };
-  const reply = await client.verb(id, flags.region === undefined ? request : { ...request, region: flags.region });
-  if (flags.json) return terminal.print(json(reply));
-  const halted = reply.rollout.lanes.filter((lane) => lane.state === 'halted').map((lane) => lane.region);
-  const title = `${reply.rollout.product} ${reply.rollout.version}`;
-  const veto = flags.release ? '; the release is vetoed' : '';
-  const where = halted.length === 0 ? 'in no region' : `in ${halted.join(', ')}`;
-  const text = reply.changed
-    ? `${title} is halted ${where}${veto}`
-    : `nothing was left to halt: ${title} is halted ${where}`;
-  terminal.print(wrap(text, terminal.width, '  '));
 }
