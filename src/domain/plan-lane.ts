@@ -192,6 +192,8 @@ function planOpen(input: LaneInput, step: Step): LaneStep {
       const brake = brakeFor(snapshot.brakes, rollout.product, lane.region);
       if (brake !== undefined) return hold('braked', `${brake.scope}: ${brake.reason}`);
       const census = snapshot.lanes.find((one) => one.laneId === lane.id);
+      const closed = windowHold(input);
+      if (closed !== undefined) return closed;
       const absent = census?.platforms.find((platform) => availabilityOf(input, platform)?.status === 'absent');
       return absent === undefined
         ? { hold: null }
