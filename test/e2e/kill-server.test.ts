@@ -101,8 +101,12 @@ async function scriptedRollout(mark: string | undefined) {
       await update(world, version === '1.1.0' ? mark : undefined, version === '1.2.0' ? mark : undefined, a, version);
       if (version !== '1.2.0') await update(world, undefined, undefined, b, version);
       const end = version === '1.2.0' ? 'halted' : 'completed';
-      await until(world, operator, (status) =>
-        status.rollouts.some((one) => one.version === version && one.lanes[0]?.state === end),
+      await until(
+        world,
+        operator,
+        (status) => status.rollouts.some((one) => one.version === version && one.lanes[0]?.state === end),
+        // Hosts go on checking in: without a sign of life a soak does not pass after a restart.
+        agents,
       );
     }
     // The one who was never asked to take the risk has nothing to tell of it.
@@ -221,9 +225,15 @@ interface Status {
   rollouts: { version: string; lanes: { state: string }[] }[];
 }
 
-async function until(world: World, operator: string, reached: (status: Status) => boolean): Promise<void> {
+async function until(
+  world: World,
+  operator: string,
+  reached: (status: Status) => boolean,
+  agents: readonly WireAgent[] = [],
+): Promise<void> {
   let last: Status | undefined;
   for (let tries = 0; tries < 600; tries += 1) {
+    for (const agent of agents) await retried(() => agent.checkIn());
     try {
       const reply = await fetch(`${world.url}/api/v1/status`, { headers: { authorization: operator } });
       last = (await reply.json()) as Status;
