@@ -82,11 +82,6 @@ export async function unpackArtifact(file: string, dir: string, options: UnpackO
   }
 }
 
-/** Reads the whole archive against all rules and writes nothing. Throws `archive_rejected`. */
-export async function inspectArtifact(file: string, options: UnpackOptions = {}): Promise<Manifest> {
-  return (await readArchive(file, options, undefined)).manifest;
-}
-
 type Entry = Readable & { header: Header };
 
 interface Reading {

@@ -4,6 +4,7 @@ import { type HoldReason, sentenceOf } from './holds.ts';
 import type { Policy } from './policy.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
 import type { Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
+import type { Range } from './version/scheme.ts';
 import { schemeOf } from './version/schemes.ts';
 
 export type Choice =
@@ -20,28 +21,30 @@ export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: nu
     .filter((release) => release.product === product.name && scheme.parse(release.version) !== undefined)
     .sort((a, b) => scheme.compare(b.version, a.version));
   for (const release of releases) {
-    const veto = vetoFor(snapshot.vetoes, product.name, release.version);
-    const age = now - release.publishedAt;
-    const found = !isUsable(release)
-      ? none('not_available', `${release.tag}: ${release.why ?? release.state}`)
-      : !isInChannel(release, product.prereleases)
-        ? none('out_of_range', `${release.version} is a prerelease`)
-        : range !== undefined && !range.includes(release.version)
-          ? none('out_of_range', `${release.version} is not in ${product.accept}`)
-          : veto !== undefined
-            ? none('vetoed', `${release.version}: ${veto.reason}`)
-            : age < policyFor(snapshot, product, release.version).minAgeMs
-              ? none(
-                  'too_young',
-                  release.version,
-                  release.publishedAt + policyFor(snapshot, product, release.version).minAgeMs,
-                )
-              : { release };
+    const found = refusalOf(snapshot, product, release, range, now) ?? { release };
     if (found.release !== null) return found;
     // The highest one that was refused is what a person asks about.
     if (release === releases[0]) refused = found;
   }
   return refused;
+}
+
+/** The first thing that stands against the release, undefined when nothing does. */
+function refusalOf(
+  snapshot: Snapshot,
+  product: ProductRules,
+  release: Release,
+  range: Range | undefined,
+  now: number,
+): Choice | undefined {
+  const { version, publishedAt } = release;
+  if (!isUsable(release)) return none('not_available', `${release.tag}: ${release.why ?? release.state}`);
+  if (!isInChannel(release, product.prereleases)) return none('out_of_range', `${version} is a prerelease`);
+  if (range?.includes(version) === false) return none('out_of_range', `${version} is not in ${product.accept}`);
+  const veto = vetoFor(snapshot.vetoes, product.name, version);
+  if (veto !== undefined) return none('vetoed', `${version}: ${veto.reason}`);
+  const readyAt = publishedAt + policyFor(snapshot, product, version).minAgeMs;
+  return now < readyAt ? none('too_young', version, readyAt) : undefined;
 }
 
 /** Stable releases always are; a prerelease only where its first identifier (`rc` of 2.0.0-rc.1) is let in. */

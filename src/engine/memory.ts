@@ -223,7 +223,8 @@ export class Memory {
   }
 
   rollout(id: string): Rollout | undefined {
-    return [...this.rollouts, ...this.baselineRollouts].find((rollout) => rollout.id === id);
+    const isWanted = (rollout: Rollout) => rollout.id === id;
+    return this.rollouts.find(isWanted) ?? this.baselineRollouts.find(isWanted);
   }
 
   /** What holds products that have nothing going out; since the pass that found it first. */
@@ -233,14 +234,6 @@ export class Memory {
 
   census(): readonly CensusRow[] {
     return this.rows;
-  }
-
-  releasesOf(product: string): readonly Release[] {
-    return this.releases.filter((release) => release.product === product);
-  }
-
-  vetoesOf(product: string): readonly Veto[] {
-    return this.vetoes.filter((veto) => veto.product === product);
   }
 
   hasLiveLane(): boolean {

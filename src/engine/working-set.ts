@@ -52,12 +52,17 @@ export class WorkingSet {
   readonly audit: AuditEntry[] = [];
   /** Who holds a slot of the limits, by agent. */
   private readonly hot: Map<string, Place>;
+  /** Region and labels of an agent never change here. */
+  private readonly places = new Map<string, Place>();
   private readonly recentBad: ReadonlyMap<string, Set<string>>;
   private readonly byAgent = new Map<string, Set<string>>();
   private readonly rolloutOf: (lane: Lane) => Rollout | undefined;
 
   constructor(loaded: Loaded) {
-    for (const agent of loaded.agents) this.agents.set(agent.handle, agent);
+    for (const agent of loaded.agents) {
+      this.agents.set(agent.handle, agent);
+      this.places.set(agent.id, agent);
+    }
     for (const attempt of loaded.attempts) this.index(attempt);
     for (const lane of loaded.lanes) this.lanes.set(lane.id, lane);
     this.brakes = loaded.brakes;
@@ -116,9 +121,9 @@ export class WorkingSet {
   }
 
   private occupy(agentId: string): void {
-    const agent = [...this.agents.values()].find((one) => one.id === agentId);
-    if (agent !== undefined && isOccupying(this.attemptsOf(agentId))) this.hot.set(agentId, agent);
-    else if (!isOccupying(this.attemptsOf(agentId))) this.hot.delete(agentId);
+    const place = this.places.get(agentId);
+    if (!isOccupying(this.attemptsOf(agentId))) this.hot.delete(agentId);
+    else if (place !== undefined) this.hot.set(agentId, place);
   }
 
   /** By baseline lane: agents that went bad within its window. */

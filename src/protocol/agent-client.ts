@@ -107,7 +107,7 @@ async function send<T>(options: AgentClientOptions, call: Call<T>): Promise<T> {
   let text: string;
   try {
     reply = await options.fetch(url, { method: 'POST', headers, body: call.body, signal });
-    text = await readBounded(reply, url);
+    text = await readBounded(reply, url, MAX_REPLY_BYTES);
   } catch (error) {
     throw networkError(error, url, timeout);
   }
@@ -123,13 +123,14 @@ async function send<T>(options: AgentClientOptions, call: Call<T>): Promise<T> {
   return value;
 }
 
-async function readBounded(reply: FetchReply, url: string): Promise<string> {
+/** The body as text; throws `bad_request` beyond `maxBytes`, and what the connection throws. */
+export async function readBounded(reply: FetchReply, url: string, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of reply.body ?? []) {
     size += chunk.length;
-    if (size > MAX_REPLY_BYTES) {
-      throw new AppError('bad_request', `the reply is larger than ${MAX_REPLY_BYTES} bytes`, { where: url });
+    if (size > maxBytes) {
+      throw new AppError('bad_request', `the reply is larger than ${maxBytes} bytes`, { where: url });
     }
     chunks.push(chunk);
   }
@@ -194,7 +195,8 @@ function problemError(reply: FetchReply, text: string, url: string): AppError {
   return strangeAnswer(reply.status, url, extra);
 }
 
-function readProblem(text: string): Problem | undefined {
+/** Undefined for a body that is no problem of ours. */
+export function readProblem(text: string): Problem | undefined {
   try {
     const value = parseJson(text);
     return problem.Check(value) ? value : undefined;

@@ -2,16 +2,15 @@
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AppError, ERROR_RULES, type ErrorCode } from '../errors.ts';
-import { Problem } from './agent.ts';
 import {
   type FetchLike,
-  type FetchReply,
+  readBounded,
+  readProblem,
   readReply,
   serverUrl,
   strangeAnswer,
   unreachableError,
 } from './agent-client.ts';
-import { parseJson } from './json.ts';
 import {
   AgentsReply,
   AvailabilityReply,
@@ -123,7 +122,11 @@ async function exchange(
   try {
     const init = { method, headers, signal };
     const reply = await options.fetch(url, body === undefined ? init : { ...init, body: JSON.stringify(body) });
-    return { status: reply.status, retryAfter: reply.headers.get('retry-after'), text: await readBounded(reply, url) };
+    return {
+      status: reply.status,
+      retryAfter: reply.headers.get('retry-after'),
+      text: await readBounded(reply, url, MAX_REPLY_BYTES),
+    };
   } catch (error) {
     if (error instanceof AppError || options.signal?.aborted === true) throw error;
     if (timeout.aborted) {
@@ -133,21 +136,6 @@ async function exchange(
   }
 }
 
-async function readBounded(reply: FetchReply, url: string): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of reply.body ?? []) {
-    size += chunk.length;
-    if (size > MAX_REPLY_BYTES) {
-      throw new AppError('bad_request', `the reply is larger than ${MAX_REPLY_BYTES} bytes`, { where: url });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-const problem = Compile(Problem);
-
 function problemError(status: number, retryAfter: string | null, text: string, url: string): AppError {
   const retry = retryAfter !== null && /^\d{1,6}$/.test(retryAfter) ? { retryAfterMs: Number(retryAfter) * 1000 } : {};
   const said = readProblem(text);
@@ -156,13 +144,4 @@ function problemError(status: number, retryAfter: string | null, text: string, u
     return new AppError(said.code as ErrorCode, said.detail, { where, hint: said.hint, ...retry });
   }
   return strangeAnswer(status, url, retry);
-}
-
-function readProblem(text: string): Problem | undefined {
-  try {
-    const value = parseJson(text);
-    return problem.Check(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
