@@ -65,7 +65,17 @@ test('newcomers that go bad halt the baseline lane alone, within the window only
   await fleet.engine.plan();
   assert.equal(await two.run(() => 'crashes'), 'quarantined');
   assert.equal((await lanesOf(fleet))[0]?.state.name, 'open');
-  assert.equal(await three.run(() => 'crashes'), 'halted');
+  // Step by step, since the very reply to the report must know of the halt: it stands in the same transaction.
+  const report = (id: string, state: 'staged' | 'rolled_back') => {
+    three.attempts = [{ id, product: 'agentd', state, cause: null, detail: null }];
+    return three.checkIn();
+  };
+  const offered = await three.checkIn();
+  assert(offered.answer.kind === 'instruction');
+  const granted = await report(offered.answer.attempt.id, 'staged');
+  assert(granted.answer.kind === 'instruction' && granted.answer.action === 'activate');
+  const { answer } = await report(offered.answer.attempt.id, 'rolled_back');
+  assert.equal(answer.kind === 'hold' && answer.reason, 'halted');
   assert.equal((await lanesOf(fleet))[0]?.state.name, 'halted');
   assert.equal(await four.run(), 'halted');
   assert.deepEqual(await fleet.database.db.selectFrom('vetoes').selectAll().execute(), []);
