@@ -19,9 +19,10 @@ const BUSY_TIMEOUT_MS = 250;
 const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 const MAX_STATEMENTS = 500;
 
-// Files that this process has open. Looked at first: to open and close a file again, even only to read its header, would
-// drop the POSIX locks that this process holds on it.
-const openPaths = new Set<string>();
+// Files that this process has open, each with the connection that holds its lock. Looked at first: to open and close a
+// file again, even only to read its header, would drop the POSIX locks that this process holds on it. The connection is
+// kept here, out of reach of the garbage collector: collected, it would let a second server in.
+const openPaths = new Map<string, Sqlite.Database>();
 
 export interface SqliteHandle {
   db: Db;
@@ -77,10 +78,10 @@ function lock(path: string): () => void {
     const real = existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path));
     if (openPaths.has(real)) throw new AppError('database_locked', `this process has ${path} open already`);
     checkHeader(real);
-    const release = lockFile(`${real}.lock`);
-    openPaths.add(real);
+    const held = lockFile(`${real}.lock`);
+    openPaths.set(real, held);
     return () => {
-      release();
+      held.close();
       openPaths.delete(real);
     };
   } catch (error) {
@@ -110,7 +111,7 @@ function checkHeader(path: string): void {
 }
 
 /** An exclusive lock that the kernel releases when this process ends, however it ends. Throws SQLITE_BUSY. */
-function lockFile(path: string): () => void {
+function lockFile(path: string): Sqlite.Database {
   closeSync(openSync(path, 'a', 0o600));
   const held = new Sqlite(path, { timeout: 0 });
   try {
@@ -121,7 +122,7 @@ function lockFile(path: string): () => void {
     held.close();
     throw error;
   }
-  return () => held.close();
+  return held;
 }
 
 function connect(path: string, unlock: () => void): SqliteHandle {
