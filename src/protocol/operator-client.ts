@@ -18,7 +18,10 @@ import {
   type BrakeRequest,
   CreateEnrolTokenReply,
   type CreateEnrolTokenRequest,
+  CreateRolloutReply,
+  type CreateRolloutRequest,
   ExplainReply,
+  ExplainRolloutReply,
   RegionsReply,
   RolloutsReply,
   RolloutView,
@@ -48,6 +51,10 @@ export interface OperatorClient {
   /** Newest first, at most 200. */
   rollouts(filter?: { product?: string }): Promise<RolloutView[]>;
   rollout(id: string): Promise<RolloutView>;
+  /** By hand: now, whatever the policy's schedule and minimum age say. Idempotent. */
+  createRollout(request: CreateRolloutRequest): Promise<CreateRolloutReply>;
+  /** Each lane with its gates; of one region, or all. */
+  explainRollout(id: string, filter?: { region?: string }): Promise<ExplainRolloutReply>;
   /** Idempotent. A promotion names the step that the person saw. */
   verb(id: string, request: VerbRequest): Promise<VerbReply>;
   setBrake(request: BrakeRequest): Promise<BrakeReply>;
@@ -71,6 +78,9 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
       return (await get(`/rollouts?${query}`, RolloutsReply)).rollouts;
     },
     rollout: (id) => get(`/rollouts/${encodeURIComponent(id)}`, RolloutView),
+    createRollout: (request) => post('/rollouts', request, CreateRolloutReply),
+    explainRollout: (id, filter = {}) =>
+      get(`/rollouts/${encodeURIComponent(id)}/explain?${new URLSearchParams(filter)}`, ExplainRolloutReply),
     verb: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/verbs`, request, VerbReply),
     setBrake: (request) => post('/brakes', request, BrakeReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),

@@ -178,6 +178,46 @@ export type VerbRequest = Static<typeof VerbRequest>;
 export const VerbReply = HaltReply;
 export type VerbReply = Static<typeof VerbReply>;
 
+export const CreateRolloutRequest = Strict({
+  product: Name,
+  version: Type.String({ minLength: 1, maxLength: 128 }),
+  reason: Reason,
+});
+export type CreateRolloutRequest = Static<typeof CreateRolloutRequest>;
+/** `changed`: false when there was a rollout of this release already. */
+export const CreateRolloutReply = HaltReply;
+export type CreateRolloutReply = Static<typeof CreateRolloutReply>;
+
+/** One gate of a lane: what must be true for it to open, to go on, or to end. */
+export const GateView = Strict({
+  gate: Text,
+  /** pass, wait or fail. */
+  result: Text,
+  sentence: Text,
+  until: Nullable(Integer),
+});
+export type GateView = Static<typeof GateView>;
+
+export const ExplainRolloutReply = Strict({
+  now: Integer,
+  rollout: Text,
+  product: Text,
+  version: Text,
+  state: Text,
+  policy: Text,
+  /** In the order of the waves. */
+  lanes: Type.Array(
+    Strict({
+      lane: LaneView,
+      /** What happens to the lane now, or why nothing does, in one sentence. */
+      sentence: Text,
+      /** In the order in which they are asked; those behind the first that does not pass are asked as well where they can be. */
+      gates: Type.Array(GateView),
+    }),
+  ),
+});
+export type ExplainRolloutReply = Static<typeof ExplainRolloutReply>;
+
 export const AvailabilityView = Strict({
   product: Text,
   version: Text,
