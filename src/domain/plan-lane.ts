@@ -4,6 +4,7 @@ import { lastStep } from './apply.ts';
 import type { Availability } from './availability.ts';
 import { brakeFor, vetoFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
+import { olderLane } from './older-lane.ts';
 import { troubleOf } from './release.ts';
 import { isLiveLane, type Lane, type Rollout, type Step } from './rollout.ts';
 import type { Action, Calendar, LaneCensus, Snapshot } from './snapshot.ts';
@@ -56,10 +57,10 @@ export function hold(reason: HoldReason, detail?: string, until: number | null =
 
 /** A lane opens when nothing older stands in the way, its wave has come, and the release can be had in the region. */
 function planOpening(input: LaneInput): LaneStep {
-  const { snapshot, rollouts, rollout, lane } = input;
+  const { snapshot, rollout, lane } = input;
   const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
   if (veto !== undefined) return hold('vetoed', veto.reason);
-  const other = otherLane(rollouts, rollout, lane.region);
+  const other = olderLane(input);
   if (other !== undefined) return hold('older_lane', other);
   const before = rollout.lanes.find((one) => one.wave < lane.wave && one.state.name !== 'completed');
   if (before !== undefined) return hold('previous_wave', `${before.region} is ${before.state.name}`);
@@ -111,19 +112,6 @@ function planApproval(input: LaneInput, step: number, approvedBy: string | null)
   if (approvedBy === null) return hold('needs_approval', `step ${step + 1}`);
   const census = input.snapshot.lanes.find((one) => one.laneId === input.lane.id);
   return census === undefined ? { hold: null } : planNextStep(input, census);
-}
-
-/** At most one live lane per product and region, whichever rollout is the older one. */
-function otherLane(rollouts: Rollout[], rollout: Rollout, region: string): string | undefined {
-  const place = rollouts.indexOf(rollout);
-  const other = rollouts.find(
-    (one, index) =>
-      one.id !== rollout.id &&
-      // `finish`: the newer rollout waits until the older one has ended everywhere.
-      ((index < place && one.policy.supersede === 'finish' && one.endedAt === null) ||
-        one.lanes.some((lane) => lane.region === region && isLiveLane(lane.state.name))),
-  );
-  return other === undefined ? undefined : `${other.version} is still going out`;
 }
 
 function allHave(snapshot: Snapshot, rollout: Rollout, lane: Lane): boolean {
