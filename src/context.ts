@@ -11,7 +11,7 @@ import { packageVersion } from './config/package-version.ts';
 import { type Config, calendarsOf, rulesOf } from './config.ts';
 import { type Clock, systemClock } from './engine/clock.ts';
 import { openEngine } from './engine/engine.ts';
-import { openDatabase } from './store/database.ts';
+import { type Database, openDatabase } from './store/database.ts';
 import { openArtifactCache } from './tracker/artifact-cache.ts';
 import { openGitHubSource } from './tracker/github.ts';
 import { startPolling } from './tracker/polling.ts';
@@ -31,6 +31,8 @@ export interface Context {
   app: FastifyInstance;
   /** True when this start made the first operator token. */
   firstToken: boolean;
+  /** For tests and benchmarks. */
+  database: Database;
   /** Polls GitHub and plans now, whatever the schedules say; for tests. */
   syncNow(): Promise<void>;
   /** Begins to poll and to plan on their schedules. */
@@ -151,6 +153,7 @@ async function build(
   return {
     app,
     firstToken,
+    database,
     async syncNow() {
       await sync({ force: true });
       await probe();
