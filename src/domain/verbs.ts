@@ -34,9 +34,17 @@ export interface VerbInput {
   expectedStep: number | null;
 }
 
-/** The states of a lane for which the verb is, in words. */
+/** States whose name alone does not say how a lane is. */
+const SPOKEN: Partial<Record<LaneStateName, string>> = {
+  waiting: 'waiting for their turn',
+  approval: 'waiting for approval',
+};
+
+/** The states of a lane for which the verb is, in words that follow “lanes that are”. */
 export function legalStates(verb: LaneVerb): string {
-  return Object.keys(LEGAL[verb]).join(', ');
+  const words = (Object.keys(LEGAL[verb]) as LaneStateName[]).map((name) => SPOKEN[name] ?? name);
+  const last = words.pop() as string;
+  return words.length === 0 ? last : `${words.join(', ')} or ${last}`;
 }
 
 export function isLegal(verb: LaneVerb, state: LaneStateName): boolean {

@@ -97,7 +97,10 @@ test('pause, resume, halt, retry, cancel; each again changes nothing, or is refu
   assert.deepEqual([refused.code, refused.hint], ['illegal_transition', 'retry is for lanes that are halted.']);
   const whole = { verb: 'promote', expectedStep: 0, reason: 'x' };
   const none = await served.refused(`/rollouts/${id}/verbs`, whole);
-  assert.deepEqual([none.code, none.hint], ['illegal_transition', 'promote is for lanes that are approval.']);
+  assert.deepEqual(
+    [none.code, none.hint],
+    ['illegal_transition', 'promote is for lanes that are waiting for approval.'],
+  );
   assert.equal((await served.refused(`/rollouts/${id}/verbs`, { ...whole, region: 'nix' })).code, 'not_found');
 });
 

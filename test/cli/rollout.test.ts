@@ -46,7 +46,10 @@ test('a whole promotion by hand, and the ways in which it is refused', { timeout
   assert.match(wrong.err, /^error\[conflict\]: the lane in eu is in step 1, not in step 2$/m);
   const illegal = await cli('rollout', 'resume', ROLLOUT, '--region', 'us', ...reason);
   assert.equal(illegal.code, 5);
-  assert.match(illegal.err, /illegal_transition.*\n(.*\n)* {2}resume is for lanes that are paused, open, soaking, /);
+  assert.match(
+    illegal.err,
+    /illegal_transition.*\n(.*\n)* {2}resume is for lanes that are paused, open, soaking or waiting for approval\./,
+  );
 
   const promoted = await cli('rollout', 'promote', ROLLOUT, '--step', '1', ...reason);
   assert.equal(promoted.code, 0, promoted.err);

@@ -88,7 +88,7 @@ function askForStep(rollout: RolloutView, name: string, flags: Flags): AppError 
   if (waiting.length === 0) {
     const states = named.map((lane) => `${lane.region} is ${lane.state}`).join(', ');
     return new AppError('illegal_transition', `no step of ${title} waits for a promotion: ${states}`, {
-      hint: 'promote is for lanes that are approval.',
+      hint: 'promote is for lanes that are waiting for approval.',
     });
   }
   const places = waiting.map((lane) => `${lane.region} ${place(lane)}`).join(', ');
