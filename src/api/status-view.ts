@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import type { ProductView, StatusReply } from '../protocol/operator.ts';
 import { listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db } from '../store/database.ts';
-import { type ReleaseHead, releaseHeads } from '../store/operator-views.ts';
+import { baselinesInForce, type ReleaseHead, releaseHeads } from '../store/operator-views.ts';
 import { listSources, type SourceState } from '../store/releases.ts';
 import { listRollouts } from '../store/rollouts.ts';
 import type { OperatorService } from './services.ts';
@@ -40,6 +40,7 @@ async function viewProducts(
 ): Promise<StatusReply['products']> {
   const releases = await releaseHeads(db);
   const vetoes = await listVetoes(db);
+  const baselines = await baselinesInForce(db);
   const sources = new Map((await listSources(db)).map((source) => [source.product, source]));
   const holds = new Map(operator.productHolds().map((hold) => [hold.product, hold]));
   const versions = Map.groupBy(operator.versions(), (row) => row.product);
@@ -59,6 +60,7 @@ async function viewProducts(
       rejected: (source?.rejectedTags ?? []).slice(0, MAX_NAMED).map(({ tag, why }) => ({ tag, why: cut(why) })),
       source: sourceView(source),
       versions: (versions.get(name) ?? []).map(({ product: _, ...row }) => row),
+      baselines: baselines.get(name) ?? [],
       hold: hold === undefined ? null : holdView(hold),
     };
   });

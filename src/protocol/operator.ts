@@ -86,6 +86,8 @@ export const ProductView = Strict({
   }),
   /** Agents by version. */
   versions: Type.Array(Strict({ region: Text, version: Text, agents: Integer, present: Integer })),
+  /** What newcomers of a region are brought to, and whether they are (open or halted); regions without one are left out. */
+  baselines: Type.Optional(Type.Array(Strict({ region: Text, version: Text, state: Text }))),
   /** What holds the product itself (nothing to let out, vetoed, …). */
   hold: Nullable(HoldView),
 });

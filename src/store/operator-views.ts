@@ -1,4 +1,4 @@
-// The questions that only the operator's screens ask: who has this name, and which releases there are.
+// The questions that only the operator's screens ask: who has this name, which releases there are, and what is the baseline.
 import type { ReleaseState } from '../domain/release.ts';
 import type { Db, Tx } from './schema.ts';
 
@@ -28,4 +28,22 @@ export async function releaseHeads(db: Db | Tx): Promise<Map<string, ReleaseHead
   // Sorted here: the sort key is ordered by bytes, which a collation of PostgreSQL may see otherwise.
   heads.sort((a, b) => (a.sortKey < b.sortKey ? 1 : a.sortKey > b.sortKey ? -1 : 0));
   return Map.groupBy(heads, (head) => head.product);
+}
+
+/** The regions' baselines in force by product, ordered by region: `state` is that of their baseline lane. */
+export async function baselinesInForce(
+  db: Db | Tx,
+): Promise<Map<string, { region: string; version: string; state: string }[]>> {
+  const rows = await db
+    .selectFrom('lanes')
+    .innerJoin('rollouts', 'rollouts.id', 'lanes.rollout_id')
+    .select(['lanes.product', 'lanes.region', 'rollouts.version', 'lanes.state'])
+    .where('lanes.kind', '=', 'baseline')
+    .where('lanes.state', 'in', ['open', 'halted'])
+    .orderBy('lanes.region')
+    .execute();
+  const views = rows.map(({ product, ...view }) => ({ product, view }));
+  return new Map(
+    [...Map.groupBy(views, (row) => row.product)].map(([name, list]) => [name, list.map((row) => row.view)]),
+  );
 }
