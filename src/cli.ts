@@ -21,7 +21,7 @@ if (!runsOn) process.once('SIGINT', () => interrupt.abort());
 
 process.exitCode = await runCli(args, {
   version: packageVersion(),
-  terminal: createTerminal(stdout, stderr, settings.noColor),
+  terminal: createTerminal(stdout, stderr, settings.noColor, settings.dumbTerminal),
   settings,
   interrupted: interrupt.signal,
   now: Date.now,

@@ -98,6 +98,7 @@ export interface CliSettings {
   tokenFile: string | null;
   caFile: string | null;
   noColor: boolean;
+  dumbTerminal: boolean;
 }
 
 /**
@@ -171,6 +172,7 @@ export function readCliSettings(env: Environment): CliSettings {
     tokenFile: env.TIDEGATE_TOKEN_FILE || null,
     caFile: env.TIDEGATE_CA_FILE || null,
     noColor: (env.NO_COLOR ?? '') !== '',
+    dumbTerminal: env.TERM === 'dumb',
   };
 }
 

@@ -567,17 +567,18 @@ test('names, platforms and the longest wait are those of the wire', () => {
 
 describe('readCliSettings', () => {
   test('readCliSettings({}) has nothing', () => {
-    const nothing = { server: null, token: null, tokenFile: null, caFile: null, noColor: false };
+    const nothing = { server: null, token: null, tokenFile: null, caFile: null, noColor: false, dumbTerminal: false };
     assert.deepEqual(readCliSettings({}), nothing);
     assert.deepEqual(readCliSettings({ TIDEGATE_SERVER: '', NO_COLOR: '' }), nothing);
   });
-  test('reads its five variables', () => {
+  test('reads its six variables', () => {
     const env = {
       TIDEGATE_SERVER: 'https://tidegate.example.com',
       TIDEGATE_TOKEN: 't',
       TIDEGATE_TOKEN_FILE: 'f',
       TIDEGATE_CA_FILE: 'c',
       NO_COLOR: '1',
+      TERM: 'dumb',
     };
     assert.deepEqual(readCliSettings(env), {
       server: 'https://tidegate.example.com',
@@ -585,6 +586,7 @@ describe('readCliSettings', () => {
       tokenFile: 'f',
       caFile: 'c',
       noColor: true,
+      dumbTerminal: true,
     });
   });
 });
