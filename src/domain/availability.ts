@@ -15,16 +15,22 @@ export interface Availability {
   checkedAt: number;
 }
 
+/** A mirror's word begins with its address; GitHub's reasons never do. */
+export function isMirrorsWord({ why }: Pick<Availability, 'why'>): boolean {
+  return /^https?:/.test(why);
+}
+
 /**
  * What a row that is probed again and again is worth at `now`: what nobody has confirmed for `maxAgeMs` is unknown, and
- * so is what was checked in the future, before the clock was put back. For regions with a mirror; where GitHub alone
- * decides, rows are written only when they change.
+ * so is what was checked in the future, before the clock was put back. For regions with a mirror; what GitHub says,
+ * there that a release or a platform is missing, is written only when it changes and does not age.
  */
 export function effectiveStatus(
-  row: Pick<Availability, 'status' | 'checkedAt'>,
+  row: Pick<Availability, 'status' | 'checkedAt' | 'why'>,
   now: number,
   maxAgeMs: number,
 ): AvailabilityStatus {
+  if (row.status === 'absent' && !isMirrorsWord(row)) return 'absent';
   return Math.abs(now - row.checkedAt) <= maxAgeMs ? row.status : 'unknown';
 }
 

@@ -1,5 +1,5 @@
 // The `release` probe: what a release on GitHub says about where it can be had. Pure.
-import type { Availability } from '../domain/availability.ts';
+import { type Availability, isMirrorsWord } from '../domain/availability.ts';
 import { artifactFor, isUsable, type Release } from '../domain/release.ts';
 import { sentenceOfReason, type TrackedProduct } from './assets.ts';
 
@@ -51,8 +51,7 @@ function probe(release: Release, platform: string): Pick<Availability, 'status' 
 /** Undefined where nothing is to be said beside the mirror's word, or before it. */
 function besideMirror(onGitHub: Pick<Availability, 'status' | 'why'>, before: Availability | undefined) {
   if (onGitHub.status !== 'available') return onGitHub;
-  // A mirror's word begins with its address; GitHub's reasons never do.
-  if (before === undefined || /^https?:/.test(before.why)) return undefined;
+  if (before === undefined || isMirrorsWord(before)) return undefined;
   return { status: 'unknown' as const, why: NOT_ASKED };
 }
 

@@ -1,10 +1,11 @@
-// Asks addresses by HEAD, a few per host and a few in all at a time; says what was answered, not what it means.
+// Asks addresses by HEAD, or for one byte where HEAD is refused, a few per host and a few in all at a time; says what was
+// answered, not what it means.
 import pLimit, { type LimitFunction } from 'p-limit';
 import { Agent, request } from 'undici';
 import { isSafeUrl } from '../domain/mirror.ts';
 
 export type HeadAnswer =
-  /** `length`: bytes of the body as GET would bring it; null where the answer does not say. */
+  /** `length`: bytes of the whole file; null where the answer does not say. `status` 200 also stands for a part (206). */
   | { kind: 'answered'; status: number; length: number | null }
   /** Half a sentence, the same each time it happens. */
   | { kind: 'failed'; what: string };
@@ -19,7 +20,8 @@ export interface HeadClientOptions {
 
 export interface HeadClient {
   /**
-   * Follows up to three redirects, within the scheme. Never throws. Undefined where nothing was asked: `until`
+   * Follows up to three redirects, within the scheme; asks a server that does not know HEAD (405, 501) by GET for the
+   * first byte instead, and reads no body. Never throws. Undefined where nothing was asked: `until`
    * (of the monotonic clock, ms) had passed when the turn came, or the client was closed.
    */
   ask(url: string, until: number): Promise<HeadAnswer | undefined>;
@@ -28,6 +30,7 @@ export interface HeadClient {
 }
 
 type Step = HeadAnswer | { kind: 'redirect'; location: string };
+type Reply = Awaited<ReturnType<typeof request>>;
 
 interface Client {
   options: HeadClientOptions;
@@ -66,9 +69,9 @@ async function ask(client: Client, url: string, until: number): Promise<HeadAnsw
     const step = await inTurn(client, target.host, async () => {
       if (client.stop.signal.aborted || (redirects === 0 && performance.now() >= until)) return undefined;
       const startedAt = performance.now();
-      const answer = await head(client, target, leftMs);
+      const step = await head(client, target, leftMs);
       leftMs -= performance.now() - startedAt;
-      return answer;
+      return step;
     });
     // What was cut off by the end of the process says nothing about the mirror.
     if (client.stop.signal.aborted) return undefined;
@@ -98,23 +101,49 @@ function forgetIdle(hosts: Map<string, LimitFunction>): void {
   for (const [host, limit] of hosts) if (limit.activeCount + limit.pendingCount === 0) hosts.delete(host);
 }
 
+/** One turn: the second question goes to the same host, within the same time. */
 async function head(client: Client, url: URL, timeoutMs: number): Promise<Step> {
   const timeout = AbortSignal.timeout(Math.ceil(timeoutMs));
+  const signal = AbortSignal.any([client.stop.signal, timeout]);
   try {
-    const reply = await request(url, {
-      method: 'HEAD',
-      dispatcher: client.dispatcher,
-      signal: AbortSignal.any([client.stop.signal, timeout]),
-      // Compressed, the length would be that of other bytes.
-      headers: { 'user-agent': client.options.userAgent, accept: '*/*', 'accept-encoding': 'identity' },
-    });
+    const reply = await send(client, url, 'HEAD', signal);
     await reply.body.dump();
-    const { location } = reply.headers;
-    if (REDIRECTS.has(reply.statusCode) && typeof location === 'string') return { kind: 'redirect', location };
-    return { kind: 'answered', status: reply.statusCode, length: lengthOf(reply.headers) };
+    if (reply.statusCode !== 405 && reply.statusCode !== 501) return stepOf(reply);
+    const first = await send(client, url, 'GET', signal);
+    // The headers say it all; a server that ignores the range would send the whole file.
+    first.body.on('error', () => {}).destroy();
+    return stepOf(first);
   } catch (error) {
     return timeout.aborted || isTimeout(error) ? late(client) : { kind: 'failed', what: describe(error) };
   }
+}
+
+function send(client: Client, url: URL, method: 'HEAD' | 'GET', signal: AbortSignal): Promise<Reply> {
+  return request(url, {
+    method,
+    dispatcher: client.dispatcher,
+    signal,
+    headers: {
+      'user-agent': client.options.userAgent,
+      accept: '*/*',
+      // Compressed, the length would be that of other bytes.
+      'accept-encoding': 'identity',
+      ...(method === 'GET' && { range: 'bytes=0-0' }),
+    },
+  });
+}
+
+function stepOf({ statusCode, headers }: Reply): Step {
+  const { location } = headers;
+  if (REDIRECTS.has(statusCode) && typeof location === 'string') return { kind: 'redirect', location };
+  if (statusCode === 206) return { kind: 'answered', status: 200, length: wholeOf(headers['content-range']) };
+  return { kind: 'answered', status: statusCode, length: lengthOf(headers) };
+}
+
+/** `bytes 0-0/1234`: RFC 9110, 14.4; the whole length may be unknown (`*`). */
+function wholeOf(range: string | string[] | undefined): number | null {
+  const found = typeof range === 'string' ? /^bytes \d+-\d+\/(\d{1,15})$/.exec(range) : null;
+  return found === null ? null : Number(found[1]);
 }
 
 function lengthOf(headers: Record<string, string | string[] | undefined>): number | null {

@@ -94,7 +94,7 @@ function probedReleases(product: ProbedProduct, releases: readonly Release[], wa
 
 /**
  * Those to ask now, the longest unasked first. `asked`: when each was asked last by this process, which the rows say
- * only to the minute. What is available is asked for twice in `maxAgeMs`, so that it cannot go stale unnoticed.
+ * only to the minute.
  */
 export function dueTargets(
   targets: readonly Target[],
@@ -106,12 +106,22 @@ export function dueTargets(
   return targets
     .map((target) => ({ target, at: askedAt(target, rows, asked) }))
     .filter(({ target, at }) => {
-      const status = rows.get(keyOf(target))?.status;
       // Asked in the future: the clock was put back.
-      return at > now || now - at >= (status === 'available' ? timing.maxAgeMs / 2 : timing.everyMs);
+      return at > now || now - at >= pauseMs(rows.get(keyOf(target)), at, timing);
     })
     .sort((a, b) => a.at - b.at)
     .map(({ target }) => target);
+}
+
+/**
+ * How long after the question at `askedAt` the next one is due. What is absent is asked for again soon, since a lane may
+ * wait for it; what is available twice in `maxAgeMs`, so that it cannot go stale unnoticed. A mirror that gives no
+ * answer is left alone for as long as it has been giving none, up to ten times as long as one that lacks a file.
+ */
+function pauseMs(row: Availability | undefined, askedAt: number, { everyMs, maxAgeMs }: Timing): number {
+  if (row?.status === 'available') return maxAgeMs / 2;
+  if (row?.status !== 'unknown') return everyMs;
+  return Math.min(Math.max(everyMs, askedAt - row.since), Math.max(everyMs, Math.min(10 * everyMs, maxAgeMs / 2)));
 }
 
 /** 0 for a row that says nothing about this address: no row, another mirror before, or GitHub's word. */
@@ -121,7 +131,10 @@ function askedAt(target: Target, rows: ReadonlyMap<string, Availability>, asked:
   return asked.get(keyOf(target)) ?? row.checkedAt;
 }
 
-/** What a mirror's answer means. Only a mirror that says so lacks a file; whatever else is in the way is `unknown`. */
+/**
+ * What a mirror's answer means. Only a mirror that says so lacks a file (404, 410, or another length than the published
+ * one); whatever else is in the way is `unknown`, also 403, which object stores answer for both.
+ */
 export function readAnswer(target: Target, answer: HeadAnswer): Answered {
   const say = (status: Availability['status'], what: string) => ({ target, status, why: saying(target) + what });
   if (answer.kind === 'failed') return say('unknown', answer.what);
@@ -131,8 +144,6 @@ export function readAnswer(target: Target, answer: HeadAnswer): Answered {
       return answer.length === target.size
         ? say('available', `there, ${target.size} bytes`)
         : say('absent', `${answer.length} bytes, ${target.size} were published`);
-    // Object stores answer 403 for what is not there to those who may not list.
-    case 403:
     case 404:
     case 410:
       return say('absent', `answers ${answer.status}`);

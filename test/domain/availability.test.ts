@@ -11,12 +11,12 @@ const ROW: Availability = {
   region: 'eu',
   platform: 'linux-x64',
   status: 'available',
-  why: 'there',
+  why: 'https://m.example/a: there',
   since: 0,
   checkedAt: NOW,
 };
 
-const table: [Availability['status'], number, Availability['status']][] = [
+const table: [Availability['status'], number, Availability['status'], why?: string][] = [
   ['available', NOW, 'available'],
   ['available', NOW - MAX_AGE, 'available'],
   ['available', NOW - MAX_AGE - 1, 'unknown'],
@@ -25,17 +25,20 @@ const table: [Availability['status'], number, Availability['status']][] = [
   ['unknown', NOW, 'unknown'],
   ['available', NOW + 5, 'available'],
   ['available', NOW + MAX_AGE + 1, 'unknown'],
+  // GitHub's word is written when it changes; that something is missing there no mirror can make untrue.
+  ['absent', NOW - MAX_AGE - 1, 'absent', 'withdrawn: deleted on GitHub'],
+  ['available', NOW - MAX_AGE - 1, 'unknown', 'uploaded on GitHub'],
 ];
-for (const [status, checkedAt, expected] of table) {
-  test(`effectiveStatus of ${status}, checked ${NOW - checkedAt} ms ago, is ${expected}`, () => {
-    assert.equal(effectiveStatus({ status, checkedAt }, NOW, MAX_AGE), expected);
+for (const [status, checkedAt, expected, why = ROW.why] of table) {
+  test(`effectiveStatus of ${status} (${why}), checked ${NOW - checkedAt} ms ago, is ${expected}`, () => {
+    assert.equal(effectiveStatus({ status, checkedAt, why }, NOW, MAX_AGE), expected);
   });
 }
 
 test('effectiveRow of a fresh row is the row, of a stale one says since when it is', () => {
   assert.equal(effectiveRow(ROW, NOW, MAX_AGE), ROW);
   const stale = effectiveRow(ROW, NOW + MAX_AGE + 1, MAX_AGE);
-  const why = 'not confirmed for more than 600 s; last seen: there';
+  const why = 'not confirmed for more than 600 s; last seen: https://m.example/a: there';
   assert.deepEqual(stale, { ...ROW, status: 'unknown', why, since: NOW + MAX_AGE });
   assert.deepEqual(effectiveRow(ROW, NOW + 2 * MAX_AGE, MAX_AGE), stale, 'the same at every look');
 });

@@ -38,6 +38,27 @@ test('dueTargets: the longest unasked first, those without a word of this mirror
   );
 });
 
+const pauses: [status: Availability['status'], failingFor: number, askedAgo: number, isDue: boolean][] = [
+  ['absent', 5000, 29, false],
+  ['absent', 5000, 30, true],
+  ['available', 5000, 299, false],
+  ['available', 5000, 300, true],
+  ['unknown', 0, 29, false],
+  ['unknown', 0, 30, true],
+  ['unknown', 100, 99, false],
+  ['unknown', 100, 100, true],
+  // Never longer than what is available is left alone.
+  ['unknown', 5000, 299, false],
+  ['unknown', 5000, 300, true],
+];
+for (const [status, failingFor, askedAgo, isDue] of pauses) {
+  test(`dueTargets: ${status} for ${failingFor} s, asked ${askedAgo} s ago, is ${isDue ? '' : 'not '}due`, () => {
+    const asked = row('a', status, askedAgo);
+    const rows = rowsByKey([{ ...asked, since: asked.checkedAt - failingFor * SECOND }]);
+    assert.equal(dueTargets([target('a')], rows, new Map(), NOW, TIMING).length, isDue ? 1 : 0);
+  });
+}
+
 const table: [
   string,
   Availability['status'],

@@ -1,6 +1,7 @@
 // The prober over real sockets: mirrors that have, lack, fail and change, and the rows that come of it in a real SQLite.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { type Mirror, startMirror } from '../../src/demo/mirror.ts';
@@ -140,12 +141,13 @@ const ANSWERS: { title: string; arrange: (mirror: Mirror) => void; expected: str
     expected: 'absent: 10 bytes, 64 were published',
   },
   { title: 'answers 404', arrange: () => {}, expected: 'absent: answers 404' },
-  ...[403, 410].map((status) => ({
-    title: `answers ${status}`,
-    arrange: (mirror: Mirror) => mirror.fail({ kind: 'status', status }),
-    expected: `absent: answers ${status}`,
-  })),
-  ...[429, 500, 503, 401, 405, 204].map((status) => ({
+  {
+    title: 'answers 410',
+    arrange: (mirror) => mirror.fail({ kind: 'status', status: 410 }),
+    expected: 'absent: answers 410',
+  },
+  // Only a mirror that says so lacks a file.
+  ...[400, 401, 403, 408, 429, 451, 500, 502, 503, 504, 204].map((status) => ({
     title: `answers ${status}`,
     arrange: (mirror: Mirror) => mirror.fail({ kind: 'status', status }),
     expected: `unknown: answers ${status}`,
@@ -194,6 +196,69 @@ for (const { title, arrange, expected, timeoutMs } of ANSWERS) {
     assert.equal(said(row), expected);
     assert.deepEqual([row?.since, row?.checkedAt], [NOW, NOW]);
     assert.ok(setup.mirror.requests.every((one) => one.method === 'HEAD'));
+  });
+}
+
+type Get = (response: ServerResponse, request: IncomingMessage) => void;
+const PART: Get = (response) => {
+  response.writeHead(206, { 'content-range': `bytes 0-0/${SIZE}`, 'content-length': 1 }).end('x');
+};
+const WITHOUT_HEAD: [title: string, status: number, get: Get, expected: string][] = [
+  ['gives the first byte', 405, PART, 'available: there, 64 bytes'],
+  ['gives the first byte, and does not know HEAD at all', 501, PART, 'available: there, 64 bytes'],
+  [
+    'gives the first byte of an unknown length',
+    405,
+    (response) => void response.writeHead(206, { 'content-range': 'bytes 0-0/*' }).end('x'),
+    'available: there, length not given',
+  ],
+  [
+    'gives the first byte of another file',
+    405,
+    (response) => void response.writeHead(206, { 'content-range': 'bytes 0-0/65' }).end('x'),
+    'absent: 65 bytes, 64 were published',
+  ],
+  [
+    'ignores the range and never ends',
+    405,
+    // Nobody waits for the rest: the headers have said it.
+    (response) => void response.writeHead(200, { 'content-length': SIZE }).write('x'),
+    'available: there, 64 bytes',
+  ],
+  [
+    'redirects once',
+    405,
+    (response, { url }) =>
+      url === '/moved'
+        ? PART(response, {} as IncomingMessage)
+        : void response.writeHead(302, { location: '/moved' }).end(),
+    'available: there, 64 bytes',
+  ],
+  ['answers 404', 405, (response) => void response.writeHead(404).end(), 'absent: answers 404'],
+  ['refuses GET, too', 405, (response) => void response.writeHead(405).end(), 'unknown: answers 405'],
+  ['has no such range', 405, (response) => void response.writeHead(416).end(), 'unknown: answers 416'],
+];
+for (const [title, status, get, expected] of WITHOUT_HEAD) {
+  test(`a mirror that refuses HEAD with ${status} and by GET ${title}: ${expected}`, async () => {
+    const asked: string[] = [];
+    const server = createHttpServer((request, response) => {
+      asked.push(`${request.method} ${request.headers.range ?? ''}`.trim());
+      if (request.method === 'HEAD') response.writeHead(status).end();
+      else get(response, request);
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    try {
+      await using setup = await setUp({
+        regions: () => [{ name: 'eu', mirror: `http://127.0.0.1:${port}${TEMPLATE}` }],
+      });
+      await setup.round(0);
+      assert.equal(said(await setup.row()), expected);
+      assert.deepEqual([...new Set(asked)], ['HEAD', 'GET bytes=0-0']);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 }
 
@@ -249,6 +314,85 @@ test('a release that vanishes turns absent, one whose mirror fails unknown; both
   setup.mirror.fail({ kind: 'status', status: 500 });
   await setup.round(330);
   assert.equal(said(await setup.row()), 'unknown: answers 500');
+});
+
+test('a mirror that gives no answer is asked ever more seldom, and every 30 s again once it answers', async () => {
+  await using setup = await setUp();
+  setup.mirror.fail({ kind: 'status', status: 503 });
+  const asked: number[] = [];
+  const during = async (from: number, to: number) => {
+    for (let seconds = from; seconds < to; seconds += 10) {
+      const before = setup.mirror.requests.length;
+      await setup.round(seconds);
+      if (setup.mirror.requests.length > before) asked.push(seconds);
+    }
+  };
+  await during(0, 1200);
+  assert.deepEqual(asked, [0, 30, 60, 120, 240, 480, 780, 1080]);
+  assert.equal((await setup.row())?.since, NOW, 'since stays, whatever else is seen');
+  setup.mirror.heal();
+  asked.length = 0;
+  await during(1200, 1500);
+  assert.deepEqual(asked, [1380, 1410, 1440, 1470]);
+  assert.equal(said(await setup.row()), 'absent: answers 404');
+  assert.equal((await setup.row())?.since, NOW + 1380 * SECOND);
+});
+
+test('a platform that a release gets later, and a region that the config gets later, are asked for at once', async () => {
+  await using setup = await setUp();
+  put(setup.mirror);
+  await setup.round(0);
+  const platforms = ['linux-x64', 'linux-arm64'];
+  await save(setup.database, release('1.0.0', { artifacts: platforms.map((one) => artifact('1.0.0', one)) }));
+  put(setup.mirror, '1.0.0', 'linux-arm64');
+  assert.deepEqual(await setup.round(1), { changed: true });
+  const restarted = openProber({
+    database: setup.database,
+    products: [AGENT],
+    regions: ['eu', 'us'].map((name) => ({
+      name,
+      mirror: `${setup.mirror.url}/${name === 'us' ? 'us' : '.'}${TEMPLATE}`,
+    })),
+    settings: SETTINGS,
+    version: '0.0.0-test',
+    logger: readableLogger().logger,
+  });
+  try {
+    assert.deepEqual(await restarted.round(NOW + 2 * SECOND, []), { changed: true });
+  } finally {
+    await restarted.close();
+  }
+  const rows = await listAvailability(setup.database.db, 'agent');
+  assert.deepEqual(
+    rows.map((row) => `${row.region} ${row.platform} ${row.status} ${(row.since - NOW) / SECOND}`),
+    ['eu linux-arm64 available 1', 'eu linux-x64 available 0', 'us linux-arm64 absent 2', 'us linux-x64 absent 2'],
+  );
+  assert.equal(setup.mirror.requests.length, 4, 'the words of the known region are still fresh');
+});
+
+test('a slow host keeps no place from the others', async () => {
+  const fast = await startMirror();
+  await using setup = await setUp({
+    settings: { perHost: 2, total: 3 },
+    regions: ({ url }) => [
+      { name: 'eu', mirror: url + TEMPLATE },
+      { name: 'us', mirror: fast.url + TEMPLATE },
+    ],
+  });
+  try {
+    await save(setup.database, ...['1.1.0', '1.2.0', '1.3.0', '1.4.0'].map((version) => release(version)));
+    const resume = setup.mirror.pause();
+    const round = setup.round(0);
+    while (fast.requests.length < 5) await new Promise((next) => setImmediate(next));
+    await setup.mirror.reached(2);
+    assert.equal(setup.mirror.requests.length, 2, 'all five of the fast one, while the first two of the slow one wait');
+    resume();
+    await round;
+    assert.equal(setup.mirror.requests.length, 5);
+    assert.deepEqual([setup.mirror.inFlight.peak, fast.inFlight.peak <= 2], [2, true]);
+  } finally {
+    await fast.close();
+  }
 });
 
 test('an answer that stays the same is confirmed once a minute, and since stays', async () => {
