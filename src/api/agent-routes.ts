@@ -34,6 +34,8 @@ const WaitQuery = Type.Object(
   { additionalProperties: false },
 );
 
+const NEVER = new AbortController().signal;
+
 export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: Waits): void {
   const { agents, keys, clock, config } = deps;
   const tokens = createSessionTokens(keys.sessionSecret, () => agents.epoch());
@@ -43,8 +45,14 @@ export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: W
 
   app.decorateRequest('agent', null);
 
-  async function authenticate(request: FastifyRequest): Promise<void> {
-    request.agent = authenticateAgent(request, tokens, agents, clock.now());
+  function authenticate(request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void {
+    try {
+      request.agent = authenticateAgent(request, tokens, agents, clock.now());
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done();
   }
 
   function identityOf(agent: KnownAgent, nonce: string) {
@@ -105,8 +113,11 @@ export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: W
       const waitMs = Math.min(Number(request.query.wait ?? '0') * 1000, config.agents.maxWaitMs);
       const place = waitMs > 0 ? waiting.take() : undefined;
       if (place !== undefined) onClose(reply, place);
-      const signal = waits.signalFor(reply);
-      const result = await agents.checkIn(report, place === undefined ? 0 : waitMs, signal);
+      // Most check-ins do not wait: what would end the wait is made for those that do.
+      const result =
+        place === undefined
+          ? await agents.checkIn(report, 0, NEVER)
+          : await agents.checkIn(report, waitMs, waits.signalFor(reply));
       const { rawBody } = request;
       assert(rawBody !== null, 'a check-in has a body');
       return checkInReply(result, { keys, agent, epoch: agents.epoch(), rawBody });

@@ -18,7 +18,7 @@ const Params = Type.Object({ sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }) 
 export interface ArtifactRouteDeps {
   artifacts: ArtifactService;
   limits: ApiLimits;
-  authenticate(request: FastifyRequest): Promise<void>;
+  authenticate(request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void;
   agentOf(request: FastifyRequest): KnownAgent;
 }
 

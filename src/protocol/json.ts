@@ -15,22 +15,27 @@ export function parseJson(text: string): unknown {
   } catch (error) {
     throw new AppError('bad_request', `not JSON: ${(error as Error).message}`, { cause: error });
   }
+  // First: what comes after it recurses.
+  checkDepth(value, 0);
+  // As JSON.stringify writes it, which is how nearly everybody sends it, no key can stand twice.
+  if (JSON.stringify(value) === text) return value;
   // Every key of the text is one `"…":` token; a duplicate leaves fewer keys in the value than in the text.
   let keysInText = 0;
   for (const match of text.matchAll(STRING)) if (match[1] !== undefined) keysInText += 1;
-  if (keysInText !== countKeys(value, 0)) throw new AppError('bad_request', 'a key stands twice in one JSON object');
+  if (keysInText !== countKeys(value)) throw new AppError('bad_request', 'a key stands twice in one JSON object');
   return value;
 }
 
-function countKeys(value: unknown, depth: number): number {
+function checkDepth(value: unknown, depth: number): void {
   if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON nested deeper than ${MAX_DEPTH}`);
-  if (Array.isArray(value)) {
-    let sum = 0;
-    for (const item of value) sum += countKeys(item, depth + 1);
-    return sum;
-  }
+  if (value === null || typeof value !== 'object') return;
+  if (Array.isArray(value)) for (const item of value) checkDepth(item, depth + 1);
+  else for (const key in value) checkDepth((value as Record<string, unknown>)[key], depth + 1);
+}
+
+function countKeys(value: unknown): number {
   if (value === null || typeof value !== 'object') return 0;
-  let sum = 0;
-  for (const item of Object.values(value)) sum += 1 + countKeys(item, depth + 1);
+  let sum = Array.isArray(value) ? 0 : Object.keys(value).length;
+  for (const item of Object.values(value)) sum += countKeys(item);
   return sum;
 }
