@@ -8,7 +8,7 @@ import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts'
 import { schemeOf } from '../domain/version/schemes.ts';
 import { assert } from '../errors.ts';
 import { type Bitset, clearBit, forEachBit, hasBit, setBit } from './bitset.ts';
-import { type Freeze, freezeStep, type LanePopulation, populationOf } from './freeze.ts';
+import { type Freeze, freezeStep, type LanePopulation, orderOf, populationOf } from './freeze.ts';
 import type { Roster, RosterEntry } from './roster.ts';
 
 export interface CensusInput {
@@ -81,6 +81,7 @@ export function freezeLaneStep(
     policy,
     seed: rollout.seed,
     before: last === undefined ? { threshold: 0, thresholdId: '' } : last,
+    labelsBefore: earlier.map((one) => rollout.policy.steps[one.step]?.labels ?? null).filter((one) => one !== null),
     // A late joiner whom an earlier step has admitted, or who has no attempt left, could give no evidence here.
     isEarlierMember: (handle) =>
       sets.some((set) => hasBit(set, handle)) || isTaken(input.roster, rollout, lane, handle),
@@ -96,9 +97,17 @@ function lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): LaneP
 }
 
 function isTaken(roster: Roster, rollout: Rollout, lane: Lane, handle: number): boolean {
-  if (roster.liveOf(handle).some((attempt) => attempt.laneId === lane.id)) return true;
+  return liveIn(roster, lane, handle) !== undefined || isUsedUp(roster, rollout, lane, handle);
+}
+
+/** No further attempt will be offered in this budget epoch, whichever of the lane's steps the earlier ones were in. */
+function isUsedUp(roster: Roster, rollout: Rollout, lane: Lane, handle: number): boolean {
   const spent = spentIn(roster, lane, handle);
   return spent !== undefined && spent.count >= rollout.policy.attemptsPerAgent;
+}
+
+function liveIn(roster: Roster, lane: Lane, handle: number) {
+  return roster.liveOf(handle).find((attempt) => attempt.laneId === lane.id);
 }
 
 function spentIn(roster: Roster, lane: Lane, handle: number) {
@@ -109,34 +118,50 @@ function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step)
   const { roster, observedMs } = input;
   const builds = buildsOf(input.releases, rollout.product);
   const platforms = input.releases.find((one) => one.id === rollout.releaseId)?.artifacts.map((one) => one.platform);
-  const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0 };
+  const order = orderIn(input, rollout);
+  const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0, usedUp: 0 };
   forEachBit(input.members(lane.id, step.step), (handle) => {
     const entry = roster.entry(handle);
-    const running = entry?.products.find((one) => one.product === lane.product);
-    const silent = entry === undefined || roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
-    const live = roster.liveOf(handle).find((one) => one.laneId === lane.id);
-    if (running?.version === rollout.version) {
+    const running = entry?.region === lane.region ? runningOf(entry, lane) : undefined;
+    const place = running === undefined ? Number.NaN : order(running.version);
+    if (place === 0) {
       found.updated += 1;
+      const silent = roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
       if (!silent && roster.hasHeard(handle)) found.updatedPresent += 1;
-      if (live === undefined) found.settled += 1;
-      return;
     }
-    // What is hot, bad or used up stands in the counters.
+    const live = liveIn(roster, lane, handle);
+    // What is hot or bad stands in the counters.
     if ((live !== undefined && live.grantedAt !== null) || spentIn(roster, lane, handle)?.bad === true) return;
-    if (isGone(input, rollout, lane, handle)) found.gone += 1;
+    if (live === undefined && isUsedUp(roster, rollout, lane, handle)) found.usedUp += 1;
+    else if (place >= 0) found.settled += live === undefined ? 1 : 0;
+    else if (isGone(input, rollout, lane, handle, order)) found.gone += 1;
     else if (live === undefined && !canTake(entry, running, lane, builds, platforms)) found.ineligible += 1;
   });
-  // Brought to the release by somebody else: no evidence, and none to come.
+  // Brought to the release, or beyond it, by somebody else: no evidence, and none to come.
   const byHand = Math.max(0, found.settled - step.counters.succeeded);
+  // The counters know of those who used up their attempts in this step alone.
+  const elsewhere = Math.max(0, found.usedUp - step.counters.exhausted);
   const { gone, ineligible, updated, updatedPresent } = found;
   return {
     step: step.step,
     gone,
-    ineligible: ineligible + byHand,
+    ineligible: ineligible + byHand + elsewhere,
     replaceable: gone === 0 ? 0 : candidatesFor(input, rollout, lane, step.step, gone).length,
     updated,
     updatedPresent,
   };
+}
+
+function runningOf(entry: RosterEntry | undefined, lane: Lane): InstalledProduct | undefined {
+  return entry?.products.find((one) => one.product === lane.product);
+}
+
+/** Where a version stands to the release; NaN when it cannot be read, or the config does not name the product. */
+type Order = (version: string) => number;
+
+function orderIn(input: CensusInput, rollout: Rollout): Order {
+  const rules = input.products.find((one) => one.name === rollout.product);
+  return rules === undefined ? () => Number.NaN : orderOf(schemeOf(rules.scheme), rollout.version);
 }
 
 /** Moved away, without the product, on another platform, or running a build that no release has: nothing is offered. */
@@ -200,18 +225,22 @@ function candidatesFor(input: CensusInput, rollout: Rollout, lane: Lane, step: n
 
 function goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: number): number[] {
   const gone: number[] = [];
+  const order = orderIn(input, rollout);
   forEachBit(input.members(lane.id, step), (handle) => {
-    if (isGone(input, rollout, lane, handle)) gone.push(handle);
+    if (isGone(input, rollout, lane, handle, order)) gone.push(handle);
   });
   return gone;
 }
 
-/** Silent for the stale time, not granted, and not the release's success or failure: it says nothing about it. */
-function isGone({ roster, observedMs }: CensusInput, rollout: Rollout, lane: Lane, handle: number): boolean {
+/** Silent for the stale time, not granted, without the release, and nothing said about it: neither bad nor used up. */
+function isGone(input: CensusInput, rollout: Rollout, lane: Lane, handle: number, order: Order): boolean {
+  const { roster, observedMs } = input;
   const entry = roster.entry(handle);
-  const running = entry?.products.find((one) => one.product === lane.product);
-  if (running?.version === rollout.version) return false;
-  if (roster.liveOf(handle).some((one) => one.laneId === lane.id && one.grantedAt !== null)) return false;
+  const running = runningOf(entry, lane);
+  if (running !== undefined && order(running.version) >= 0) return false;
+  const live = liveIn(roster, lane, handle);
+  if (live !== undefined && live.grantedAt !== null) return false;
+  if (live === undefined && isUsedUp(roster, rollout, lane, handle)) return false;
   if (spentIn(roster, lane, handle)?.bad === true) return false;
   return entry === undefined || roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
 }

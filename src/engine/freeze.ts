@@ -12,7 +12,7 @@ import type { Roster } from './roster.ts';
 export interface Freeze {
   members: Bitset;
   size: number;
-  /** Agents inside the step that do not run the release yet, present or not, members of earlier steps left out. */
+  /** Agents that the step adds to the earlier ones and that do not run the release yet, present or not. */
   eligible: number;
   threshold: number;
   thresholdId: string;
@@ -37,14 +37,7 @@ export function populationOf(
   release: Release,
 ): LanePopulation {
   const platforms = new Set(release.artifacts.map((artifact) => artifact.platform));
-  const orders = new Map<string, number>();
-  const order = (version: string) => {
-    const known = orders.get(version);
-    if (known !== undefined) return known;
-    const found = scheme.parse(version) === undefined ? Number.NaN : scheme.compare(version, rollout.version);
-    orders.set(version, found);
-    return found;
-  };
+  const order = orderOf(scheme, rollout.version);
   const found: LanePopulation = { handles: [], eligible: [], agents: 0, platforms: [] };
   const needed = new Set<string>();
   roster.visit(lane.product, lane.region, (handle, version, platform) => {
@@ -59,6 +52,18 @@ export function populationOf(
   return found;
 }
 
+/** Below, at or above the release (negative, 0, positive); NaN for a version that cannot be read. Remembers. */
+export function orderOf(scheme: Scheme, release: string): (version: string) => number {
+  const orders = new Map<string, number>();
+  return (version) => {
+    const known = orders.get(version);
+    if (known !== undefined) return known;
+    const found = scheme.parse(version) === undefined ? Number.NaN : scheme.compare(version, release);
+    orders.set(version, found);
+    return found;
+  };
+}
+
 export interface FreezeInput {
   roster: Roster;
   population: LanePopulation;
@@ -66,56 +71,75 @@ export interface FreezeInput {
   seed: number;
   /** How far the steps before reach; a later step never reaches less far. */
   before: { threshold: number; thresholdId: string };
+  /** The labels of the earlier steps that go by labels: who carries them is inside this one, too. */
+  labelsBefore: readonly Record<string, string>[];
+  /** Or one that could give no evidence here any more. */
   isEarlierMember: (handle: number) => boolean;
   isPresent: (handle: number) => boolean;
 }
 
-export function freezeStep(input: FreezeInput): Freeze {
-  return input.policy.labels === null ? freezeByRank(input) : freezeByLabels(input, input.policy.labels);
+interface Candidate {
+  handle: number;
+  id: string;
+  place: number;
+  eligible: boolean;
+  isEarlierMember: boolean;
+  /** Inside an earlier step, whether or not it was there when that one opened. */
+  reached: boolean;
 }
 
-function freezeByLabels(input: FreezeInput, labels: Record<string, string>): Freeze {
-  const result = emptyFreeze(input.before);
-  input.population.handles.forEach((handle, index) => {
-    if (input.population.eligible[index] !== true || input.isEarlierMember(handle)) return;
-    if (carries(input.roster.labelsOf(handle), labels)) admit(input, result, handle);
-  });
+/** Members: eligible, present, inside this step or an earlier one, and not members of an earlier one. */
+export function freezeStep(input: FreezeInput): Freeze {
+  const candidates = candidatesOf(input);
+  const { threshold, thresholdId } = input.before;
+  const result: Freeze = { members: newBitset(), size: 0, eligible: 0, threshold, thresholdId };
+  for (const one of candidates) if (one.reached) admit(input, result, one);
+  if (input.policy.labels === null) return freezeByRank(input, candidates, result);
+  for (const one of candidates) {
+    if (!one.reached && carries(input.roster.labelsOf(one.handle), input.policy.labels)) admit(input, result, one);
+  }
   return result;
 }
 
-function freezeByRank(input: FreezeInput): Freeze {
-  const { population, policy, before } = input;
-  const ranked = population.handles
-    .map((handle, index) => ({
-      handle,
-      eligible: population.eligible[index] === true,
-      place: rank(input.roster.hashOf(handle), input.seed),
-    }))
-    .sort((a, b) => (isBefore(a.place, input.roster.idOf(a.handle), b.place, input.roster.idOf(b.handle)) ? -1 : 1));
+/**
+ * The lane's eligible agents, and the members of earlier steps, which were: of these a count or a percentage is taken.
+ * Who had the release without the lane does not use up a share.
+ */
+function candidatesOf({ roster, population, seed, before, labelsBefore, isEarlierMember }: FreezeInput): Candidate[] {
+  return population.handles.flatMap((handle, index) => {
+    const eligible = population.eligible[index] === true;
+    const isMember = isEarlierMember(handle);
+    if (!eligible && !isMember) return [];
+    const id = roster.idOf(handle);
+    const place = rank(roster.hashOf(handle), seed);
+    const reached =
+      !isBefore(before.threshold, before.thresholdId, place, id) ||
+      labelsBefore.some((labels) => carries(roster.labelsOf(handle), labels));
+    return [{ handle, id, place, eligible, isEarlierMember: isMember, reached }];
+  });
+}
+
+function freezeByRank(input: FreezeInput, candidates: Candidate[], result: Freeze): Freeze {
+  const { policy } = input;
+  const ranked = candidates.sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1));
   const share = policy.count ?? Math.ceil(((policy.percent as number) * ranked.length) / 100);
   const everybody = policy.percent === 100;
-  const result = emptyFreeze(before);
-  // Members are at most those that the lane has; a smaller step is widened by rank up to `min`.
-  for (const [index, agent] of ranked.entries()) {
-    const id = input.roster.idOf(agent.handle);
-    const reached = !isBefore(before.threshold, before.thresholdId, agent.place, id);
-    if (!everybody && !reached && index >= share && result.size >= policy.min) break;
-    if (!reached) {
-      result.threshold = agent.place;
-      result.thresholdId = id;
+  for (const [index, one] of ranked.entries()) {
+    // `min` is at most what the lane has; a smaller step is widened by rank up to it.
+    if (!everybody && index >= share && result.size >= policy.min) break;
+    if (isBefore(result.threshold, result.thresholdId, one.place, one.id)) {
+      result.threshold = one.place;
+      result.thresholdId = one.id;
     }
-    if (agent.eligible && !input.isEarlierMember(agent.handle)) admit(input, result, agent.handle);
+    if (!one.reached) admit(input, result, one);
   }
   return everybody ? { ...result, ...EVERYBODY } : result;
 }
 
-function emptyFreeze(before: { threshold: number; thresholdId: string }): Freeze {
-  return { members: newBitset(), size: 0, eligible: 0, threshold: before.threshold, thresholdId: before.thresholdId };
-}
-
-function admit(input: FreezeInput, result: Freeze, handle: number): void {
-  result.eligible += 1;
-  if (!input.isPresent(handle)) return;
-  result.members = setBit(result.members, handle);
+function admit(input: FreezeInput, result: Freeze, one: Candidate): void {
+  if (!one.eligible || one.isEarlierMember) return;
+  if (!one.reached) result.eligible += 1;
+  if (!input.isPresent(one.handle)) return;
+  result.members = setBit(result.members, one.handle);
   result.size += 1;
 }

@@ -39,6 +39,39 @@ test('a member that was brought to the release by hand is out, and counts as no 
   assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
 });
 
+test('a member that somebody has brought beyond the release is out', async (t) => {
+  const fleet = await openFleet(t, rules(POLICY, { accept: '<1.2' }));
+  await fleet.publish('1.0.0');
+  const [a, b, c] = [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c')];
+  await fleet.publish('1.2.0');
+  await fleet.publish('1.1.0');
+  c.products = [{ product: 'agentd', version: '1.2.0', digest: digestOf('1.2.0') }];
+  for (const agent of [a, b, c]) assert.equal(await agent.run(), 'none');
+  await fleet.engine.plan();
+  assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
+});
+
+test('a member that has used up its attempts and then falls silent is out once, not twice', async (t) => {
+  const fleet = await openFleet(t, rules({ ...POLICY, attemptsPerAgent: 1 }));
+  await fleet.publish('1.0.0');
+  const agents = [];
+  for (let index = 0; index < 10; index += 1) agents.push(await fleet.enrol(`a${index}`));
+  await fleet.publish('1.1.0');
+  const [failing, slow, ...others] = agents;
+  assert.equal(await failing?.run(() => 'download_fails'), 'quarantined');
+  for (let minute = 0; minute < 12; minute += 1) {
+    fleet.clock.advance(60_000);
+    for (const agent of [slow, ...others]) await agent?.checkIn();
+  }
+  for (const agent of others) assert.equal(await agent.run(), 'none');
+  await fleet.engine.plan();
+  // Nine can still give evidence, so nine must: eight would do for eight.
+  assert.equal(await stateOf(fleet, '1.1.0'), 'open');
+  assert.equal(await slow?.run(), 'none');
+  await fleet.engine.plan();
+  assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
+});
+
 test('a loss that spends the budget halts in the pass that books it', async (t) => {
   const fleet = await openFleet(t, rules(testPolicy()));
   await fleet.publish('1.0.0');
