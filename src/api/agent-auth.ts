@@ -61,8 +61,12 @@ export function checkEnrolment(body: EnrolRequest, keys: ServerKeys): { tokenId:
 }
 
 /** Throws `auth_invalid` when the agent is not enrolled or the proof is not by its key: from outside the same. */
-export function checkSessionProof(body: SessionRequest, agents: AgentService, keys: ServerKeys): KnownAgent {
-  const agent = agents.findAgent(body.agent);
+export async function checkSessionProof(
+  body: SessionRequest,
+  agents: AgentService,
+  keys: ServerKeys,
+): Promise<KnownAgent> {
+  const agent = await agents.findAgent(body.agent);
   // Verified against some key in any case, so that the time does not tell who is enrolled.
   const publicKey = agent?.publicKey ?? keys.next.publicKey;
   const signed = Buffer.from(`${body.nonce}.${body.challenge}`);

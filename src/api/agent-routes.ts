@@ -95,7 +95,7 @@ export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: W
     async (request) => {
       const { body } = request;
       challenges.verify(body.challenge, body.agent, clock.now());
-      const agent = checkSessionProof(body, agents, keys);
+      const agent = await checkSessionProof(body, agents, keys);
       challenges.spend(body.challenge, clock.now());
       return identityOf(agent, body.nonce);
     },

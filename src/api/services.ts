@@ -13,8 +13,8 @@ export interface AgentService {
    * Throws `enrol_denied`, `conflict`, `overloaded`.
    */
   enrol(input: EnrolInput): Promise<Agent>;
-  /** From memory; undefined when not enrolled. */
-  findAgent(id: string): { handle: number; region: string; publicKey: string } | undefined;
+  /** From the database, which alone has the keys; undefined when not enrolled. */
+  findAgent(id: string): Promise<{ handle: number; region: string; publicKey: string } | undefined>;
   /** From memory; undefined when not enrolled. */
   agentOf(handle: number): { id: string; region: string } | undefined;
   /**

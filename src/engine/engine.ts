@@ -7,7 +7,7 @@ import { decideAll } from '../domain/decide.ts';
 import { countOccupied } from '../domain/limits.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
-import { flushSeen } from '../store/agents.ts';
+import { findAgent, flushSeen } from '../store/agents.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
 import { answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
@@ -131,16 +131,14 @@ export async function openEngine(deps: EngineDeps) {
         nudge();
         return result.agent;
       },
-      findAgent(id: string) {
-        const handle = roster.handleOf(id);
-        const entry = handle === undefined ? undefined : roster.entry(handle);
-        return entry === undefined
-          ? undefined
-          : { handle: entry.handle, region: entry.region, publicKey: entry.publicKey };
+      async findAgent(id: string) {
+        const found = await findAgent(database.db, id);
+        // An agent that memory does not have yet is not enrolled yet.
+        return found === undefined || roster.handleOf(id) === undefined ? undefined : found;
       },
       agentOf(handle: number) {
-        const entry = roster.entry(handle);
-        return entry === undefined ? undefined : { id: entry.id, region: entry.region };
+        const region = roster.regionOf(handle);
+        return region === undefined ? undefined : { id: roster.idOf(handle), region };
       },
       checkIn: (report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult> =>
         answerCheckIn(checkIn, report, waitMs, signal),

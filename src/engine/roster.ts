@@ -13,11 +13,9 @@ type ProductList = readonly InstalledProduct[];
 export interface RosterEntry {
   handle: number;
   id: string;
-  name: string;
   region: string;
   platform: string;
   labels: Record<string, string>;
-  publicKey: string;
   products: ProductList;
   health: 'ok' | 'unhealthy';
   healthReason: string | null;
@@ -37,7 +35,7 @@ class Interned<T> {
 
   /** For one more holder. */
   take(value: T): number {
-    const key = JSON.stringify(value);
+    const key = keyOf(value);
     const known = this.index.get(key);
     if (known !== undefined) {
       this.holders[known] = (this.holders[known] as number) + 1;
@@ -55,14 +53,14 @@ class Interned<T> {
     const left = (this.holders[place] as number) - 1;
     this.holders[place] = left;
     if (left > 0) return;
-    this.index.delete(JSON.stringify(this.values[place]));
+    this.index.delete(keyOf(this.values[place]));
     this.values[place] = undefined;
     this.free.push(place);
   }
 
   /** Undefined when nobody holds it. */
   find(value: T): number | undefined {
-    return this.index.get(JSON.stringify(value));
+    return this.index.get(keyOf(value));
   }
 
   get size(): number {
@@ -76,11 +74,25 @@ class Interned<T> {
   }
 }
 
+function keyOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Agents that run the same set of products on the same platform in the same region. */
+export interface Group {
+  region: string;
+  platform: string;
+  products: ProductList;
+  agents: number;
+  /** Seen within the time that was asked for. */
+  present: number;
+}
+
 export class Roster {
   private readonly handles = new Map<string, number>();
   private readonly ids: (string | undefined)[] = [];
-  private readonly names: string[] = [];
-  private readonly keys: string[] = [];
+  /** Handles by region, ascending: a count of one region does not go through all the others. */
+  private readonly byRegion = new Map<number, number[]>();
   private readonly regions = new Interned<string>();
   private readonly platforms = new Interned<string>();
   private readonly labelSets = new Interned<Record<string, string>>();
@@ -115,10 +127,8 @@ export class Roster {
     const isNew = this.ids[handle] === undefined;
     this.handles.set(agent.id, handle);
     this.ids[handle] = agent.id;
-    this.names[handle] = agent.name;
-    this.keys[handle] = agent.publicKey;
     if (!isNew) this.releaseValues(handle);
-    this.region[handle] = this.regions.take(agent.region);
+    this.settle(handle, this.regions.take(agent.region), isNew);
     this.platform[handle] = this.platforms.take(agent.platform);
     this.labels[handle] = this.labelSets.take(agent.labels);
     this.products[handle] = this.productLists.take(agent.products);
@@ -126,6 +136,31 @@ export class Roster {
     this.hash[handle] = hash32(agent.id);
     this.facts[handle] = agent.facts === null ? 0 : 1;
     if (isNew) this.seenObserved[handle] = observedMs;
+  }
+
+  private settle(handle: number, region: number, isNew: boolean): void {
+    const before = this.region[handle] as number;
+    this.region[handle] = region;
+    if (!isNew && before === region) return;
+    if (!isNew)
+      this.byRegion.set(
+        before,
+        this.handlesIn(before).filter((one) => one !== handle),
+      );
+    const here = this.byRegion.get(region) ?? [];
+    this.byRegion.set(region, here);
+    const isLast = here.length === 0 || (here.at(-1) as number) < handle;
+    if (isLast) here.push(handle);
+    else
+      here.splice(
+        here.findIndex((one) => one > handle),
+        0,
+        handle,
+      );
+  }
+
+  private handlesIn(region: number): readonly number[] {
+    return this.byRegion.get(region) ?? [];
   }
 
   private releaseValues(handle: number): void {
@@ -152,11 +187,9 @@ export class Roster {
     return {
       handle,
       id,
-      name: this.names[handle] as string,
       region: this.regions.at(this.region[handle] as number),
       platform: this.platforms.at(this.platform[handle] as number),
       labels: this.labelSets.at(this.labels[handle] as number),
-      publicKey: this.keys[handle] as string,
       products: this.productLists.at(this.products[handle] as number),
       health: health.status,
       healthReason: health.reason,
@@ -194,12 +227,39 @@ export class Roster {
     const regionIndex = this.regions.find(region);
     if (regionIndex === undefined) return;
     const versions = this.productLists.values.map((list) => list?.find((one) => one.product === product)?.version);
-    for (let handle = 0; handle < this.ids.length; handle += 1) {
-      if (this.ids[handle] === undefined || this.region[handle] !== regionIndex) continue;
+    for (const handle of this.handlesIn(regionIndex)) {
       const version = versions[this.products[handle] as number];
       if (version !== undefined)
         visit(handle, version, this.platforms.values[this.platform[handle] as number] as string);
     }
+  }
+
+  /** All agents in groups, in one pass over the columns. `staleMs`: who was silent so long in observed time is not present. */
+  groups(staleMs: number, observedMs: number): Group[] {
+    const found: Group[] = [];
+    for (const [regionIndex, handles] of this.byRegion) {
+      const groups = new Map<number, Group>();
+      for (const handle of handles) {
+        const [list, platform] = [this.products[handle] as number, this.platform[handle] as number];
+        // Distinct lists and platforms are far fewer than 2^26.
+        const key = list * 0x4000000 + platform;
+        let group = groups.get(key);
+        if (group === undefined) {
+          group = {
+            region: this.regions.at(regionIndex),
+            platform: this.platforms.at(platform),
+            products: this.productLists.at(list),
+            agents: 0,
+            present: 0,
+          };
+          groups.set(key, group);
+        }
+        group.agents += 1;
+        if (observedMs - (this.seenObserved[handle] as number) < staleMs) group.present += 1;
+      }
+      found.push(...groups.values());
+    }
+    return found;
   }
 
   seen(handle: number, wallMs: number, observedMs: number): void {

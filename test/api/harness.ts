@@ -98,7 +98,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Harness
           name: 'collector',
           repository: 'acme/collector',
           scheme: 'semver',
-          tagPrefix: 'v',
+          tags: ['v{version}'],
           accept: null,
           prereleases: false,
           artifacts: [{ platform: 'linux-x64', asset: 'collector-{version}-linux-x64.tar.gz' }],
@@ -169,7 +169,7 @@ function createTestEngine(): TestEngine {
       byHandle.set(agent.handle, agent);
       return agent;
     },
-    findAgent: (id) => [...byHandle.values()].find((agent) => agent.id === id),
+    findAgent: async (id) => [...byHandle.values()].find((agent) => agent.id === id),
     agentOf: (handle) => byHandle.get(handle),
     async checkIn(report, waitMs, signal) {
       engine.calls.checkIn.push({ report, waitMs, signal });
