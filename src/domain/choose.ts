@@ -3,7 +3,7 @@ import { vetoFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import type { Policy } from './policy.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
-import type { Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
+import type { Action, Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
 import type { Range } from './version/scheme.ts';
 import { schemeOf } from './version/schemes.ts';
 
@@ -14,7 +14,7 @@ export type Choice =
 /** The highest release that nothing stands against. `now` in milliseconds since the epoch. */
 export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: number): Choice {
   const scheme = schemeOf(product.scheme);
-  const range = product.accept === null ? undefined : scheme.range(product.accept);
+  const range = acceptedBy(product);
   let refused: Choice = none('not_available', 'no release of the product is known');
   const releases = snapshot.releases
     // A version read by another scheme, before the config changed, has no place in this one's order.
@@ -29,7 +29,7 @@ export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: nu
   return refused;
 }
 
-/** The first thing that stands against the release, undefined when nothing does. */
+/** The first thing that stands against the release now, undefined when nothing does. */
 function refusalOf(
   snapshot: Snapshot,
   product: ProductRules,
@@ -38,13 +38,55 @@ function refusalOf(
   now: number,
 ): Choice | undefined {
   const { version, publishedAt } = release;
-  if (!isUsable(release)) return none('not_available', `${release.tag}: ${release.why ?? release.state}`);
-  if (!isInChannel(release, product.prereleases)) return none('out_of_range', `${version} is a prerelease`);
-  if (range?.includes(version) === false) return none('out_of_range', `${version} is not in ${product.accept}`);
-  const veto = vetoFor(snapshot.vetoes, product.name, version);
-  if (veto !== undefined) return none('vetoed', `${version}: ${veto.reason}`);
+  const objection = objectionTo(snapshot, product, release, range);
+  if (objection !== undefined) return none(HELD_AS[objection.kind], objection.detail);
+  // One that a person has begun early is the choice: else the one before it would be begun after it, and take its place.
+  if (snapshot.rollouts.some((one) => one.product === product.name && one.version === version)) return undefined;
   const readyAt = publishedAt + policyFor(snapshot, product, version).minAgeMs;
   return now < readyAt ? none('too_young', version, readyAt) : undefined;
+}
+
+export interface Objection {
+  kind: 'unusable' | 'prerelease' | 'outside' | 'vetoed';
+  detail: string;
+}
+
+const HELD_AS: Record<Objection['kind'], HoldReason> = {
+  unusable: 'not_available',
+  prerelease: 'out_of_range',
+  outside: 'out_of_range',
+  vetoed: 'vetoed',
+};
+
+/** What stands against the release whoever asks, a person too. `range`: what the product accepts, undefined for everything. */
+export function objectionTo(
+  { vetoes }: Pick<Snapshot, 'vetoes'>,
+  product: ProductRules,
+  release: Release,
+  range: Range | undefined,
+): Objection | undefined {
+  const { version, tag, why, state } = release;
+  if (!isUsable(release)) return { kind: 'unusable', detail: `${tag}: ${why ?? state}` };
+  if (!isInChannel(release, product.prereleases)) return { kind: 'prerelease', detail: `${version} is a prerelease` };
+  if (range?.includes(version) === false) return { kind: 'outside', detail: `${version} is not in ${product.accept}` };
+  const veto = vetoFor(vetoes, product.name, version);
+  return veto === undefined ? undefined : { kind: 'vetoed', detail: `${version}: ${veto.reason}` };
+}
+
+/** Undefined: every version. */
+export function acceptedBy({ scheme, accept }: ProductRules): Range | undefined {
+  return accept === null ? undefined : schemeOf(scheme).range(accept);
+}
+
+/** The action that lets the release out, in all regions of the policy that its kind of jump picks. */
+export function creationOf(
+  snapshot: Snapshot,
+  product: ProductRules,
+  { id, version }: Release,
+): Extract<Action, { kind: 'create_rollout' }> {
+  const policy = policyFor(snapshot, product, version);
+  const lanes = policy.waves.flatMap((regions, wave) => regions.map((region) => ({ region, wave })));
+  return { kind: 'create_rollout', product: product.name, releaseId: id, version, policy, lanes };
 }
 
 /** Stable releases always are; a prerelease only where its first identifier (`rc` of 2.0.0-rc.1) is let in. */

@@ -1,7 +1,7 @@
 // plan(snapshot, now): moves rollouts and lanes, and says for everything that does not move why not (DESIGN §2, §4).
 import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
-import { chooseRelease, policyFor } from './choose.ts';
+import { chooseRelease, creationOf } from './choose.ts';
 import { sentenceOf } from './holds.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
@@ -90,13 +90,10 @@ function planCreation(
       },
     };
   }
-  const { version, id } = choice.release;
+  const { version } = choice.release;
   if (rollouts.some((rollout) => rollout.version === version)) return { hold: null };
-  const policy = policyFor(snapshot, product, version);
-  const waiting = scheduleHold(snapshot, product, policy, now);
-  if (waiting !== undefined) return waiting;
-  const lanes = policy.waves.flatMap((regions, wave) => regions.map((region) => ({ region, wave })));
-  return { action: { kind: 'create_rollout', product: product.name, releaseId: id, version, policy, lanes } };
+  const action = creationOf(snapshot, product, choice.release);
+  return scheduleHold(snapshot, product, action.policy, now) ?? { action };
 }
 
 /**
