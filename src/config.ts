@@ -16,8 +16,8 @@ export interface ProductConfig {
   /** `owner/name` on GitHub. */
   repository: string;
   scheme: SchemeName;
-  /** What a tag must start with; the rest is the version. Default `v`. */
-  tagPrefix: string;
+  /** Tags with `{version}` in the place of the version; the first that fits a tag reads it. */
+  tags: string[];
   /** Range of the scheme; null: every version. */
   accept: string | null;
   /** None, all, or those whose first identifier is one of these. */
@@ -178,10 +178,11 @@ export function readCliSettings(env: Environment): CliSettings {
 
 const LEAST_STALE_MS = 600_000;
 
-function normalProduct(raw: RawProduct): ProductConfig {
-  if (typeof raw.policy === 'string') return { ...raw, policy: raw.policy, policies: {} };
+function normalProduct({ tagPrefix, ...raw }: RawProduct): ProductConfig {
+  const tags = raw.tags ?? [`${tagPrefix ?? 'v'}{version}`];
+  if (typeof raw.policy === 'string') return { ...raw, tags, policy: raw.policy, policies: {} };
   const named = Object.entries(raw.policy).filter(([, name]) => name !== null);
-  return { ...raw, policy: raw.policy.major, policies: Object.fromEntries(named) };
+  return { ...raw, tags, policy: raw.policy.major, policies: Object.fromEntries(named) };
 }
 
 /** The policy as a rollout stores it: every default filled in. */

@@ -55,7 +55,7 @@ async function viewProducts(
       repository,
       newest,
       releases: known.length,
-      rejectedTags: source?.rejectedTags.length ?? 0,
+      rejectedTags: source?.rejectedCount ?? 0,
       pending: above(newest, known).map((release) => pendingView(release, vetoed.get(release.version))),
       rejected: (source?.rejectedTags ?? []).slice(0, MAX_NAMED).map(({ tag, why }) => ({ tag, why: cut(why) })),
       source: sourceView(source),

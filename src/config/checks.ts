@@ -121,6 +121,10 @@ function checkProduct(raw: RawConfig, product: RawProduct, path: Path, report: R
       if (name !== null) checkPolicyName(raw, name, [...path, 'policy', jump], report);
     }
   }
+  if (product.tags !== null && product.tagPrefix !== null) {
+    const mend = `remove tagPrefix; as a tag pattern it is "${product.tagPrefix}{version}"`;
+    report.add([...path, 'tagPrefix'], 'tags says already how tags are read', mend);
+  }
   checkPrereleases(product, [...path, 'prereleases'], report);
   if (product.accept !== null && !report.touches([...path, 'scheme'])) {
     const scheme = schemeOf(product.scheme);

@@ -37,9 +37,9 @@ export const REPOSITORY = pattern({
 });
 
 export const TAG_PREFIX = pattern({
-  expected: 'the text before the version in a tag, without blanks',
+  expected: 'the text before the version in a tag, without blanks and braces',
   example: 'v',
-  pattern: '^[!-~]{0,64}$',
+  pattern: '^[!-z|~]{0,64}$',
 });
 
 export const ASSET = textual<string>({

@@ -35,6 +35,7 @@ import {
   record,
   required,
 } from './spec.ts';
+import { TAGS } from './tag-format.ts';
 import { CLOSES, DATE, OPENS, REASON, SCHEDULE_CRON, WEEKDAY } from './time-formats.ts';
 
 const SECOND = 1000;
@@ -209,7 +210,12 @@ const PRODUCT = object({
   name: required(NAME, 'the name that agents report'),
   repository: required(REPOSITORY, 'owner/name on GitHub'),
   scheme: optional(oneOf(SCHEME_NAMES), 'semver', 'How versions are read and ordered. Default semver.'),
-  tagPrefix: optional(TAG_PREFIX, 'v', 'What a tag begins with before the version. Default v.'),
+  tags: optional(
+    TAGS,
+    null,
+    'How tags are read: "v{version}", or a list of which the first that fits counts. Default "v{version}".',
+  ),
+  tagPrefix: optional(TAG_PREFIX, null, 'Short for tags: v is "v{version}".'),
   accept: optional(RANGE, null, 'Range of versions that may be let out. Default: every version.'),
   prereleases: optional(
     either(

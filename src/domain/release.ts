@@ -1,7 +1,8 @@
 // What a release is, once what GitHub said has been read: plain values, no fetching.
 
 /**
- * `announced` → `pending` → `complete`, or `withdrawn` (deleted or unpublished upstream), `altered` (tag, commit or a
+ * `announced` (a tag without a release yet) → `pending` (files are missing; without any, its `why` begins with
+ * `no_assets`) → `complete`, or `withdrawn` (deleted or unpublished upstream), `altered` (tag, commit or a
  * digest changed after it was complete), `refused` (its version stands under two tags).
  */
 export type ReleaseState = 'announced' | 'pending' | 'complete' | 'withdrawn' | 'altered' | 'refused';

@@ -16,8 +16,10 @@ export interface SourceState {
   failures: number;
   errorCode: string | null;
   error: string | null;
-  /** Tags that are not versions of the product's scheme. */
+  /** Tags that are no versions of the product; of many, the first. */
   rejectedTags: { tag: string; why: string }[];
+  /** All of them. */
+  rejectedCount: number;
 }
 
 export interface KnownArtifact {
@@ -113,6 +115,7 @@ export async function saveSource(tx: Tx, state: SourceState): Promise<void> {
     error_code: state.errorCode,
     error: state.error,
     rejected_tags: JSON.stringify(state.rejectedTags),
+    rejected_count: state.rejectedCount,
   };
   await tx
     .insertInto('sources')
@@ -204,6 +207,7 @@ function fromRelease(release: Release): DB['releases'] {
 }
 
 function toSource(row: Selectable<DB['sources']>): SourceState {
+  const rejectedTags: SourceState['rejectedTags'] = JSON.parse(row.rejected_tags);
   return {
     product: row.product,
     etag: row.etag,
@@ -213,7 +217,9 @@ function toSource(row: Selectable<DB['sources']>): SourceState {
     failures: row.failures,
     errorCode: row.error_code,
     error: row.error,
-    rejectedTags: JSON.parse(row.rejected_tags),
+    rejectedTags,
+    // Rows from before there was a count hold none; the next listing writes it.
+    rejectedCount: Math.max(row.rejected_count, rejectedTags.length),
   };
 }
 

@@ -26,6 +26,7 @@ export interface DB {
     error_code: string | null;
     error: string | null;
     rejected_tags: string;
+    rejected_count: number;
   };
   releases: {
     id: string;

@@ -10,25 +10,36 @@ export interface TrackedProduct {
   /** `owner/name`. */
   repository: string;
   scheme: SchemeName;
-  tagPrefix: string;
+  /** Tags with `{version}` in the place of the version; the first that fits and holds a version counts. */
+  tags: readonly string[];
   /** `asset` may hold `{version}` and `{tag}`; the rest stands for itself. */
   artifacts: { platform: string; asset: string }[];
 }
 
 export interface TagReading {
   version: Version;
-  /** What follows the prefix, as the tag has it. */
+  /** What stands for `{version}`, as the tag has it. */
   raw: string;
 }
 
 /** The version that a tag stands for, or in one sentence why it stands for none. */
 export function readTag(product: TrackedProduct, tag: string): TagReading | { why: string } {
-  if (!tag.startsWith(product.tagPrefix)) return { why: `the tag does not start with “${product.tagPrefix}”` };
-  const raw = tag.slice(product.tagPrefix.length);
-  const version = schemeOf(product.scheme).parse(raw);
-  return version === undefined
-    ? { why: `“${raw}” is not a version of the scheme ${product.scheme}` }
-    : { version, raw };
+  const fitting = product.tags.map((pattern) => between(pattern, tag)).filter((raw) => raw !== undefined);
+  for (const raw of fitting) {
+    const version = schemeOf(product.scheme).parse(raw);
+    if (version !== undefined) return { version, raw };
+  }
+  const [first] = fitting;
+  if (first !== undefined) return { why: `“${first}” is not a version of the scheme ${product.scheme}` };
+  const patterns = product.tags.map((pattern) => `“${pattern}”`);
+  return { why: `the tag does not fit ${patterns.join(' or ')}` };
+}
+
+/** What the tag has in the place of `{version}`; undefined where the rest is not the same. */
+function between(pattern: string, tag: string): string | undefined {
+  const [before = '', after = ''] = pattern.split('{version}');
+  if (tag.length < before.length + after.length || !tag.startsWith(before) || !tag.endsWith(after)) return undefined;
+  return tag.slice(before.length, tag.length - after.length);
 }
 
 /** Each platform of the product, in the config's order, either with its file or with the reason why not. */

@@ -35,6 +35,6 @@ export function readCursor(
 
 function configHash(product: TrackedProduct, regions: readonly string[]): string {
   const artifacts = product.artifacts.map(({ platform, asset }) => [platform, asset]);
-  const read = JSON.stringify([product.scheme, product.tagPrefix, artifacts, regions]);
+  const read = JSON.stringify([product.scheme, product.tags, artifacts, regions]);
   return createHash('sha256').update(read).digest('hex').slice(0, 16);
 }

@@ -175,7 +175,9 @@ function stateOf(
   assets: readonly SourceAsset[],
 ): Pick<Release, 'state' | 'why'> {
   if (matched.missing.length === 0) return { state: 'complete', why: null };
-  if (assets.length === 0 && matched.artifacts.length === 0) return { state: 'announced', why: null };
+  if (assets.length === 0 && matched.artifacts.length === 0) {
+    return { state: 'pending', why: `no_assets: ${sentenceOfReason('no_assets')}` };
+  }
   const reasons = matched.missing.map(({ platform, reason }) => `${platform}: ${sentenceOfReason(reason)}`);
   return { state: 'pending', why: reasons.join('; ') };
 }

@@ -154,7 +154,11 @@ async function record(
     const existing = await listAvailability(tx, product.name);
     const rows = changedAvailability(product, regions, read.releases, existing, now, deps.mirrored);
     await saveAvailability(tx, rows);
-    await saveSource(tx, { ...state, rejectedTags: read.rejectedTags.slice(0, MAX_REJECTED_TAGS) });
+    await saveSource(tx, {
+      ...state,
+      rejectedTags: read.rejectedTags.slice(0, MAX_REJECTED_TAGS),
+      rejectedCount: read.rejectedTags.length,
+    });
     return { releases, changed: releases.length > 0 || rows.length > 0 };
   });
   for (const release of releases) logRelease(deps.logger, release);
@@ -177,8 +181,7 @@ async function saveChanged(tx: Tx, release: Release, before: Release | undefined
 }
 
 function logRelease(logger: Logger, release: Release): void {
-  const { product, version, tag, state } = release;
-  const why = state === 'announced' ? 'the release has no files yet' : release.why;
+  const { product, version, tag, state, why } = release;
   if (stops(release)) logger.warn({ product, version, tag, state, why }, 'release is stopped by what GitHub says');
   else logger.info({ product, version, tag, state, why }, 'release read');
 }
@@ -213,5 +216,13 @@ function pauseMs(failures: number): number {
 }
 
 function newSource(product: string): SourceState {
-  return { product, etag: null, lastAttemptAt: null, lastSuccessAt: null, rejectedTags: [], ...SUCCESS };
+  return {
+    product,
+    etag: null,
+    lastAttemptAt: null,
+    lastSuccessAt: null,
+    rejectedTags: [],
+    rejectedCount: 0,
+    ...SUCCESS,
+  };
 }

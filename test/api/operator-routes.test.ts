@@ -169,7 +169,7 @@ describe('views', () => {
         });
         const times = { lastAttemptAt: T0, lastSuccessAt: T0, nextPollAt: null };
         const source = { product: 'collector', etag: null, failures: 0, errorCode: null, error: null, ...times };
-        await saveSource(tx, { ...source, rejectedTags });
+        await saveSource(tx, { ...source, rejectedTags, rejectedCount: 107 });
       });
       const response = await other.app.inject({
         url: '/api/v1/status',
@@ -179,7 +179,7 @@ describe('views', () => {
       const expected = states.map(([version, state, , why]) => ({ tag: `v${version}`, version, state, why }));
       assert.deepEqual(product?.pending, expected.toReversed().slice(0, 5));
       assert.deepEqual(product?.rejected, rejectedTags.slice(0, 5));
-      assert.deepEqual([product?.rejectedTags, product?.releases], [7, 8]);
+      assert.deepEqual([product?.rejectedTags, product?.releases], [107, 8]);
     } finally {
       await other[Symbol.asyncDispose]();
     }

@@ -42,7 +42,7 @@ export async function serveFleet(
     name: rules.name,
     repository: 'acme/agentd',
     scheme: 'semver' as const,
-    tagPrefix: 'v',
+    tags: ['v{version}'],
     accept: null,
     prereleases: false,
     artifacts: [{ platform: 'linux-x64', asset: 'agentd-{version}.tar.gz' }],

@@ -32,7 +32,7 @@ const RELEASE: Omit<Release, 'id'> = {
   artifacts: [],
   missing: [{ platform: 'linux-x64', reason: 'no_assets' }],
 };
-const SOURCE: Omit<SourceState, 'rejectedTags'> = {
+const SOURCE: Omit<SourceState, 'rejectedTags' | 'rejectedCount'> = {
   product: 'collector',
   etag: null,
   lastAttemptAt: T0,
@@ -53,7 +53,7 @@ before(async () => {
   await transaction(database, async (tx) => {
     await saveRelease(tx, { ...RELEASE, id: uuidv7() });
     const rejectedTags = Array.from({ length: 7 }, (_, index) => ({ tag: `nightly-${index}`, why: 'not a version' }));
-    await saveSource(tx, { ...SOURCE, rejectedTags });
+    await saveSource(tx, { ...SOURCE, rejectedTags, rejectedCount: 7 });
   });
   operator.running = [{ product: 'collector', region: 'eu-central', version: '1.3.0', agents: 3, present: 2 }];
   operator.onBrake = async ({ scope, on, actor, reason }) =>

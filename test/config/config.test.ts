@@ -101,7 +101,7 @@ describe('readConfig', () => {
           name: 'collector',
           repository: 'example/collector',
           scheme: 'semver',
-          tagPrefix: 'v',
+          tags: ['v{version}'],
           accept: null,
           prereleases: false,
           artifacts: [{ platform: 'linux-x64', asset: 'collector-{version}.tar.gz' }],
@@ -153,6 +153,19 @@ describe('readConfig', () => {
   });
 
   test('takes the four overrides from the environment, and no other', () => {
+  const TAGS: [keys: string, tags: string[]][] = [
+    ['tagPrefix: ""', ['{version}']],
+    ['tagPrefix: agent/v', ['agent/v{version}']],
+    ['tags: "v{version}"', ['v{version}']],
+    ['tags: ["v{version}", "{version}", "helm-chart/{version}"]', ['v{version}', '{version}', 'helm-chart/{version}']],
+  ];
+  for (const [keys, tags] of TAGS) {
+    test(`reads ${keys} as ${JSON.stringify(tags)}`, () => {
+      const file = write(SMALL.replace('policy: plain', `policy: plain\n    ${keys}`));
+      assert.deepEqual(readConfig({ file, env: {} }).products[0]?.tags, tags);
+    });
+  }
+
     const env = {
       TIDEGATE_DATABASE: 'postgresql://u:pw@db/tidegate',
       TIDEGATE_LISTEN: '[::1]:9000',
@@ -315,6 +328,34 @@ describe('readConfig refuses', () => {
       ['expected a GitHub repository as owner/name'],
     ],
     [
+    [
+      'a tag pattern without a version',
+      SMALL.replace('policy: plain', 'policy: plain\n    tags: v'),
+      ['15:11: products[0].tags: the pattern has no {version}; write e.g. "v{version}"'],
+    ],
+    [
+      'a tag pattern with two versions, among others',
+      SMALL.replace('policy: plain', 'policy: plain\n    tags: ["v{version}", "{version}/{version}"]'),
+      ['products[0].tags[1]: the pattern has {version} twice; write e.g. "v{version}"'],
+    ],
+    [
+      'a tag pattern with another placeholder',
+      SMALL.replace('policy: plain', 'policy: plain\n    tags: "{name}/v{version}"'),
+      ['products[0].tags: the pattern has other braces; only {version} is filled in'],
+    ],
+    [
+      'a tag pattern without quotes',
+      SMALL.replace('policy: plain', 'policy: plain\n    tags: {version}'),
+      ['products[0].tags: expected a tag with {version} in it, in quotes, got a map; write e.g. "v{version}"'],
+    ],
+    [
+      'tags beside tagPrefix',
+      SMALL.replace('policy: plain', 'policy: plain\n    tagPrefix: r\n    tags: ["v{version}"]'),
+      [
+        '15:16: products[0].tagPrefix: tags says already how tags are read; remove tagPrefix; as a tag pattern it is ' +
+          '"r{version}"',
+      ],
+    ],
       'a range that is none of the scheme',
       SMALL.replace('policy: plain', 'policy: plain\n    scheme: numeric\n    accept: ">=1.0.0-rc.1"'),
       ['16:13: products[0].accept: ">=1.0.0-rc.1" is not a range of the scheme numeric, or no version can be in it'],

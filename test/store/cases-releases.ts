@@ -82,6 +82,7 @@ export const releaseCases: Cases = {
       errorCode: null,
       error: null,
       rejectedTags: [],
+      rejectedCount: 0,
     };
     const polled: SourceState = {
       ...fresh,
@@ -92,6 +93,7 @@ export const releaseCases: Cases = {
       errorCode: 'github_unavailable',
       error: 'it is down',
       rejectedTags: [{ tag: 'nightly', why: 'not a version' }],
+      rejectedCount: 250,
     };
     await transaction(database, (tx) => saveSource(tx, fresh));
     assert.deepEqual(await loadSource(database.db, 'probe'), fresh);

@@ -46,14 +46,26 @@ function after(...listings: SourceRelease[][]): Release[] {
 
 const TAGS: [product: Partial<TrackedProduct>, tag: string, version: string | RegExp][] = [
   [{}, 'v1.2.0', '1.2.0'],
-  [{}, '1.2.0', /does not start with “v”/],
+  [{}, '1.2.0', /^the tag does not fit “v\{version\}”$/],
   [{}, 'v1.2', /not a version of the scheme semver/],
   [{}, 'vv1.2.0', /not a version/],
-  [{ tagPrefix: '' }, '1.2.0', '1.2.0'],
-  [{ tagPrefix: 'agent/v' }, 'agent/v1.2.0', '1.2.0'],
-  [{ tagPrefix: 'agent/v' }, 'cli/v1.2.0', /does not start/],
-  [{ scheme: 'numeric', tagPrefix: '' }, '3.3.1611.0', '3.3.1611.0'],
-  [{ scheme: 'numeric', tagPrefix: '' }, 'latest', /not a version of the scheme numeric/],
+  [{ tags: ['{version}'] }, '1.2.0', '1.2.0'],
+  [{ tags: ['agent/v{version}'] }, 'agent/v1.2.0', '1.2.0'],
+  [{ tags: ['agent/v{version}'] }, 'cli/v1.2.0', /does not fit/],
+  [{ scheme: 'numeric', tags: ['{version}'] }, '3.3.1611.0', '3.3.1611.0'],
+  [{ scheme: 'numeric', tags: ['{version}'] }, 'latest', /not a version of the scheme numeric/],
+  [{ tags: ['v{version}', '{version}'] }, 'v1.2.0', '1.2.0'],
+  [{ tags: ['v{version}', '{version}'] }, '1.2.0', '1.2.0'],
+  [{ tags: ['v{version}', '{version}'] }, 'v1.2', /^“1\.2” is not a version of the scheme semver$/],
+  [
+    { tags: ['v{version}', 'helm-chart/{version}'] },
+    'help',
+    /does not fit “v\{version\}” or “helm-chart\/\{version\}”$/,
+  ],
+  [{ tags: ['v{version}', 'v{version}-lts'] }, 'v1.2.0-lts', '1.2.0-lts'],
+  [{ tags: ['v{version}-lts', 'v{version}'] }, 'v1.2.0-lts', '1.2.0'],
+  [{ tags: ['x{version}x'] }, 'x', /does not fit/],
+  [{ tags: ['x{version}'] }, 'x', /^“” is not a version/],
 ];
 
 for (const [change, tag, expected] of TAGS) {
@@ -87,7 +99,11 @@ for (const [title, assets, expected] of ASSETS) {
 }
 
 test('matchAssets puts tag and version into the name, a $ in them included', () => {
-  const product = { ...PRODUCT, tagPrefix: 'r$&', artifacts: [{ platform: 'p', asset: '{tag}/{version}/{version}' }] };
+  const product = {
+    ...PRODUCT,
+    tags: ['r$&{version}'],
+    artifacts: [{ platform: 'p', asset: '{tag}/{version}/{version}' }],
+  };
   const reading = readTag(product, 'r$&1.2.0');
   assert.ok('version' in reading);
   const { artifacts } = matchAssets(product, 'r$&1.2.0', reading, [asset('r$&1.2.0/1.2.0/1.2.0')]);
@@ -143,7 +159,7 @@ test('readListing counts a release without a time as published when it was first
 });
 
 const HISTORIES: [title: string, listings: SourceRelease[][], state: string, why: RegExp | null][] = [
-  ['no assets', [[upstream('v1.2.0', [])]], 'announced', null],
+  ['no assets', [[upstream('v1.2.0', [])]], 'pending', /^no_assets: the release has no assets yet$/],
   ['one of two platforms', [[upstream('v1.2.0', [asset(X64)])]], 'pending', /linux-arm64: .*no asset/],
   [
     'no assets, then one, then both',
@@ -267,7 +283,7 @@ test('readListing with a new platform in the config looks for its file', () => {
 });
 
 test('readListing with a prefix that the tag lacks withdraws, and brings back with the old prefix', () => {
-  const product = { ...PRODUCT, tagPrefix: 'agent-v' };
+  const product = { ...PRODUCT, tags: ['agent-v{version}'] };
   const withdrawn = read([BOTH], after([BOTH]), true, product).releases;
   assert.equal(withdrawn[0]?.state, 'withdrawn');
   assert.match(withdrawn[0]?.why ?? '', /v1\.2\.0: .*agent-v/);
@@ -280,7 +296,7 @@ test('readListing follows a release that becomes a prerelease', () => {
   assert.equal(after([upstream('v1.2.0-rc.1', [])])[0]?.prerelease, true);
 });
 
-const NUMERIC: TrackedProduct = { ...PRODUCT, scheme: 'numeric', tagPrefix: '' };
+const NUMERIC: TrackedProduct = { ...PRODUCT, scheme: 'numeric', tags: ['{version}'] };
 
 test('readListing of one version under two tags refuses both, not the others, until one is gone', () => {
   const one = upstream('3.3', []);
@@ -289,13 +305,13 @@ test('readListing of one version under two tags refuses both, not the others, un
   const { releases } = read([one, two, other], [], true, NUMERIC);
   assert.deepEqual(
     releases.map((release) => release.state),
-    ['refused', 'refused', 'announced'],
+    ['refused', 'refused', 'pending'],
   );
   for (const release of releases.slice(0, 2)) assert.match(release.why ?? '', /under the tags 3\.3 and 3\.3\.0$/);
   const later = read([two, other], releases, true, NUMERIC).releases;
   assert.deepEqual(
     later.map((release) => release.state),
-    ['withdrawn', 'announced', 'announced'],
+    ['withdrawn', 'pending', 'pending'],
   );
 });
 

@@ -127,7 +127,10 @@ test('syncProduct leaves to a mirror what is available, and says beside it what 
   await repositories.publish(REPOSITORY, { tag: 'v1.1.0' });
   await publish(setup.world, '1.2.0');
   await poll(3);
-  const expected = ['1.0.0 available https://m.example/x: there', '1.1.0 absent the release has no assets yet'];
+  const expected = [
+    '1.0.0 available https://m.example/x: there',
+    '1.1.0 absent pending: no_assets: the release has no assets yet',
+  ];
   assert.deepEqual(await rowsOf('us'), expected);
   assert.equal((await rowsOf('eu')).at(-1), '1.2.0 available uploaded on GitHub');
   repositories.removeRelease(REPOSITORY, 'v1.0.0');
@@ -140,7 +143,7 @@ test('syncProduct of a release whose second platform arrives later', async () =>
   const { repositories } = setup.world.github;
   await repositories.publish(REPOSITORY, { tag: 'v1.0.0' });
   await setup.poll(0);
-  assert.deepEqual(await setup.states(), ['1.0.0 announced']);
+  assert.deepEqual(await setup.states(), ['1.0.0 pending']);
   await repositories.alterAsset(REPOSITORY, 'v1.0.0', assetName('1.0.0'), { bytes: bytesOf('x') });
   await repositories.alterAsset(REPOSITORY, 'v1.0.0', assetName('1.0.0', 'linux-arm64'), {
     bytes: bytesOf('y'),
@@ -303,7 +306,7 @@ test('syncProduct with endless pages takes what it reads and withdraws nothing',
 
 test('syncProduct of one version under two tags refuses both and says so', async () => {
   await using setup = await setUp();
-  const product: TrackedProduct = { ...PRODUCT, scheme: 'numeric', tagPrefix: '' };
+  const product: TrackedProduct = { ...PRODUCT, scheme: 'numeric', tags: ['{version}'] };
   await setup.world.github.repositories.publish(REPOSITORY, { tag: '3.3' });
   await setup.world.github.repositories.publish(REPOSITORY, { tag: '3.3.0' });
   await setup.world.github.repositories.publish(REPOSITORY, { tag: 'nightly' });

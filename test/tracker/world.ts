@@ -22,7 +22,7 @@ export const PRODUCT: TrackedProduct = {
   name: 'agent',
   repository: REPOSITORY,
   scheme: 'semver',
-  tagPrefix: 'v',
+  tags: ['v{version}'],
   artifacts: [
     { platform: 'linux-x64', asset: 'agent-{version}-linux-x64.tar.gz' },
     { platform: 'linux-arm64', asset: 'agent-{version}-linux-arm64.tar.gz' },
