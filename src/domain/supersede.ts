@@ -1,6 +1,8 @@
 // Whether a lane gives way to a newer rollout of its product, and what it does until it can.
 import { type Veto, vetoFor } from './directives.ts';
-import { hold, type LaneInput, type LaneStep, planLane, verdictOf } from './plan-lane.ts';
+import { hold } from './gate.ts';
+import { verdictOf } from './lane-verdict.ts';
+import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
 

@@ -1,5 +1,5 @@
 // How each region stands now, from memory alone: who is there, whether something may start, and which lanes are live.
-import { regionStatus } from '../domain/plan-lane.ts';
+import { regionStatus } from '../domain/region-window.ts';
 import { isLiveLane, type Lane } from '../domain/rollout.ts';
 import type { WindowStatus } from '../domain/window.ts';
 import type { Memory } from './memory.ts';

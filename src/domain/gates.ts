@@ -1,0 +1,58 @@
+// All gates of a lane in its present state, in the order in which they are asked; states that stand still have one.
+import { assert } from '../errors.ts';
+import { type AskedGate, type AskGate, fail, pass, pend, wait } from './gate.ts';
+import { openingGates } from './opening-gates.ts';
+import type { LaneInput } from './plan-lane.ts';
+import type { Lane, LaneState, Step } from './rollout.ts';
+import { approvalGates, openGates, soakGates } from './step-gates.ts';
+
+export function gatesOf(input: LaneInput): AskGate[] {
+  const { state } = input.lane;
+  switch (state.name) {
+    case 'waiting':
+      return openingGates(input);
+    case 'open':
+      return openGates(input, stepNamed(input.lane, state.step));
+    case 'soaking':
+      return soakGates(input, stepNamed(input.lane, state.step), state.observedMs);
+    case 'approval':
+      return approvalGates(input, state.step, state.approvedBy);
+    default:
+      return [() => stateGate(input, state)];
+  }
+}
+
+type StandingState = Exclude<LaneState, { name: 'waiting' | 'open' | 'soaking' | 'approval' }>;
+
+function stateGate({ snapshot }: LaneInput, state: StandingState): AskedGate {
+  switch (state.name) {
+    case 'paused':
+      return wait('paused', { reason: 'paused', detail: state.reason, remedy: 'goes on when a person resumes it' });
+    case 'halted': {
+      const remedy = 'goes on when a person retries it; a newer release takes this one’s place';
+      return fail('halted', { reason: 'halted', detail: state.reason, remedy });
+    }
+    case 'rolling_back':
+      return pend('rolling_back', `${state.by} rolls it back: ${state.reason}`);
+    case 'completed':
+      return pass('completed', state.evidence ? 'it has completed' : 'it has completed: there was nothing to do');
+    case 'rolled_back':
+      return ended('rolled_back', 'it was rolled back');
+    case 'superseded': {
+      const newer = snapshot.rollouts.find((one) => one.id === state.by);
+      return ended('superseded', `${newer?.version ?? state.by} has taken its place`);
+    }
+    case 'cancelled':
+      return ended('cancelled', `${state.by} has cancelled it: ${state.reason}`);
+  }
+}
+
+function ended(gate: string, sentence: string): AskedGate {
+  return { ...pend(gate, sentence), result: 'fail' };
+}
+
+function stepNamed(lane: Lane, step: number): Step {
+  const found = lane.steps.find((one) => one.step === step);
+  assert(found !== undefined, `step ${step} of lane ${lane.id} is open`);
+  return found;
+}

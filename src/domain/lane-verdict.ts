@@ -1,0 +1,21 @@
+// What the steps of a lane come to: the verdict on counters and roster, and the words of a halt.
+import type { LaneInput } from './plan-lane.ts';
+import type { Step } from './rollout.ts';
+import type { LaneCensus } from './snapshot.ts';
+import { NO_SILENCE, type Silence, type Verdict, verdict } from './verdict.ts';
+
+/** What the step's counters and the roster come to now. */
+export function verdictOf({ snapshot, rollout, lane }: LaneInput, step: Step): Verdict {
+  const silence = silenceOf(snapshot.lanes, lane.id, step.step);
+  return verdict(step.size, step.counters, silence, rollout.policy, lane.allowance);
+}
+
+export function silenceOf(lanes: readonly LaneCensus[], laneId: string, step: number): Silence {
+  const seen = lanes.find((one) => one.laneId === laneId)?.steps.find((one) => one.step === step);
+  return seen === undefined ? NO_SILENCE : seen;
+}
+
+/** The sentence of an automatic halt; the ledger halts in its own transaction with the same words. */
+export function haltReason(step: Pick<Step, 'step' | 'counters'>, budget: number): string {
+  return `step ${step.step + 1}: ${step.counters.bad} bad of ${budget} that halt it`;
+}

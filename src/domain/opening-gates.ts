@@ -1,0 +1,206 @@
+// The gates before something opens: those of a lane that waits for its turn, and those of the step that comes next.
+import { lastStep } from './apply.ts';
+import type { Availability } from './availability.ts';
+import { brakeFor, vetoFor } from './directives.ts';
+import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
+import { olderLane } from './older-lane.ts';
+import type { LaneInput } from './plan-lane.ts';
+import { regionStatus } from './region-window.ts';
+import { troubleOf } from './release.ts';
+import { isTerminalLane } from './rollout.ts';
+import type { Action, LaneCensus } from './snapshot.ts';
+
+/** A lane opens when nothing older stands in the way, its wave has come, and the release can be had in the region. */
+export function openingGates(input: LaneInput): AskGate[] {
+  const census = censusOf(input);
+  return [
+    () => vetoGate(input),
+    () => olderLaneGate(input),
+    () => waveGate(input),
+    () => releaseGate(input),
+    () => agentsGate(input, census),
+    ...(census?.platforms ?? []).map((platform) => () => availabilityGate(input, platform)),
+    () => brakeGate(input),
+    ...nextStepGates(input),
+  ];
+}
+
+/** What the roster knows of the lane; undefined: it counts a new one in the next pass. */
+export function censusOf({ snapshot, lane }: LaneInput): LaneCensus | undefined {
+  return snapshot.lanes.find((one) => one.laneId === lane.id);
+}
+
+export function availabilityOf({ snapshot, rollout, lane }: LaneInput, platform: string): Availability | undefined {
+  return snapshot.availability.find(
+    (one) =>
+      one.product === rollout.product &&
+      one.version === rollout.version &&
+      one.region === lane.region &&
+      one.platform === platform,
+  );
+}
+
+export function brakeGate({ snapshot, rollout, lane }: LaneInput): AskedGate {
+  const brake = brakeFor(snapshot.brakes, rollout.product, lane.region);
+  if (brake === undefined) return pass('brake', 'no brake is set');
+  const detail = `${brake.scope}: ${brake.reason}`;
+  return wait('brake', { reason: 'braked', detail, remedy: 'passes when a person takes the brake off' });
+}
+
+/** Windows and freezes restrict grants and the opening of lanes and steps; staging and soaking go on outside them. */
+export function windowGate({ snapshot, lane, now }: LaneInput, opening?: Action): AskedGate {
+  const status = regionStatus(snapshot, lane.region, now);
+  if (status.open) {
+    const open = pass('window', `something may start in ${lane.region} now`, status.closesAt);
+    return opening === undefined ? open : { ...open, step: { action: opening } };
+  }
+  const { reason, detail, opensAt: until } = status;
+  const remedy = until === null ? 'no time is known at which it passes' : 'passes when the next window opens';
+  return wait('window', { reason, detail, until, remedy });
+}
+
+/** Opens the next step that adds somebody, or completes the lane after the last. */
+export function nextStepGates(input: LaneInput): AskGate[] {
+  const next = nextStep(input);
+  const opening: Action | undefined =
+    next.kind === 'open' ? { kind: 'open_step', laneId: input.lane.id, step: next.step } : undefined;
+  const window: AskGate = () => windowGate(input, opening);
+  return next.kind === 'complete' ? [() => stepGate(input, next)] : [() => stepGate(input, next), window];
+}
+
+type NextStep =
+  /** The roster counts it in the next pass. */
+  | { kind: 'uncounted' }
+  | { kind: 'open'; step: number; members: number }
+  | { kind: 'empty'; step: number; eligible: number }
+  | { kind: 'complete'; evidence: boolean };
+
+function nextStep(input: LaneInput): NextStep {
+  const { rollout, lane } = input;
+  const census = censusOf(input);
+  const first = (lastStep(lane) ?? -1) + 1;
+  const last = rollout.policy.steps.length - 1;
+  const passedBefore = lane.steps.some((step) => step.done);
+  for (let step = first; step <= last; step += 1) {
+    const preview = census?.previews.find((one) => one.step === step);
+    if (preview === undefined) return { kind: 'uncounted' };
+    if (preview.members > 0) return { kind: 'open', step, members: preview.members };
+    // Nobody to add: skipped without evidence. A last step whose agents are all absent is skipped if an earlier one passed.
+    const skipped = preview.eligible === 0 || (step === last && passedBefore);
+    if (!skipped) return { kind: 'empty', step, eligible: preview.eligible };
+  }
+  return census === undefined ? { kind: 'uncounted' } : { kind: 'complete', evidence: passedBefore };
+}
+
+function stepGate(input: LaneInput, next: NextStep): AskedGate {
+  const { rollout, lane } = input;
+  const of = (step: number) => `step ${step + 1} of ${rollout.policy.steps.length}`;
+  switch (next.kind) {
+    case 'uncounted':
+      return pend('step', 'the agents of the next step are being counted');
+    case 'open':
+      return pass('step', `${of(next.step)} would open with ${numberOf(next.members, 'agent')}`);
+    case 'empty': {
+      const detail = `${of(next.step)}: ${next.eligible} agents, none present`;
+      return wait('step', { reason: 'no_agents', detail, remedy: 'passes when one of them checks in' });
+    }
+    case 'complete': {
+      const { evidence } = next;
+      return act('step', 'pass', 'no step is left to open: the lane completes', {
+        kind: 'complete_lane',
+        laneId: lane.id,
+        evidence,
+        baseline: evidence || allHave(input),
+      });
+    }
+  }
+}
+
+function vetoGate({ snapshot, rollout }: LaneInput): AskedGate {
+  const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
+  if (veto === undefined) return pass('veto', `${rollout.version} is not vetoed`);
+  const remedy = veto.automatic
+    ? 'passes when a person retries the lane that halted; a newer release takes this one’s place'
+    : 'passes when the veto is lifted; a newer release takes this one’s place';
+  return fail('veto', { reason: 'vetoed', detail: veto.reason, remedy });
+}
+
+function olderLaneGate(input: LaneInput): AskedGate {
+  const detail = olderLane(input);
+  if (detail === undefined) return pass('older_lane', `no other rollout goes first in ${input.lane.region}`);
+  return wait('older_lane', { reason: 'older_lane', detail, remedy: 'passes when that has ended here' });
+}
+
+function waveGate({ rollout, lane }: LaneInput): AskedGate {
+  if (lane.wave === 0) return pass('wave', `${lane.region} is in the first wave`);
+  const before = rollout.lanes.filter((one) => one.wave < lane.wave && one.state.name !== 'completed');
+  const [first] = before;
+  if (first === undefined) return pass('wave', 'the waves before it have completed');
+  const detail = `${first.region} is ${first.state.name}`;
+  const ended = before.find((one) => isTerminalLane(one.state.name));
+  if (ended !== undefined) {
+    const remedy = `never passes, since ${ended.region} is ${ended.state.name}; a newer release takes this one’s place`;
+    return fail('wave', { reason: 'previous_wave', detail, remedy });
+  }
+  const remedy = `passes when ${named(before.map((one) => one.region))} completed`;
+  return wait('wave', { reason: 'previous_wave', detail, remedy });
+}
+
+const MAX_NAMED = 3;
+
+/** `eu has`, `eu and us have`, `eu, us, ap and 2 more have`. */
+function named(regions: readonly string[]): string {
+  if (regions.length === 1) return `${regions[0]} has`;
+  if (regions.length <= MAX_NAMED) return `${regions.slice(0, -1).join(', ')} and ${regions.at(-1)} have`;
+  return `${regions.slice(0, MAX_NAMED).join(', ')} and ${regions.length - MAX_NAMED} more have`;
+}
+
+function releaseGate({ snapshot, rollout }: LaneInput): AskedGate {
+  const trouble = troubleOf(snapshot.releases.find((one) => one.id === rollout.releaseId));
+  if (trouble === undefined) return pass('release', `${rollout.version} stands as it was published`);
+  const remedy = 'a newer release takes this one’s place';
+  return fail('release', { reason: 'not_available', detail: trouble, remedy });
+}
+
+function agentsGate(input: LaneInput, census: LaneCensus | undefined): AskedGate {
+  const { lane, rollout } = input;
+  // The roster counts a new lane in the next pass.
+  if (census === undefined) return pend('agents', `the agents in ${lane.region} are being counted`);
+  if (census.eligible > 0) {
+    const all = numberOf(census.agents, 'agent');
+    return pass('agents', `${census.eligible} of ${all} in ${lane.region} can be updated to ${rollout.version}`);
+  }
+  return act('agents', 'pass', `no agent in ${lane.region} is to be updated: the lane completes`, {
+    kind: 'complete_lane',
+    laneId: lane.id,
+    evidence: false,
+    // Agents that nothing can be done for (no artifact, an unreadable version) do not have the release: no baseline.
+    baseline: census.agents > 0 && allHave(input),
+  });
+}
+
+function allHave({ snapshot, rollout, lane }: LaneInput): boolean {
+  const rows = snapshot.census.filter((row) => row.product === rollout.product && row.region === lane.region);
+  return rows.every((row) => row.version === rollout.version);
+}
+
+/** Available for every platform that has eligible agents; unknown never reads as absent. */
+function availabilityGate(input: LaneInput, platform: string): AskedGate {
+  const row = availabilityOf(input, platform);
+  const gate = 'availability';
+  if (row === undefined) {
+    const detail = `${platform}: not probed yet`;
+    return wait(gate, { reason: 'availability_unknown', detail, remedy: 'passes when a probe finds it there' });
+  }
+  const since = `since ${instantOf(row.since)}`;
+  const detail = `${platform}: ${row.why}`;
+  const remedy = `so ${since}; passes when a probe finds it there`;
+  switch (row.status) {
+    case 'available':
+      return pass(gate, `${input.lane.region} has ${input.rollout.version} for ${platform} ${since}`);
+    case 'unknown':
+      return wait(gate, { reason: 'availability_unknown', detail, remedy });
+    case 'absent':
+      return wait(gate, { reason: 'not_available', detail, remedy });
+  }
+}

@@ -1,0 +1,196 @@
+// The gates of a step that has opened: what it must show while it is open, while it soaks, and what a person must say.
+import { assert } from '../errors.ts';
+import { brakeFor } from './directives.ts';
+import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
+import { haltReason, silenceOf } from './lane-verdict.ts';
+import { availabilityOf, brakeGate, censusOf, nextStepGates, windowGate } from './opening-gates.ts';
+import type { LaneInput } from './plan-lane.ts';
+import type { StepPolicy } from './policy.ts';
+import type { Step, StepCounters } from './rollout.ts';
+import type { LaneCensus } from './snapshot.ts';
+import { type Silence, type Verdict, verdict } from './verdict.ts';
+
+/** Brake, window and availability stop grants, so they are asked only while successes are still needed. */
+export function openGates(input: LaneInput, step: Step): AskGate[] {
+  if (step.done) return [() => doneGate(input, step)];
+  const evidence = [
+    () => seatsGate(input, step),
+    () => budgetGate(input, step),
+    () => silenceGate(input, step),
+    () => inconclusiveGate(input, step),
+  ];
+  if (withoutSetbacks(input, step).kind === 'done') return [...evidence, () => doneGate(input, step)];
+  return [
+    ...evidence,
+    () => reachGate(input, step),
+    () => brakeGate(input),
+    () => windowGate(input),
+    ...(censusOf(input)?.platforms ?? []).map((platform) => () => stillThereGate(input, platform)),
+    () => membersGate(input, step),
+  ];
+}
+
+/** `startedMs`: the observed instant at which the soak began. */
+export function soakGates(input: LaneInput, step: Step, startedMs: number): AskGate[] {
+  const policy = input.rollout.policy.steps[step.step];
+  assert(policy !== undefined, `step ${step.step} is in the policy`);
+  const leftMs = policy.soakMs - (input.snapshot.observedMs - startedMs);
+  return [
+    () => brakeGate(input),
+    () => soakGate(input, step, leftMs),
+    () => presentGate(input, step, leftMs, policy),
+    () => askGate(input, step, policy),
+    ...nextStepGates(input),
+  ];
+}
+
+export function approvalGates(input: LaneInput, step: number, approvedBy: string | null): AskGate[] {
+  return [() => approvalGate(step, approvedBy), ...nextStepGates(input)];
+}
+
+/** Members that are gone give their seats to the next by rank while there are any; the size and the budget stay. */
+function seatsGate(input: LaneInput, step: Step): AskedGate {
+  const { snapshot, lane, rollout } = input;
+  const { gone = 0, replaceable = 0 } = seenIn(censusOf(input), step) ?? {};
+  if (gone === 0) return pass('seats', `no member of ${nameOf(step)} has gone silent`);
+  const silent = `${numberOf(gone, 'member')} of ${nameOf(step)} went silent`;
+  if (brakeFor(snapshot.brakes, rollout.product, lane.region) !== undefined)
+    return pass('seats', `${silent}; seats stay as they are under a brake`);
+  const count = Math.min(gone, replaceable);
+  if (count <= 0) return pass('seats', `${silent}; no other agent could take a seat`);
+  const action = { kind: 'replace_members', laneId: lane.id, step: step.step, count } as const;
+  return act('seats', 'wait', `${silent}; passes when the next by rank have taken the seats`, action);
+}
+
+/**
+ * The rules of the verdict one by one: each gate asks it again as if the rules before had nothing to object to, so that
+ * what stands behind the first that stops the step can be shown too.
+ */
+function verdictIf(
+  { snapshot, rollout, lane }: LaneInput,
+  step: Step,
+  { counters = {}, silence = {} }: { counters?: Partial<StepCounters>; silence?: Partial<Silence> },
+): Verdict {
+  const seen = { ...silenceOf(snapshot.lanes, lane.id, step.step), ...silence };
+  return verdict(step.size, { ...step.counters, ...counters }, seen, rollout.policy, lane.allowance);
+}
+
+const withinBudget = (input: LaneInput, step: Step) => verdictIf(input, step, { counters: { bad: 0 } });
+const withoutSilence = (input: LaneInput, step: Step) =>
+  verdictIf(input, step, { counters: { bad: 0 }, silence: { replaceable: 1 } });
+const withoutSetbacks = (input: LaneInput, step: Step) =>
+  verdictIf(input, step, {
+    counters: { bad: 0, declined: 0, failedBeforeGrant: 0, inconclusive: 0 },
+    silence: { replaceable: 1 },
+  });
+
+function budgetGate(input: LaneInput, step: Step): AskedGate {
+  const found = verdictIf(input, step, {});
+  const { bad } = step.counters;
+  if (found.kind !== 'halt') return pass('budget', `${bad} bad of ${found.budget} that halt ${nameOf(step)}`);
+  const reason = haltReason(step, found.budget);
+  const action = { kind: 'halt_lane', laneId: input.lane.id, reason, veto: true } as const;
+  return { ...act('budget', 'wait', reason, action), result: 'fail' };
+}
+
+function silenceGate(input: LaneInput, step: Step): AskedGate {
+  const found = withinBudget(input, step);
+  const { gone } = silenceOf(input.snapshot.lanes, input.lane.id, step.step);
+  if (!holds(found, 'silent')) return pass('silence', `${gone} of ${numberOf(step.size, 'member')} are silent`);
+  const remedy = `passes when more of the ${gone} silent ones check in again`;
+  return wait('silence', { reason: 'silent', detail: shown(step, found), remedy });
+}
+
+function inconclusiveGate(input: LaneInput, step: Step): AskedGate {
+  const found = withoutSilence(input, step);
+  const { declined, failedBeforeGrant, inconclusive } = step.counters;
+  const setbacks = declined + failedBeforeGrant + inconclusive;
+  if (!holds(found, 'inconclusive')) {
+    return pass('inconclusive', `${setbacks} of ${numberOf(step.size, 'member')} ended without a verdict`);
+  }
+  const remedy = 'passes when they succeed at another try; a newer release takes this one’s place';
+  return wait('inconclusive', { reason: 'inconclusive', detail: shown(step, found), remedy });
+}
+
+function reachGate(input: LaneInput, step: Step): AskedGate {
+  const found = withoutSetbacks(input, step);
+  if (!holds(found, 'too_few_successes')) return pass('within_reach', 'enough members can still succeed');
+  const remedy = 'a person decides: halt and retry it; a newer release takes this one’s place';
+  return fail('within_reach', { reason: 'too_few_successes', detail: shown(step, found), remedy });
+}
+
+function holds(found: Verdict, reason: string): boolean {
+  return found.kind === 'hold' && found.reason === reason;
+}
+
+function shown(step: Step, { need }: Verdict): string {
+  return `${nameOf(step)}: ${step.counters.succeeded} of ${need} successes needed`;
+}
+
+/** Who has it already goes on; nothing more is granted where it has turned absent. */
+function stillThereGate(input: LaneInput, platform: string): AskedGate {
+  const row = availabilityOf(input, platform);
+  const what = `${input.rollout.version} for ${platform}`;
+  if (row === undefined || row.status === 'unknown') {
+    const why = row === undefined ? 'not probed yet' : `${row.why}, since ${instantOf(row.since)}`;
+    return pass('availability', `nobody knows now whether ${input.lane.region} has ${what} (${why}): it goes on`);
+  }
+  const since = `since ${instantOf(row.since)}`;
+  if (row.status === 'available') return pass('availability', `${input.lane.region} has ${what} ${since}`);
+  const remedy = `so ${since}; passes when a probe finds it there again`;
+  return wait('availability', { reason: 'not_available', detail: `${platform}: ${row.why}`, remedy });
+}
+
+function membersGate(input: LaneInput, step: Step): AskedGate {
+  const { need } = withoutSetbacks(input, step);
+  const { succeeded, hot } = step.counters;
+  const busy = hot === 0 ? '' : `, ${numberOf(hot, 'agent')} at it now`;
+  const members = `${succeeded} of ${numberOf(step.size, 'member')} of ${nameOf(step)} have succeeded${busy}`;
+  return pend('members', `${members}; passes at ${need} with nobody at it`);
+}
+
+function doneGate({ lane }: LaneInput, step: Step): AskedGate {
+  const members = `${step.counters.succeeded} of ${numberOf(step.size, 'member')}`;
+  const sentence = `${nameOf(step)} is done: ${members} have succeeded`;
+  return act('members', 'pass', sentence, { kind: 'start_soak', laneId: lane.id, step: step.step });
+}
+
+function soakGate({ now }: LaneInput, step: Step, leftMs: number): AskedGate {
+  if (leftMs <= 0) return pass('soak', `${nameOf(step)} has soaked for as long as the policy wants`);
+  const remedy = 'passes when its time is up, counted while a server is up';
+  return wait('soak', { reason: 'soaking', detail: nameOf(step), until: now + leftMs, remedy });
+}
+
+function presentGate(input: LaneInput, step: Step, leftMs: number, policy: StepPolicy): AskedGate {
+  const seen = seenIn(censusOf(input), step);
+  // The roster counts a step that has just opened in the next pass.
+  if (seen === undefined) return pend('present', `the members of ${nameOf(step)} are being counted`);
+  const { updated, updatedPresent } = seen;
+  const detail = `${updatedPresent} of ${updated} updated agents of ${nameOf(step)} are present`;
+  if (updatedPresent * 10 >= updated * 9) return pass('present', detail);
+  const remedy = `passes when ${Math.ceil((updated * 9) / 10)} of them are`;
+  // As long again is given to those that are away; then it is more than a pause.
+  const moreMs = leftMs + policy.soakMs;
+  if (moreMs <= 0) return wait('present', { reason: 'silent', detail, remedy });
+  return wait('present', { reason: 'soaking', detail, until: input.now + moreMs, remedy });
+}
+
+function askGate({ lane }: LaneInput, step: Step, policy: StepPolicy): AskedGate {
+  if (!policy.manual) return pass('approval', `the policy asks no person to promote ${nameOf(step)}`);
+  const sentence = `after the soak a person must promote ${nameOf(step)}`;
+  return act('approval', 'wait', sentence, { kind: 'await_approval', laneId: lane.id, step: step.step });
+}
+
+function approvalGate(step: number, approvedBy: string | null): AskedGate {
+  const detail = `step ${step + 1}`;
+  if (approvedBy !== null) return pass('approval', `${approvedBy} has promoted ${detail}`);
+  return wait('approval', { reason: 'needs_approval', detail, remedy: 'passes when a person promotes it' });
+}
+
+function seenIn(census: LaneCensus | undefined, step: Step): LaneCensus['steps'][number] | undefined {
+  return census?.steps.find((one) => one.step === step.step);
+}
+
+function nameOf(step: Step): string {
+  return `step ${step.step + 1}`;
+}
