@@ -1,17 +1,19 @@
-// `status --watch`: redraws in place on a terminal; elsewhere one line for every thing that changed.
+// `status --watch`: swim lanes that change in place on a terminal; elsewhere one line for every thing that changed.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
 import type { StatusReply } from '../protocol/operator.ts';
 import type { OperatorClient } from '../protocol/operator-client.ts';
 import { failureLines } from './failure.ts';
 import { clean, instant } from './render.ts';
-import { progress, scopeName, statusPage } from './status-page.ts';
+import { progress, scopeName } from './status-page.ts';
+import { swimLanes } from './swim-lanes.ts';
 import type { Terminal } from './terminal.ts';
 
 const INTERVAL_MS = 2000;
-/** The other screen, without cursor; and back. */
-const ENTER = '\u001b[?1049h\u001b[?25l';
-const LEAVE = '\u001b[?25h\u001b[?1049l';
+/** The other screen, without cursor and without breaking lines that are taken for too long; and back. */
+const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l';
+const LEAVE = '\u001b[?7h\u001b[?25h\u001b[?1049l';
+const CLEAR = '\u001b[2J';
 
 /**
  * Until the signal aborts. A server that goes away while it is watched is waited for; the first look must succeed.
@@ -23,7 +25,7 @@ export async function watchStatus(
   signal: AbortSignal,
   intervalMs = INTERVAL_MS,
 ): Promise<void> {
-  const view = terminal.isTerminal ? screenView(terminal) : lineView(terminal);
+  const view = terminal.canDraw ? screenView(terminal) : lineView(terminal);
   try {
     view.show(await client.status());
     while (!signal.aborted) {
@@ -53,26 +55,59 @@ function isPassing(error: unknown): error is AppError {
 }
 
 function screenView(terminal: Terminal): View {
-  let last: string[] = [];
+  let status: StatusReply | undefined;
+  let failed: AppError | undefined;
+  let drawn: string[] = [];
   let entered = false;
-  function draw(lines: readonly string[]): void {
-    if (!entered) terminal.write(ENTER);
-    entered = true;
-    const shown = lines.slice(0, Math.max(1, terminal.rows - 1));
-    terminal.write(`\u001b[H${shown.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J`);
+  let cleared = false;
+
+  function picture(): string[] {
+    const { width, rows } = terminal.size();
+    const trouble = failed === undefined ? [] : failureLines(failed, { isTerminal: true, width });
+    const top = trouble.slice(0, rows).map((line) => terminal.paint('red', line));
+    if (status === undefined) return top;
+    return [...top, ...swimLanes(status, { width, rows: rows - top.length }, terminal.paint)];
   }
+  function draw(): void {
+    const lines = picture();
+    const changes = changedLines(cleared ? drawn : [], lines);
+    const before = `${entered ? '' : ENTER}${cleared ? '' : CLEAR}`;
+    if (before !== '' || changes !== '') terminal.write(before + changes);
+    entered = true;
+    cleared = true;
+    drawn = lines;
+  }
+  const forget = terminal.onResize(() => {
+    // A terminal moves lines about when its size changes: what stands where is not known any more.
+    cleared = false;
+    if (entered) draw();
+  });
   return {
-    show(status) {
-      last = statusPage(status, terminal);
-      draw(last);
+    show(reply) {
+      status = reply;
+      failed = undefined;
+      draw();
     },
-    fail: (error) => draw([...failureLines(error, terminal), ...last]),
+    fail(error) {
+      failed = error;
+      draw();
+    },
     end() {
+      forget();
       if (!entered) return;
       terminal.write(LEAVE);
-      terminal.print(last);
+      terminal.print(drawn);
     },
   };
+}
+
+/** Moves to each line that is another now, and writes it; the screen is as `before` says. */
+function changedLines(before: readonly string[], lines: readonly string[]): string {
+  const height = Math.max(before.length, lines.length);
+  return Array.from({ length: height }, (_, index) => {
+    const line = lines[index] ?? '';
+    return line === (before[index] ?? '') ? '' : `\u001b[${index + 1};1H${line}\u001b[K`;
+  }).join('');
 }
 
 function lineView(terminal: Terminal): View {
@@ -81,8 +116,8 @@ function lineView(terminal: Terminal): View {
     show(status) {
       const facts = factsOf(status);
       const changed = [...facts].filter(([key, text]) => before.get(key) !== text).map(([, text]) => text);
-      const released = [...before].filter(([key]) => key.startsWith('brake ') && !facts.has(key));
-      const lines = [...changed, ...released.map(([, text]) => `released: ${text}`)];
+      const gone = [...before].filter(([key]) => !facts.has(key));
+      const lines = [...changed, ...gone.flatMap(([key, text]) => overLine(key, text))];
       terminal.print(lines.map((line) => `${instant(status.now)} ${clean(line)}`));
       before = facts;
     },
@@ -93,6 +128,13 @@ function lineView(terminal: Terminal): View {
     },
     end: () => {},
   };
+}
+
+/** For what is over and worth a line. */
+function overLine(key: string, text: string): string[] {
+  if (key === 'error') return ['the server answers again'];
+  if (key.startsWith('brake ')) return [`released: ${text}`];
+  return key.startsWith('source ') || key.startsWith('baseline ') ? [`over: ${text}`] : [];
 }
 
 /** What a line is worth printing for when it changes, by what it is about. */
@@ -110,6 +152,11 @@ function factsOf(status: StatusReply): Map<string, string> {
     }
     for (const { tag, why } of product.rejected) {
       facts.set(`tag ${product.name} ${tag}`, `${product.name}: tag ${tag} is rejected: ${why}`);
+    }
+    for (const { region, version, state } of product.baselines ?? []) {
+      if (state !== 'halted') continue;
+      const text = `${product.name}: baseline ${version} in ${region} is halted, newcomers are not brought to it`;
+      facts.set(`baseline ${product.name} ${region}`, text);
     }
     if (trouble !== null) facts.set(`source ${product.name}`, `${product.name}: polling fails (${trouble})`);
   }

@@ -1,0 +1,59 @@
+// What a person can do about lanes that wait for one, as commands to copy.
+import type { LaneView, RolloutView } from '../protocol/operator.ts';
+import { isTroubled, waitsForPerson } from './lane-rows.ts';
+import { shellWord } from './render.ts';
+
+/** One sentence for each thing to do; `going`: one product's rollouts that have not ended, newest first. */
+export function toDo(going: readonly RolloutView[]): string[] {
+  return going.flatMap((rollout, index) => [
+    ...promotions(rollout),
+    ...verb(rollout, 'resume', (lane) => lane.state === 'paused', ''),
+    // A halted lane gives way to a newer release by itself.
+    ...(index === 0 ? verb(rollout, 'retry', (lane) => lane.state === 'halted', 'publish a fix, or ') : []),
+    ...closerLook(rollout),
+  ]);
+}
+
+function promotions(rollout: RolloutView): string[] {
+  const waiting = rollout.lanes.filter(waitsForPerson);
+  const bySteps = Map.groupBy(waiting, (lane) => lane.step ?? 0);
+  return [...bySteps].flatMap(([step, lanes]) => {
+    const flag = ` --step ${step + 1}`;
+    if (bySteps.size === 1) return [command(rollout, 'promote', lanes, flag)];
+    // A promotion of all regions must find all of them in the step that it names.
+    return lanes.map((lane) => command(rollout, 'promote', [lane], flag));
+  });
+}
+
+function verb(rollout: RolloutView, name: string, wants: (lane: LaneView) => boolean, first: string): string[] {
+  const lanes = rollout.lanes.filter(wants);
+  return lanes.length === 0 ? [] : [command(rollout, name, lanes, '', first)];
+}
+
+/** Held for trouble, and no verb is the answer: somebody has to see why. */
+function closerLook(rollout: RolloutView): string[] {
+  const lanes = rollout.lanes.filter(
+    (lane) => isTroubled(lane) && !waitsForPerson(lane) && !['halted', 'paused', 'rolling_back'].includes(lane.state),
+  );
+  if (lanes.length === 0) return [];
+  return [`${names(lanes)}: see tidegate rollout show ${shellWord(nameOf(rollout))}`];
+}
+
+function command(rollout: RolloutView, name: string, lanes: readonly LaneView[], flags: string, first = ''): string {
+  const [only] = lanes;
+  const region = lanes.length === 1 && only !== undefined ? ` --region ${shellWord(only.region)}` : '';
+  const where = region === '' ? `${names(lanes)}: ` : '';
+  return `${where}${first}tidegate rollout ${name} ${shellWord(nameOf(rollout))}${region}${flags} --reason TEXT`;
+}
+
+const MOST_NAMED = 3;
+
+function names(lanes: readonly LaneView[]): string {
+  const named = lanes.slice(0, MOST_NAMED).map((lane) => lane.region);
+  const more = lanes.length - named.length;
+  return named.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+function nameOf({ product, version }: RolloutView): string {
+  return `${product}@${version}`;
+}
