@@ -148,7 +148,9 @@ async function build(
   };
   const probe = async () => {
     const { changed } = await prober.round(clock.now(), engine.wanted());
-    if (changed) engine.nudge();
+    if (!changed) return;
+    overrides.mark?.('probes.committed');
+    engine.nudge();
   };
   return {
     app,

@@ -113,12 +113,14 @@ export async function openEngine(deps: EngineDeps) {
   async function perform(verb: () => Promise<VerbEffects>): Promise<boolean> {
     const changed = await exclusive(async () => {
       const { changed, lanes, withdrawnLanes, vetoes, brakes } = await verb();
+      mark('verb.committed');
       for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);
       const occupied = countOccupied(roster.hotPlaces(), surroundings.limits);
       wake(memory.setLanes(lanes, vetoes, brakes, clock.now(), occupied));
       return changed;
     });
     await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
+    mark('verb.replying');
     return changed;
   }
 
