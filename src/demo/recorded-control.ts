@@ -9,6 +9,7 @@ import type {
   ReleaseChange,
   ReleaseOptions,
 } from './recorded-repositories.ts';
+import { loadReleaseHistories } from './release-histories.ts';
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
@@ -22,11 +23,12 @@ interface ControlBody {
   release: Omit<ReleaseOptions, 'assets'> & { assets?: WireAsset[] };
   change: ReleaseChange & Omit<AssetChange, 'bytes'> & { base64?: string };
   fault: Fault;
+  directory: string;
 }
 
 /**
  * Routes, each with a JSON body and a JSON answer: `repositories` {repository} · `releases` {repository, release} ·
- * `releases/remove` {repository, tag} · `releases/change` {repository, tag, change} ·
+ * `releases/remove` {repository, tag} · `histories` {directory} · `releases/change` {repository, tag, change} ·
  * `assets/alter` {repository, tag, name, change} · `faults` {fault} · `faults/clear` {}.
  */
 export async function handleControl(
@@ -59,6 +61,8 @@ async function act(path: string, body: ControlBody, repositories: RecordedReposi
       const assets = (body.release.assets ?? []).map(withBytes);
       return { id: (await repositories.publish(body.repository, { ...body.release, assets })).id };
     }
+    case 'histories':
+      return { loaded: await loadReleaseHistories(repositories, body.directory) };
     case 'releases/remove':
       return repositories.removeRelease(body.repository, body.tag);
     case 'releases/change':

@@ -25,6 +25,8 @@ export interface ReleaseOptions {
   draft?: boolean;
   /** Milliseconds since the epoch; default now. */
   publishedAt?: number;
+  /** What the tag was made from: default the branch `main`. */
+  commit?: string;
   assets?: AssetOptions[];
 }
 
@@ -50,6 +52,7 @@ export interface RecordedRelease {
   tag: string;
   prerelease: boolean;
   draft: boolean;
+  targetCommitish: string;
   createdAt: number;
   publishedAt: number;
   updatedAt: number;
@@ -113,6 +116,7 @@ export class RecordedRepositories {
       tag: options.tag,
       prerelease: options.prerelease ?? false,
       draft: options.draft ?? false,
+      targetCommitish: options.commit ?? 'main',
       createdAt: publishedAt,
       publishedAt,
       updatedAt: publishedAt,
@@ -232,7 +236,7 @@ export function releaseJson(
     url: `${url}/${release.id}`,
     assets_url: `${url}/${release.id}/assets`,
     tag_name: release.tag,
-    target_commitish: 'main',
+    target_commitish: release.targetCommitish,
     name: release.tag,
     body: '',
     draft: release.draft,

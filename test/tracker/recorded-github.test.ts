@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startRecordedGitHub } from '../../src/demo/recorded-github.ts';
+import { REAL_DIR } from '../support/real-releases.ts';
 import { bytesOf, sha256 } from './world.ts';
 
 test('POST /_control makes a repository, publishes, alters, breaks and removes', async () => {
@@ -43,6 +44,10 @@ test('POST /_control makes a repository, publishes, alters, breaks and removes',
     assert.deepEqual((await list()).body, []);
     assert.equal((await control('releases/remove', { repository, tag: 'v1' })).status, 404);
     assert.equal((await control('nothing', {})).status, 404);
+    assert.equal((await control('histories', { directory: REAL_DIR })).status, 200);
+    const real = await fetch(`${github.url}/repos/elastic/elastic-agent/releases?per_page=1`);
+    assert.equal(((await real.json()) as { tag_name: string }[])[0]?.tag_name, 'v9.5.2');
+    assert.equal((await control('histories', { directory: REAL_DIR })).status, 409);
     assert.ok(github.log.every((entry) => !entry.path.startsWith('/_control')));
     const page = await fetch(`${github.url}/_control/faults/clear`, { method: 'POST', body: '{}' });
     assert.equal(page.status, 415);

@@ -1,0 +1,84 @@
+// A product's releases in the order of their versions, the jumps between them, and the highest one at a given time.
+import { isInChannel } from './choose.ts';
+import { type Release, troubleOf } from './release.ts';
+import type { ProductRules } from './snapshot.ts';
+import type { Jump, Range } from './version/scheme.ts';
+import { schemeOf } from './version/schemes.ts';
+
+/** Stable releases alone (false), with every prerelease (true), or with those of these identifiers. */
+export type Channel = ProductRules['prereleases'];
+
+export interface HistoryRow {
+  release: Release;
+  /** The next lower version of the channel; null for the lowest. Of a stable release, the next lower stable one. */
+  from: string | null;
+  /** From there to here; null without `from`. */
+  jump: Jump | null;
+}
+
+export interface HistoryFilter {
+  channel: Channel;
+  /** Undefined: every version. */
+  range: Range | undefined;
+  /** `2025-08-05`: only what was published by the end of that day, UTC; null: until now. */
+  day: string | null;
+}
+
+type ProductScheme = Pick<ProductRules, 'scheme'>;
+
+/** Highest version first; of equal versions (one under two tags) by tag. Whatever the state is, and however complete. */
+export function historyOf(releases: readonly Release[], product: ProductScheme, filter: HistoryFilter): HistoryRow[] {
+  const { range } = filter;
+  const all = inOrder(releases, product, filter);
+  const rows = all.map((release, index) => ({ release, ...jumpTo(release, all.slice(index + 1), product) }));
+  // A jump is from what was there before, whether or not the range would pick that.
+  return rows.filter(({ release }) => range === undefined || range.includes(release.version));
+}
+
+/**
+ * The release that the range picks on that day: the highest of the channel that was published by then, complete or not.
+ * What is withdrawn, altered or refused today counts as never there, and so do the `vetoed` versions.
+ */
+export function highestOn(
+  releases: readonly Release[],
+  product: ProductScheme,
+  filter: HistoryFilter,
+  vetoed: readonly string[] = [],
+): Release | undefined {
+  const { range } = filter;
+  return inOrder(releases, product, filter).find((release) => {
+    if (troubleOf(release) !== undefined || vetoed.includes(release.version)) return false;
+    return range === undefined || range.includes(release.version);
+  });
+}
+
+/** Of the channel, published by then, and of this scheme: a version read before the config changed may be of another. */
+function inOrder(
+  releases: readonly Release[],
+  { scheme: name }: ProductScheme,
+  { channel, day }: HistoryFilter,
+): Release[] {
+  const scheme = schemeOf(name);
+  return releases
+    .filter((release) => scheme.parse(release.version) !== undefined)
+    .filter((release) => isInChannel(release, channel) && isPublishedBy(release, day))
+    .sort((a, b) => scheme.compare(b.version, a.version) || (a.tag < b.tag ? -1 : 1));
+}
+
+function jumpTo(
+  { version, prerelease }: Release,
+  lower: readonly Release[],
+  { scheme: name }: ProductScheme,
+): Pick<HistoryRow, 'from' | 'jump'> {
+  const scheme = schemeOf(name);
+  const from = lower.find((one) => (prerelease || !one.prerelease) && scheme.compare(one.version, version) < 0);
+  return from === undefined
+    ? { from: null, jump: null }
+    : { from: from.version, jump: scheme.jump(from.version, version) };
+}
+
+const DAY_MS = 86_400_000;
+
+function isPublishedBy({ publishedAt }: Release, day: string | null): boolean {
+  return day === null || publishedAt < Date.parse(`${day}T00:00:00Z`) + DAY_MS;
+}
