@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import type { Lane, LaneState } from '../../src/domain/rollout.ts';
 import { type Database, transaction } from '../../src/store/database.ts';
 import { changeHold, holdDurations, openHolds } from '../../src/store/holds.ts';
+import { baselinesInForce } from '../../src/store/operator-views.ts';
 import { saveRelease } from '../../src/store/releases.ts';
 import {
   endRollout,
+  insertLane,
   insertRollout,
   insertStep,
   listRollouts,
@@ -35,6 +37,39 @@ const EVERY_STATE: LaneState[] = [
 ];
 
 export const rolloutCases: Cases = {
+  'baselinesInForce: the release of each baseline lane that has not ended, by product and region': async (database) => {
+    const release = makeRelease();
+    const rollout = makeRollout(release, { north: { name: 'completed', since: T0, evidence: true } });
+    const [done] = rollout.lanes as [Lane];
+    const lane = (region: string, state: LaneState): Lane => ({
+      ...done,
+      id: `b-${region}`,
+      kind: 'baseline',
+      region,
+      state,
+    });
+    await transaction(database, async (tx) => {
+      await saveRelease(tx, release);
+      await insertRollout(tx, rollout);
+      await insertLane(tx, lane('south', { name: 'halted', since: T0, by: 'system', reason: 'bad', step: 0 }));
+      await insertLane(tx, lane('north', { name: 'open', step: 0, since: T0 }));
+      await insertLane(tx, lane('west', { name: 'superseded', since: T0, by: rollout.id }));
+    });
+    const { product, version } = rollout;
+    assert.deepEqual(
+      await baselinesInForce(database.db),
+      new Map([
+        [
+          product,
+          [
+            { region: 'north', version, state: 'open' },
+            { region: 'south', version, state: 'halted' },
+          ],
+        ],
+      ]),
+    );
+  },
+
   'insertRollout: gives back every lane state as it was given': async (database) => {
     const release = makeRelease();
     const states = Object.fromEntries(EVERY_STATE.map((state, index) => [`region-${index}`, state]));
