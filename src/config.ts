@@ -198,6 +198,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     maxHot: raw.maxHot,
     attemptsPerAgent: raw.attemptsPerAgent,
     supersede: raw.supersede,
+    maxSkips: raw.maxSkips,
     minAgeMs: raw.minAge,
     schedule: raw.schedule,
     baseline: { maxHot: raw.baseline.maxHot, badCount: raw.baseline.badCount, windowMs: raw.baseline.window },

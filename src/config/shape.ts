@@ -179,6 +179,11 @@ const POLICY = object({
     'replace-unstarted',
     'What a newer release does to a rollout that is under way. Default replace-unstarted.',
   ),
+  maxSkips: optional(
+    integer(1, 1000),
+    3,
+    'Newer releases that may pass a waiting region by in a row; then one is finished there first. Default 3.',
+  ),
   minAge: optional(duration(0, 365 * DAY), 0, 'How old a release must be. Default 0s.'),
   baseline: optional(BASELINE, BASELINE_DEFAULTS, 'How newcomers are brought to what their region has completed.'),
   schedule: optional(SCHEDULE, null, 'When rollouts begin. Default: as soon as there is a release.'),

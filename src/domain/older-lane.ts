@@ -1,9 +1,11 @@
 // What a waiting lane waits for in its region: at most one rollout of a product is live there at a time.
 import type { LaneInput } from './plan-lane.ts';
 import { isLiveLane } from './rollout.ts';
+import { goesFirst } from './supersede.ts';
 
 /** The sentence's detail that says which version goes first, whichever rollout is the older one; undefined: none does. */
-export function olderLane({ rollouts, rollout, lane }: LaneInput): string | undefined {
+export function olderLane(input: LaneInput): string | undefined {
+  const { rollouts, rollout, lane } = input;
   const place = rollouts.indexOf(rollout);
   const other = rollouts.find(
     (one, index) =>
@@ -12,5 +14,19 @@ export function olderLane({ rollouts, rollout, lane }: LaneInput): string | unde
       ((index < place && one.policy.supersede === 'finish' && one.endedAt === null) ||
         one.lanes.some(({ region, state }) => region === lane.region && isLiveLane(state.name))),
   );
-  return other === undefined ? undefined : `${other.version} is still going out`;
+  return other === undefined ? skippedTooOften(input) : `${other.version} is still going out`;
+}
+
+/** A lane that only waits stands in the way too where its region has been passed by too often. */
+function skippedTooOften(input: LaneInput): string | undefined {
+  const { rollouts, rollout, lane } = input;
+  for (const older of rollouts.slice(0, rollouts.indexOf(rollout))) {
+    if (older.endedAt !== null) continue;
+    const there = older.lanes.find(({ region, state }) => region === lane.region && state.name === 'waiting');
+    const owed = there === undefined ? undefined : goesFirst({ ...input, rollout: older, lane: there });
+    if (owed === undefined) continue;
+    const times = owed.skips === 1 ? 'one release has' : `${owed.skips} releases in a row have`;
+    return `${older.version} finishes first, since ${times} passed ${owed.region} by`;
+  }
+  return undefined;
 }

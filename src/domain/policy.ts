@@ -36,6 +36,8 @@ export interface Policy {
   /** Bad attempts after which an agent is quarantined for the release. */
   attemptsPerAgent: number;
   supersede: 'finish' | 'replace-unstarted' | 'replace';
+  /** Newer releases that may pass a region by in a row; then one is finished there first. */
+  maxSkips: number;
   minAgeMs: number;
   /** When rollouts may be created; null: as soon as there is a release. */
   schedule: Schedule | null;

@@ -5,6 +5,7 @@ import { verdictOf } from './lane-verdict.ts';
 import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** What a successor is looked for in; a snapshot is one. */
 export interface Candidates {
@@ -24,10 +25,82 @@ export function successorOf(candidates: Candidates, rollout: Rollout): Rollout |
   return rollouts.findLast((one, index) => index > place && !isBarred(candidates, one));
 }
 
-/** The newer version for which a live lane stops granting; undefined where the lane goes on. */
+/** Live lanes that go first although their policy says `replace`: they go on granting. By id. */
+export function undisplaced(snapshot: Snapshot, now: number): Set<string> {
+  const replaceable = snapshot.rollouts.filter((one) => one.endedAt === null && one.policy.supersede === 'replace');
+  return new Set(
+    replaceable.flatMap((rollout) => {
+      const rollouts = snapshot.rollouts.filter((one) => one.product === rollout.product);
+      const first = rollout.lanes.filter((lane) => goesFirst({ snapshot, rollouts, rollout, lane, now }) !== undefined);
+      return first.map((lane) => lane.id);
+    }),
+  );
+}
+
+/**
+ * The newer version for which a live lane stops granting; undefined where the lane goes on. Of a lane that goes first
+ * it must not be asked.
+ */
 export function givesWayTo(candidates: Candidates, rollout: Rollout, lane: Lane): string | undefined {
   if (rollout.policy.supersede !== 'replace' || !isLiveLane(lane.state.name)) return undefined;
   return lane.state.name === 'rolling_back' ? undefined : successorOf(candidates, rollout)?.version;
+}
+
+/** A region that newer releases have passed by too often, for whose sake a lane goes first. */
+export interface Owed {
+  region: string;
+  /** Rollouts in a row that were superseded there before they began. */
+  skips: number;
+}
+
+/**
+ * Why a lane is not superseded and newer ones wait behind it: its region, or one of a later wave for which it has to
+ * complete, has been passed by `maxSkips` times. Never for a lane that cannot go on.
+ */
+export function goesFirst(input: LaneInput): Owed | undefined {
+  const { rollout, lane } = input;
+  if (!isOnItsWay(lane)) return undefined;
+  const places = rollout.lanes.filter((one) => one.id === lane.id || one.wave > lane.wave);
+  for (const place of places) {
+    const skips = skipsIn({ ...input, lane: place });
+    if (skips < rollout.policy.maxSkips || !isOnItsWay(place)) continue;
+    const at = { ...input, lane: place };
+    if (!isStuck(at) && !isBehindStuck(at)) return { region: place.region, skips };
+  }
+  return undefined;
+}
+
+/**
+ * Older rollouts of which the region has had nothing since one last completed there; none while it is the turn of one
+ * of them. A lane without steps never began.
+ */
+function skipsIn(input: LaneInput): number {
+  const { rollouts, rollout, lane } = input;
+  const place = rollouts.indexOf(rollout);
+  const older = rollouts.slice(0, place).flatMap((one) => {
+    const there = one.lanes.find(({ region }) => region === lane.region);
+    return there === undefined ? [] : [{ rollout: one, lane: there }];
+  });
+  const completedAt = Math.max(
+    ...older.map((one) => (one.lane.state.name === 'completed' ? one.lane.state.since : Number.NEGATIVE_INFINITY)),
+  );
+  const isSkipped = ({ state, steps }: Lane) =>
+    state.name === 'superseded' && state.since > completedAt && steps.length === 0;
+  const skipped = older.filter((one) => isSkipped(one.lane)).length;
+  const waiting = older.filter((one) => one.lane.state.name === 'waiting');
+  // Most regions are far from it: what the older ones wait for is asked only where it matters.
+  if (skipped + waiting.length < rollout.policy.maxSkips) return 0;
+  const hasTurn = older.some((one) => isLiveLane(one.lane.state.name)) || waiting.some((one) => isFirst(input, one));
+  return hasTurn ? 0 : skipped + waiting.length;
+}
+
+function isFirst(input: LaneInput, older: Pick<LaneInput, 'rollout' | 'lane'>): boolean {
+  return older.rollout.policy.supersede === 'finish' || goesFirst({ ...input, ...older }) !== undefined;
+}
+
+/** Waiting for its turn, or having it. */
+function isOnItsWay({ state }: Lane): boolean {
+  return state.name === 'waiting' || (isLiveLane(state.name) && state.name !== 'rolling_back');
 }
 
 /** Undefined where the lane goes on by itself. */
@@ -36,18 +109,15 @@ export function planSupersede(input: LaneInput): LaneStep | undefined {
   const state = lane.state.name;
   if (state === 'rolling_back') return undefined;
   const newer = successorOf(snapshot, rollout);
-  if (newer === undefined) return undefined;
+  if (newer === undefined || goesFirst(input) !== undefined) return undefined;
   const replaced = givesWayTo(snapshot, rollout, lane) !== undefined;
   const unstarted = state === 'waiting' && (rollout.policy.supersede !== 'finish' || isBehindStuck(input));
   if (!replaced && !unstarted && !isStuck(input)) return undefined;
   const hot = lane.steps.reduce((sum, step) => sum + step.counters.hot, 0);
   if (hot === 0) return { action: { kind: 'supersede_lane', laneId: lane.id, by: newer.id } };
-  if (!replaced) return undefined;
-  // Nothing more is granted; what is hot ends by itself, and no step opens meanwhile.
-  if (state === 'open') return { hold: null };
-  return state === 'soaking'
-    ? hold('soaking', `gives way to ${newer.version} when ${hot} attempts have ended`)
-    : undefined;
+  // Nothing more is granted; what is hot ends by itself, and no step opens meanwhile. A pause says more.
+  if (!replaced || state === 'paused') return undefined;
+  return hold('older_lane', `this one; ${newer.version} takes its place when ${hot} attempts have ended`);
 }
 
 /** In a later wave than a lane that cannot go on, or that ended without completing: its own wave never comes. */

@@ -13,7 +13,7 @@ import { regionStatus } from '../domain/region-window.ts';
 import type { Release } from '../domain/release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
-import { givesWayTo } from '../domain/supersede.ts';
+import { givesWayTo, undisplaced } from '../domain/supersede.ts';
 import type { Freeze, WindowStatus } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
 
@@ -73,6 +73,8 @@ export class Memory {
   private builds = new Map<string, Record<string, string>>();
   private heldProducts = new Map<string, ProductHold>();
   private chosen = new Map<string, string>();
+  /** Lanes that do not give way although a newer release is there. */
+  private undisplaced: ReadonlySet<string> = new Set();
   private readonly members = new Map<string, Bitset>();
   private directives = new Map<string, Directive>();
 
@@ -96,6 +98,8 @@ export class Memory {
       this.baselineLanes.some((lane) => lane.rolloutId === one.id),
     );
     this.recentBad = snapshot.recentBad;
+    // Asked of the whole snapshot: memory forgets the ended rollouts that passed a region by.
+    this.undisplaced = undisplaced(snapshot, now);
     // Few rows: what directives look at is what cannot be had of the releases that go out.
     const going = new Set(this.rollouts.map(({ product, version }) => `${product} ${version}`));
     this.availability = snapshot.availability.filter(
@@ -169,7 +173,10 @@ export class Memory {
       window: this.windowOf(region, now),
       limits: this.surroundings.limits,
       occupied,
-      givesWayTo: lane === null || rollout === null ? undefined : givesWayTo(candidates, rollout, lane),
+      givesWayTo:
+        lane === null || rollout === null || this.undisplaced.has(lane.id)
+          ? undefined
+          : givesWayTo(candidates, rollout, lane),
     });
   }
 

@@ -124,6 +124,7 @@ describe('readConfig', () => {
           maxHot: 10,
           attemptsPerAgent: 2,
           supersede: 'replace-unstarted',
+          maxSkips: 3,
           minAgeMs: 0,
           schedule: null,
           baseline: { maxHot: 5, badCount: 3, windowMs: 86_400_000 },

@@ -5,8 +5,8 @@ import { plan } from '../../src/domain/plan.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import type { Lane, Rollout } from '../../src/domain/rollout.ts';
 import type { Snapshot } from '../../src/domain/snapshot.ts';
-import { givesWayTo, successorOf } from '../../src/domain/supersede.ts';
-import { rules, testPolicy, testRelease } from '../support/fixtures.ts';
+import { givesWayTo, successorOf, undisplaced } from '../../src/domain/supersede.ts';
+import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
 import { NOW, open, RELEASE, seen, shown, soaking, waiting } from '../support/plans.ts';
 import {
   counts,
@@ -63,11 +63,15 @@ describe('a newer release', () => {
       both('replace', [open(), waiting('us', 1)]),
       [gone('eu'), gone('us'), 'open us 0', 'end', 'open eu 0'],
     ],
-    ['replace: not before the hot attempts have ended', both('replace', [hot]), ['hold eu older_lane']],
+    [
+      'replace: not before the hot attempts have ended',
+      both('replace', [hot]),
+      ['hold eu older_lane', 'hold eu older_lane'],
+    ],
     [
       'replace: and no step is passed meanwhile',
       both('replace', [open({ succeeded: 3, hot: 1 })]),
-      ['hold eu older_lane'],
+      ['hold eu older_lane', 'hold eu older_lane'],
     ],
     ['replace: a paused lane too', both('replace', [soaking(0, 'paused')]), [gone('eu'), 'end', 'open eu 0']],
     [
@@ -80,7 +84,7 @@ describe('a newer release', () => {
       both('replace', [
         { ...soaking(60_000), steps: [openedStep({ done: true, counters: counts({ succeeded: 3, hot: 1 }) })] },
       ]),
-      ['hold eu soaking', 'hold eu older_lane'],
+      ['hold eu older_lane', 'hold eu older_lane'],
     ],
     [
       'replace: a lane that rolls back is left alone',
@@ -206,5 +210,119 @@ describe('a newer release', () => {
     assert.equal(after(0, [vetoOf('1.3.0')]), '1.2.0');
     assert.equal(after(2), undefined);
     assert.equal(after(3), undefined);
+  });
+});
+
+describe('a region that releases keep passing by', () => {
+  const RELEASES = ['1.0.0', '1.0.1', '1.0.2', '1.1.0', '1.2.0'].map((version) => testRelease(version));
+  type Past = { skipped?: number; completedLast?: true; begun?: true };
+  const at = (name: 'superseded' | 'completed', since: number, overrides: Partial<Lane> = {}) =>
+    laneIn('us', { ...stateNamed(name), since } as Lane['state'], { wave: 1, ...overrides });
+
+  /** Older rollouts that `us` never got, then 1.1.0 with these lanes and 1.2.0 in the same regions. */
+  function passedBy(past: Past, lanes: Lane[], policy: Partial<Policy> = {}, snapshot: Partial<Snapshot> = {}) {
+    const stored = testPolicy({ maxSkips: 2, ...policy });
+    const earlier = Array.from({ length: past.skipped ?? 2 }, (_, index) =>
+      rolloutOf(`1.0.${index}`, [at('superseded', START + index, past.begun ? { steps: [openedStep()] } : {})], {
+        policy: stored,
+        endedAt: START,
+      }),
+    );
+    if (past.completedLast) earlier.push(rolloutOf('0.9.0', [at('completed', START + 10)], { endedAt: START }));
+    const present = rolloutOf('1.1.0', lanes, { policy: stored });
+    const newer = rolloutOf(
+      '1.2.0',
+      lanes.map(({ region, wave }) => waiting(region, wave)),
+      { policy: stored },
+    );
+    return snapshotOf({ releases: RELEASES, rollouts: [...earlier, present, newer], ...snapshot });
+  }
+  const lanes = [open(), waiting('us', 1)];
+  const gone = (region: string) => `supersede rollout-1.1.0/${region} by rollout-1.2.0`;
+  const kept = ['hold us previous_wave', 'hold eu older_lane', 'hold us older_lane'];
+  const hotOpen = laneIn('us', stateNamed('open'), { wave: 1, steps: [openedStep({ counters: counts({ hot: 1 }) })] });
+  const rows: [title: string, snapshot: Snapshot, expected: string[]][] = [
+    ['twice: its waiting lane stays', passedBy({}, lanes), kept],
+    [
+      'once: it is superseded again',
+      passedBy({ skipped: 1 }, lanes),
+      [gone('us'), 'hold eu older_lane', 'hold us previous_wave'],
+    ],
+    [
+      'and completed since: it is superseded',
+      passedBy({ completedLast: true }, lanes),
+      [gone('us'), 'hold eu older_lane', 'hold us previous_wave'],
+    ],
+    [
+      'it had got a part of them: no skips',
+      passedBy({ begun: true }, lanes),
+      [gone('us'), 'hold eu older_lane', 'hold us previous_wave'],
+    ],
+    [
+      'the waiting lanes of the earlier waves stay with it',
+      passedBy({}, [waiting('eu'), waiting('us', 1)]),
+      ['open eu 0', ...kept],
+    ],
+    [
+      'those of its own wave do not',
+      passedBy({}, [waiting('us', 1), waiting('ap', 1)]),
+      ['open us 0', gone('ap'), 'open ap 0', 'hold us older_lane'],
+    ],
+    [
+      'replace: nor do lanes give way that have begun',
+      passedBy({}, [laneIn('eu', stateNamed('completed')), hotOpen], { supersede: 'replace' }),
+      ['open eu 0', 'hold us older_lane'],
+    ],
+    [
+      'behind a lane that is halted it cannot finish',
+      passedBy({}, [laneIn('eu', stateNamed('halted'), { steps: [openedStep()] }), waiting('us', 1)]),
+      [gone('eu'), gone('us'), 'open eu 0', 'end', 'hold us previous_wave'],
+    ],
+    [
+      'never with a vetoed release',
+      passedBy({}, [waiting('us', 1)], {}, { vetoes: [vetoOf('1.1.0')] }),
+      [gone('us'), 'open us 0', 'end'],
+    ],
+    [
+      'never with an altered release',
+      passedBy(
+        {},
+        [waiting('us', 1)],
+        {},
+        { releases: [testRelease('1.1.0', { state: 'altered' }), testRelease('1.2.0')] },
+      ),
+      [gone('us'), 'open us 0', 'end'],
+    ],
+  ];
+  for (const [title, snapshot, expected] of rows) {
+    test(`${title}: ${expected.join(', ')}`, () => assert.deepEqual(shown(snapshot), expected));
+  }
+
+  test('the newest is passed by meanwhile, since it is not its turn', () => {
+    const snapshot = passedBy({}, lanes);
+    const third = rolloutOf('1.3.0', [waiting('eu'), waiting('us', 1)], { policy: testPolicy({ maxSkips: 2 }) });
+    const rollouts = [...snapshot.rollouts, third];
+    const releases = [...RELEASES, testRelease('1.3.0')];
+    const superseded = plan(snapshotOf({ releases, rollouts }), NOW).actions.filter(
+      (action) => action.kind === 'supersede_lane',
+    );
+    assert.deepEqual(
+      superseded.map(({ laneId }) => laneId),
+      ['rollout-1.2.0/eu', 'rollout-1.2.0/us'],
+    );
+  });
+
+  test('the sentence says who goes first, and why', () => {
+    const { report } = plan(passedBy({}, lanes), NOW);
+    const held = report.find(({ subject }) => 'laneId' in subject && subject.laneId === 'rollout-1.2.0/us');
+    assert.match(held?.sentence ?? '', /: 1\.1\.0 finishes first, since 2 releases in a row have passed us by$/);
+  });
+
+  test('undisplaced: the lanes that go on under replace', () => {
+    const named = (past: Past) => [
+      ...undisplaced(passedBy(past, [laneIn('eu', stateNamed('completed')), hotOpen], { supersede: 'replace' }), NOW),
+    ];
+    assert.deepEqual(named({}), ['rollout-1.1.0/us']);
+    assert.deepEqual(named({ skipped: 1 }), []);
   });
 });

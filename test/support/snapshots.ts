@@ -295,6 +295,7 @@ function anyPolicy(gen: Gen, regions: string[]): Policy {
     minSample: pick(gen, [1, 20]),
     badCount: pick(gen, [null, 1, 3]),
     supersede: pick(gen, ['finish', 'replace-unstarted', 'replace']),
+    maxSkips: pick(gen, [1, 1, 1, 2, 3]),
     minAgeMs: pick(gen, [0, 0, 86_400_000]),
   });
 }
@@ -327,14 +328,21 @@ function anyRollouts(
   releases: Release[],
 ): Rollout[] {
   const taken = new Set<string>();
-  const known = releases.filter((release) => release.product === product && chance(gen, 60));
+  const known = releases.filter((release) => release.product === product && chance(gen, 75));
+  const skipped = chance(gen, 40) ? regions.filter(() => chance(gen, 50)) : [];
   return known.map(({ version }, index) => {
     const own = chance(gen, 50) ? policy : anyPolicy(gen, regions);
     // Before the present wave everything has completed, behind it nothing has begun.
     const present = upTo(gen, 0, own.waves.length);
+    // What older ones never began, so that some regions have been passed by again and again; nor what comes after them.
+    const isPast = index + 2 < known.length;
+    const passedBy = isPast ? own.waves.findIndex((names) => names.some((name) => skipped.includes(name))) : -1;
     const lanes = own.waves.flatMap((names, wave) =>
       names.map((region) => {
-        const state = wave < present ? 'completed' : wave > present ? 'waiting' : anyState(gen);
+        if (passedBy >= 0 && wave >= passedBy)
+          return laneIn(region, { name: 'superseded', since: START + index, by: 'newer' }, { wave });
+        const waits = wave > present || (skipped.includes(region) && chance(gen, 50));
+        const state = wave < present ? 'completed' : waits ? 'waiting' : anyState(gen);
         // At most one live lane per region.
         const free = !taken.has(region) || !isLiveLane(state);
         const lane = anyLane(gen, own, region, wave, free ? state : 'superseded');
