@@ -29,6 +29,7 @@ import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
 import { viewRegions } from './regions-view.ts';
+import { explainRolloutRoute } from './rollout-explain.ts';
 import { viewBrakes, viewStatus } from './status-view.ts';
 import { viewAgents, viewHistory, viewRollouts } from './views.ts';
 
@@ -125,6 +126,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     { onRequest, schema: { params: Params, response: { 200: RolloutView, ...PROBLEMS } } },
     async (request) => viewOne(request.params.id),
   );
+
+  explainRolloutRoute(app, { operator, clock, onRequest, viewOne });
 
   app.post(
     '/api/v1/rollouts/:id/halt',

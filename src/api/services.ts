@@ -2,6 +2,7 @@
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
 import type { TraceLine } from '../domain/decide.ts';
+import type { LaneExplanation } from '../domain/explain-lane.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import type { Lane } from '../domain/rollout.ts';
 import type { LaneVerb } from '../domain/verbs.ts';
@@ -74,6 +75,8 @@ export interface OperatorService {
   newest(product: string): string | null;
   /** What the agent would be answered now, with the trace of rules. Throws `not_found`. */
   explain(agentId: string): Promise<ExplainedProduct[]>;
+  /** By lane id: all gates as they stand now. Throws `not_found`. */
+  explainLanes(rolloutId: string): Promise<Map<string, LaneExplanation>>;
 }
 
 /** Bytes by digest, from the server's cache. */

@@ -136,6 +136,18 @@ export function compileDirective(input: DirectiveInput): Directive {
   };
 }
 
+const NOT_OPENED = 'the lane has not opened';
+
+/**
+ * The directive with the reason why its lane has not opened, for people. Agents are answered without: with it, whatever
+ * moves elsewhere and changes the reason would wake all agents that wait.
+ */
+export function withLaneReason(directive: Directive, sentence: string | undefined): Directive {
+  const { lane } = directive;
+  if (sentence === undefined || lane?.hold?.detail !== NOT_OPENED) return directive;
+  return { ...directive, lane: { ...lane, hold: { ...lane.hold, detail: `${NOT_OPENED}: ${sentence}` } } };
+}
+
 export function brakeFor(brakes: readonly Brake[], product: string, region: string): Brake | undefined {
   const scopes = ['fleet', `product:${product}`, `region:${region}`];
   return brakes.find((brake) => scopes.includes(brake.scope));
@@ -250,7 +262,7 @@ function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Re
   if (veto !== undefined) return { reason: 'vetoed', detail: veto.reason };
   if (!isUsable(release)) return { reason: 'not_available', detail: release.why ?? release.state };
   if (lane.state.name === 'paused') return { reason: 'paused', detail: lane.state.reason };
-  if (lane.state.name === 'waiting') return { reason: 'not_in_step', detail: 'the lane has not opened' };
+  if (lane.state.name === 'waiting') return { reason: 'not_in_step', detail: NOT_OPENED };
   if (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back')
     return { reason: 'not_in_step', detail: `the lane is ${lane.state.name}` };
   for (const step of lane.steps) {

@@ -96,7 +96,7 @@ function budgetGate(input: LaneInput, step: Step): AskedGate {
 function silenceGate(input: LaneInput, step: Step): AskedGate {
   const found = withinBudget(input, step);
   const { gone } = silenceOf(input.snapshot.lanes, input.lane.id, step.step);
-  if (!holds(found, 'silent')) return pass('silence', `${gone} of ${numberOf(step.size, 'member')} are silent`);
+  if (!holds(found, 'silent')) return pass('silence', `${gone} of ${numberOf(step.size, 'member')} went silent`);
   const remedy = `passes when more of the ${gone} silent ones check in again`;
   return wait('silence', { reason: 'silent', detail: shown(step, found), remedy });
 }
@@ -145,13 +145,13 @@ function membersGate(input: LaneInput, step: Step): AskedGate {
   const { need } = withoutSetbacks(input, step);
   const { succeeded, hot } = step.counters;
   const busy = hot === 0 ? '' : `, ${numberOf(hot, 'agent')} at it now`;
-  const members = `${succeeded} of ${numberOf(step.size, 'member')} of ${nameOf(step)} have succeeded${busy}`;
+  const members = `${succeeded} of ${numberOf(step.size, 'member')} of ${nameOf(step)} succeeded so far${busy}`;
   return pend('members', `${members}; passes at ${need} with nobody at it`);
 }
 
 function doneGate({ lane }: LaneInput, step: Step): AskedGate {
   const members = `${step.counters.succeeded} of ${numberOf(step.size, 'member')}`;
-  const sentence = `${nameOf(step)} is done: ${members} have succeeded`;
+  const sentence = `${nameOf(step)} is done: ${members} succeeded`;
   return act('members', 'pass', sentence, { kind: 'start_soak', laneId: lane.id, step: step.step });
 }
 

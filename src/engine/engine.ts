@@ -14,6 +14,7 @@ import { answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
 import { committer, type LedgerItem } from './commit.ts';
 import { openLedger } from './ledger.ts';
+import { explainLanes, withReasons } from './explain-lane.ts';
 import { loadRoster } from './load-roster.ts';
 import { Memory, type Surroundings, type Wake } from './memory.ts';
 import { startObservedTime } from './observed-time.ts';
@@ -171,6 +172,8 @@ export async function openEngine(deps: EngineDeps) {
       },
       productHolds: () => memory.productHolds(),
       newest: (product: string) => memory.newest(product),
+      explainLanes: (rolloutId: string) =>
+        explainLanes({ database, memory, roster, clock, observed, exclusive }, rolloutId),
       async explain(agentId: string) {
         const handle = roster.handleOf(agentId);
         if (handle === undefined) throw new AppError('not_found', `no agent ${agentId}`);
@@ -180,12 +183,14 @@ export async function openEngine(deps: EngineDeps) {
           roster.liveOf(handle).map((one) => one.id),
         );
         const directives = view.products.flatMap(({ product }) => memory.directive(product, view.region) ?? []);
-        return decideAll(view, directives, clock.now()).map(({ product, answer, trace }) => ({
-          product,
-          answer: answer.kind,
-          sentence: trace.at(-1)?.sentence ?? 'nothing is asked of this agent',
-          trace,
-        }));
+        return decideAll(view, await withReasons(database, directives), clock.now()).map(
+          ({ product, answer, trace }) => ({
+            product,
+            answer: answer.kind,
+            sentence: trace.at(-1)?.sentence ?? 'nothing is asked of this agent',
+            trace,
+          }),
+        );
       },
     },
     /** Versions whose availability the probes must follow. */

@@ -204,6 +204,7 @@ function createTestOperator(): TestOperator {
     productHolds: () => operator.held,
     newest: () => '1.4.0',
     explain: async () => operator.explained,
+    explainLanes: async () => new Map(),
   };
   return operator;
 }
