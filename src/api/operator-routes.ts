@@ -29,6 +29,7 @@ import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
 import { viewRegions } from './regions-view.ts';
+import { createRolloutRoute } from './rollout-create.ts';
 import { explainRolloutRoute } from './rollout-explain.ts';
 import { viewBrakes, viewStatus } from './status-view.ts';
 import { viewAgents, viewHistory, viewRollouts } from './views.ts';
@@ -128,6 +129,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   );
 
   explainRolloutRoute(app, { operator, clock, onRequest, viewOne });
+
+  createRolloutRoute(app, { operator, onRequest, viewOne });
 
   app.post(
     '/api/v1/rollouts/:id/halt',

@@ -46,6 +46,14 @@ export interface VerbOptions {
   reason: string;
 }
 
+export interface CreateRolloutOptions {
+  product: string;
+  /** As the product's scheme prints it, or the release's tag. */
+  version: string;
+  actor: string;
+  reason: string;
+}
+
 export interface RegionNow {
   name: string;
   enrolled: number;
@@ -58,6 +66,8 @@ export interface RegionNow {
 export interface OperatorService {
   /** Idempotent: false when nothing was left to do. Throws `not_found`, `illegal_transition`, `conflict`. */
   verb(rolloutId: string, options: VerbOptions): Promise<boolean>;
+  /** Now, whatever schedule and minimum age say. Unchanged when the release has a rollout. Throws `not_found`, `conflict`. */
+  createRollout(options: CreateRolloutOptions): Promise<{ id: string; changed: boolean }>;
   /** Idempotent: false when it already was so. */
   setBrake(options: { scope: string; on: boolean; actor: string; reason: string }): Promise<boolean>;
   /** Agents that have checked in within the stale time, by handle. */

@@ -13,8 +13,9 @@ import { ensureFleet, saveObserved } from '../store/meta.ts';
 import { answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
 import { committer, type LedgerItem } from './commit.ts';
-import { openLedger } from './ledger.ts';
+import { type CreateRolloutOptions, createRollout } from './create-rollout.ts';
 import { explainLanes, withReasons } from './explain-lane.ts';
+import { openLedger } from './ledger.ts';
 import { loadRoster } from './load-roster.ts';
 import { Memory, type Surroundings, type Wake } from './memory.ts';
 import { startObservedTime } from './observed-time.ts';
@@ -153,6 +154,13 @@ export async function openEngine(deps: EngineDeps) {
       },
       async halt(rolloutId: string, options: Omit<VerbOptions, 'verb' | 'expectedStep'>): Promise<boolean> {
         return await perform(() => performVerb(verbs, rolloutId, { ...options, verb: 'halt', expectedStep: null }));
+      },
+      async createRollout(options: CreateRolloutOptions) {
+        const parts = { database, memory, roster, clock, observed, newId: deps.newId };
+        const created = await exclusive(() => createRollout(parts, options));
+        // Lanes open and memory hears of them before the reply, which shows them.
+        await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
+        return created;
       },
       async setBrake(options: BrakeOptions): Promise<boolean> {
         return await perform(() => setBrake(verbs, options));

@@ -196,6 +196,7 @@ function createTestOperator(): TestOperator {
       operator.calls.setBrake.push(options);
       return await operator.onBrake(options);
     },
+    createRollout: () => Promise.reject(new AppError('not_found', 'nothing is created here')),
     isPresent: () => true,
     lastSeenAt: () => T0 - 12_000,
     counts: () => ({ enrolled: 3, present: 2 }),
