@@ -28,6 +28,7 @@ import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
+import { productHistoryRoute } from './product-history.ts';
 import { viewRegions } from './regions-view.ts';
 import { createRolloutRoute } from './rollout-create.ts';
 import { explainRolloutRoute } from './rollout-explain.ts';
@@ -202,6 +203,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     { onRequest, schema: { querystring: AvailabilityQuery, response: { 200: AvailabilityReply, ...PROBLEMS } } },
     async ({ query }) => await viewAvailability(db, { operator, config, now: clock.now() }, query),
   );
+
+  productHistoryRoute(app, deps, onRequest);
 
   app.get('/api/v1/regions', { onRequest, schema: { response: { 200: RegionsReply, ...PROBLEMS } } }, async () =>
     viewRegions(operator, config.regions, clock.now()),

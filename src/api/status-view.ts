@@ -1,5 +1,6 @@
 // The status page's data: products with their releases, sources and versions, the brakes, and the newest rollouts.
 import type { Config } from '../config.ts';
+import { highestOn, ownFilter } from '../domain/history.ts';
 import type { ProductView, StatusReply } from '../protocol/operator.ts';
 import { listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db } from '../store/database.ts';
@@ -44,7 +45,8 @@ async function viewProducts(
   const sources = new Map((await listSources(db)).map((source) => [source.product, source]));
   const holds = new Map(operator.productHolds().map((hold) => [hold.product, hold]));
   const versions = Map.groupBy(operator.versions(), (row) => row.product);
-  return products.map(({ name, repository }) => {
+  return products.map((product) => {
+    const { name, repository } = product;
     const hold = holds.get(name);
     const source = sources.get(name);
     const known = releases.get(name) ?? [];
@@ -54,6 +56,7 @@ async function viewProducts(
       name,
       repository,
       newest,
+      highest: highestOn(known, product, ownFilter(product), [...vetoed.keys()])?.version ?? null,
       releases: known.length,
       rejectedTags: source?.rejectedCount ?? 0,
       pending: above(newest, known).map((release) => pendingView(release, vetoed.get(release.version))),

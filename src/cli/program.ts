@@ -5,6 +5,7 @@ import { brakeCommands } from './commands/brake.ts';
 import { configCommands } from './commands/config.ts';
 import { enrolTokenCommands } from './commands/enrol-token.ts';
 import { explainCommand } from './commands/explain.ts';
+import { productCommands } from './commands/product.ts';
 import { rolloutCommands } from './commands/rollout.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
@@ -51,6 +52,7 @@ function buildProgram(context: CliContext, ending: Ending): Command {
     });
   statusCommand(program, context);
   explainCommand(program, context);
+  productCommands(program, context);
   rolloutCommands(program, context);
   brakeCommands(program, context);
   enrolTokenCommands(program, context);

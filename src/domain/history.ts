@@ -8,8 +8,11 @@ import { schemeOf } from './version/schemes.ts';
 /** Stable releases alone (false), with every prerelease (true), or with those of these identifiers. */
 export type Channel = ProductRules['prereleases'];
 
-export interface HistoryRow {
-  release: Release;
+/** What is looked at of a release. */
+export type Listed = Pick<Release, 'tag' | 'version' | 'prerelease' | 'publishedAt' | 'state' | 'why'>;
+
+export interface HistoryRow<T extends Listed> {
+  release: T;
   /** The next lower version of the channel; null for the lowest. Of a stable release, the next lower stable one. */
   from: string | null;
   /** From there to here; null without `from`. */
@@ -27,7 +30,11 @@ export interface HistoryFilter {
 type ProductScheme = Pick<ProductRules, 'scheme'>;
 
 /** Highest version first; of equal versions (one under two tags) by tag. Whatever the state is, and however complete. */
-export function historyOf(releases: readonly Release[], product: ProductScheme, filter: HistoryFilter): HistoryRow[] {
+export function historyOf<T extends Listed>(
+  releases: readonly T[],
+  product: ProductScheme,
+  filter: HistoryFilter,
+): HistoryRow<T>[] {
   const { range } = filter;
   const all = inOrder(releases, product, filter);
   const rows = all.map((release, index) => ({ release, ...jumpTo(release, all.slice(index + 1), product) }));
@@ -39,12 +46,12 @@ export function historyOf(releases: readonly Release[], product: ProductScheme, 
  * The release that the range picks on that day: the highest of the channel that was published by then, complete or not.
  * What is withdrawn, altered or refused today counts as never there, and so do the `vetoed` versions.
  */
-export function highestOn(
-  releases: readonly Release[],
+export function highestOn<T extends Listed>(
+  releases: readonly T[],
   product: ProductScheme,
   filter: HistoryFilter,
   vetoed: readonly string[] = [],
-): Release | undefined {
+): T | undefined {
   const { range } = filter;
   return inOrder(releases, product, filter).find((release) => {
     if (troubleOf(release) !== undefined || vetoed.includes(release.version)) return false;
@@ -52,12 +59,22 @@ export function highestOn(
   });
 }
 
+/** What the product itself picks now, by its `prereleases` and `accept`. */
+export function ownFilter(product: Pick<ProductRules, 'scheme' | 'accept' | 'prereleases'>): HistoryFilter {
+  return { channel: product.prereleases, range: rangeOf(product, product.accept), day: null };
+}
+
+/** Undefined for null, and for what is no range of the scheme. */
+export function rangeOf({ scheme }: ProductScheme, text: string | null): Range | undefined {
+  return text === null ? undefined : schemeOf(scheme).range(text);
+}
+
 /** Of the channel, published by then, and of this scheme: a version read before the config changed may be of another. */
-function inOrder(
-  releases: readonly Release[],
+function inOrder<T extends Listed>(
+  releases: readonly T[],
   { scheme: name }: ProductScheme,
   { channel, day }: HistoryFilter,
-): Release[] {
+): T[] {
   const scheme = schemeOf(name);
   return releases
     .filter((release) => scheme.parse(release.version) !== undefined)
@@ -66,10 +83,10 @@ function inOrder(
 }
 
 function jumpTo(
-  { version, prerelease }: Release,
-  lower: readonly Release[],
+  { version, prerelease }: Listed,
+  lower: readonly Listed[],
   { scheme: name }: ProductScheme,
-): Pick<HistoryRow, 'from' | 'jump'> {
+): Pick<HistoryRow<Listed>, 'from' | 'jump'> {
   const scheme = schemeOf(name);
   const from = lower.find((one) => (prerelease || !one.prerelease) && scheme.compare(one.version, version) < 0);
   return from === undefined
@@ -79,6 +96,6 @@ function jumpTo(
 
 const DAY_MS = 86_400_000;
 
-function isPublishedBy({ publishedAt }: Release, day: string | null): boolean {
+function isPublishedBy({ publishedAt }: Listed, day: string | null): boolean {
   return day === null || publishedAt < Date.parse(`${day}T00:00:00Z`) + DAY_MS;
 }

@@ -68,7 +68,7 @@ export function isUsable(release: Release): boolean {
  * What has come between a release and its rollout, as one sentence; undefined when nothing has. It stops what is going
  * out: the release was deleted, unpublished, changed, or its version has come to stand under two tags.
  */
-export function troubleOf(release: Release | undefined): string | undefined {
+export function troubleOf(release: Pick<Release, 'version' | 'state' | 'why'> | undefined): string | undefined {
   if (release === undefined) return 'the release is not known any more';
   if (release.state !== 'withdrawn' && release.state !== 'altered' && release.state !== 'refused') return undefined;
   return `the release ${release.version} is ${release.state}: ${release.why ?? 'GitHub does not say why'}`;

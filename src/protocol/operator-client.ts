@@ -22,6 +22,7 @@ import {
   type CreateRolloutRequest,
   ExplainReply,
   ExplainRolloutReply,
+  ProductHistoryReply,
   RegionsReply,
   RolloutsReply,
   RolloutView,
@@ -45,6 +46,16 @@ export interface OperatorClientOptions {
   signal?: AbortSignal;
 }
 
+export interface ProductHistoryFilter {
+  /** stable, all, or identifiers of prereleases joined by commas. */
+  channel?: string;
+  range?: string;
+  /** e.g. 2025-08-05, UTC. */
+  on?: string;
+  /** 1 to 1000. */
+  limit?: number;
+}
+
 /** Each call throws the AppError that the server's problem names, `unreachable`, `timeout` or `bad_request` (not our wire). */
 export interface OperatorClient {
   status(): Promise<StatusReply>;
@@ -66,6 +77,8 @@ export interface OperatorClient {
   /** Without a version: the newest of each product and those going out. */
   availability(filter?: { product?: string; version?: string }): Promise<AvailabilityReply>;
   regions(): Promise<RegionsReply>;
+  /** Without a filter: in the product's own channel and range, until now, at most 100 rows. */
+  productHistory(product: string, filter?: ProductHistoryFilter): Promise<ProductHistoryReply>;
 }
 
 export function createOperatorClient(options: OperatorClientOptions): OperatorClient {
@@ -90,6 +103,10 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
     explain: (agent) => get(`/agents/${encodeURIComponent(agent)}/explain`, ExplainReply),
     availability: (filter = {}) => get(`/availability?${new URLSearchParams(filter)}`, AvailabilityReply),
     regions: () => get('/regions', RegionsReply),
+    productHistory(product, { limit = 100, ...filter } = {}) {
+      const query = new URLSearchParams({ limit: String(limit), ...filter });
+      return get(`/products/${encodeURIComponent(product)}/history?${query}`, ProductHistoryReply);
+    },
   };
 }
 

@@ -71,6 +71,8 @@ export const ProductView = Strict({
   repository: Text,
   /** Highest release that may be let out. */
   newest: Nullable(Text),
+  /** Highest that nothing has been said against in the product's channel and range, complete or not. */
+  highest: Type.Optional(Nullable(Text)),
   releases: Integer,
   /** Number of tags that are no version of the product. */
   rejectedTags: Integer,
@@ -92,6 +94,44 @@ export const ProductView = Strict({
   hold: Nullable(HoldView),
 });
 export type ProductView = Static<typeof ProductView>;
+
+/** `channel`: stable, all, or identifiers of prereleases joined by commas, beside the stable ones. */
+export const ProductHistoryReply = Strict({
+  now: Integer,
+  product: Text,
+  repository: Text,
+  scheme: Text,
+  /** How tags are read. */
+  tags: Type.Array(Text),
+  channel: Text,
+  range: Nullable(Text),
+  /** The last day, UTC, e.g. 2025-08-05; null: until now. */
+  on: Nullable(Text),
+  /** What the range picks on that day: withdrawn, altered, refused and vetoed ones left out, complete or not. */
+  highest: Nullable(Text),
+  /** Releases that are known in all, and of those in question. */
+  releases: Integer,
+  matching: Integer,
+  /** Highest version first, at most `limit`. */
+  rows: Type.Array(
+    Strict({
+      tag: Text,
+      version: Text,
+      publishedAt: Integer,
+      prerelease: Type.Boolean(),
+      state: Text,
+      why: Nullable(Text),
+      /** The next lower version of the channel, and the kind of jump from there; null for the lowest. */
+      from: Nullable(Text),
+      jump: Nullable(Text),
+    }),
+  ),
+  /** Number of tags that are no version of the product. */
+  rejectedTags: Integer,
+  /** At most 100 of them, each with why. */
+  rejected: Type.Array(Strict({ tag: Text, why: Text })),
+});
+export type ProductHistoryReply = Static<typeof ProductHistoryReply>;
 
 export const BrakeView = Strict({ scope: Text, actor: Text, reason: Text, at: Integer });
 export type BrakeView = Static<typeof BrakeView>;

@@ -15,16 +15,24 @@ export interface ReleaseHead {
   sortKey: string;
   state: ReleaseState;
   why: string | null;
+  prerelease: boolean;
+  /** Milliseconds since the epoch. */
+  publishedAt: number;
 }
 
 /** Every known release by product, in whatever state, highest version first; without artifacts. */
 export async function releaseHeads(db: Db | Tx): Promise<Map<string, ReleaseHead[]>> {
   const rows = await db
     .selectFrom('releases')
-    .select(['product', 'tag', 'version', 'sort_key', 'state', 'why'])
+    .select(['product', 'tag', 'version', 'sort_key', 'state', 'why', 'prerelease', 'published_at'])
     .orderBy('id', 'desc')
     .execute();
-  const heads = rows.map(({ sort_key, ...same }) => ({ ...same, sortKey: sort_key }));
+  const heads = rows.map(({ sort_key, published_at, prerelease, ...same }) => ({
+    ...same,
+    sortKey: sort_key,
+    prerelease: prerelease === 1,
+    publishedAt: published_at,
+  }));
   // Sorted here: the sort key is ordered by bytes, which a collation of PostgreSQL may see otherwise.
   heads.sort((a, b) => (a.sortKey < b.sortKey ? 1 : a.sortKey > b.sortKey ? -1 : 0));
   return Map.groupBy(heads, (head) => head.product);
