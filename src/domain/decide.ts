@@ -41,6 +41,7 @@ export type Answer =
   /** `attempt` is null when a new one is to be admitted. */
   | { kind: 'stage'; lane: LaneDirective; step: OpenedStep; artifact: Artifact; attempt: Attempt | null }
   | { kind: 'activate'; lane: LaneDirective; attempt: Attempt }
+  /** One that has ended here and that the agent still holds, or a live one that ends by this. */
   | { kind: 'withdraw'; attempt: Attempt };
 
 export interface Decision {
@@ -124,6 +125,14 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
   const live = agent.live.find((attempt) => attempt.product === product);
   const lane = live === undefined ? laneFor(agent, directive) : laneOf(directive, live);
   if (lane === null) return trace.deny('lane', 'no release is going out in this region');
+  const ofBaseline = live !== undefined && live.laneId === directive.baseline?.laneId;
+  if (ofBaseline && isInStep(agent, directive)) {
+    trace.deny(
+      'attempt',
+      `is inside a step of ${directive.lane?.version} now: the attempt at the baseline is withdrawn`,
+    );
+    return { kind: 'withdraw', attempt: live };
+  }
   if (live !== undefined) return decideLive(agent, directive, lane, live, now, trace);
   return decideAdmission(agent, product, directive, lane, trace);
 }
@@ -137,8 +146,13 @@ function laneOf({ lane, baseline }: Directive, attempt: Attempt): LaneDirective 
 function laneFor(agent: AgentView, directive: Directive): LaneDirective | null {
   const { lane, baseline } = directive;
   if (lane === null || baseline === null) return lane ?? baseline;
-  const inStep = lane.hold === null && isBelow(agent, directive, lane) && admittingStep(lane, agent) !== undefined;
-  return !inStep && isBelow(agent, directive, baseline) ? baseline : lane;
+  return !isInStep(agent, directive) && isBelow(agent, directive, baseline) ? baseline : lane;
+}
+
+function isInStep(agent: AgentView, directive: Directive): boolean {
+  const { lane } = directive;
+  if (lane === null || lane.hold !== null || !isBelow(agent, directive, lane)) return false;
+  return admittingStep(lane, agent) !== undefined;
 }
 
 /**

@@ -184,6 +184,13 @@ function admit(set: WorkingSet, agent: Agent, holding: string[], context: AdmitC
     directives,
     context.now,
   );
+  if (answer.kind === 'withdraw' && isLive(answer.attempt.state)) {
+    const withdrawn: Attempt = { ...answer.attempt, state: 'withdrawn', endedAt: context.now };
+    set.putAttempt(withdrawn, context.now);
+    auditAttempt(set, agent, withdrawn, 'tidegate', context.now);
+    // Who holds nothing of it goes on at once; else the agent drops it first.
+    return admit(set, agent, holding, context);
+  }
   if (answer.kind === 'stage' && answer.attempt === null)
     return { ...answer, attempt: offer(set, agent, answer, context) };
   if (answer.kind === 'activate' && answer.attempt.state === 'staged')

@@ -123,6 +123,8 @@ export function viewOf(
 
 function needsCommit(answer: Answer): boolean {
   return (
+    // From memory it can only be one that is live: the books know which have ended.
+    answer.kind === 'withdraw' ||
     (answer.kind === 'stage' && answer.attempt === null) ||
     (answer.kind === 'activate' && answer.attempt.state === 'staged')
   );
@@ -135,7 +137,8 @@ function reply(
   acknowledged: CheckInResult['acknowledged'],
   waitedMs: number,
 ): CheckInResult {
-  const busy = deps.roster.liveOf(handle).length > 0;
+  // After a withdrawal there may be something else to do.
+  const busy = answer.kind === 'withdraw' || deps.roster.liveOf(handle).length > 0;
   const interval = busy ? Math.min(BUSY_NEXT_MS, deps.pollMs) : deps.pollMs;
   // ±10 %, so that agents that were started together do not stay together; the time on the line counts.
   const jittered = interval * (0.9 + 0.2 * deps.random());

@@ -12,8 +12,8 @@ const POLICY = testPolicy({
 });
 
 /** 1.0.0 is known, two agents have completed 1.1.0: the region's baseline. */
-async function openSettled(t: Parameters<typeof openFleet>[0]): Promise<Fleet> {
-  const fleet = await openFleet(t, rules(POLICY));
+async function openSettled(t: Parameters<typeof openFleet>[0], policy = POLICY): Promise<Fleet> {
+  const fleet = await openFleet(t, rules(policy));
   await fleet.publish('1.0.0');
   const agents = [await fleet.enrol('a'), await fleet.enrol('b')];
   await fleet.publish('1.1.0');
@@ -79,6 +79,40 @@ test('newcomers that go bad halt the baseline lane alone, within the window only
   assert.equal((await lanesOf(fleet))[0]?.state.name, 'halted');
   assert.equal(await four.run(), 'halted');
   assert.deepEqual(await fleet.database.db.selectFrom('vetoes').selectAll().execute(), []);
+});
+
+test('an agent on its way to the baseline gets into a step that opens: its attempt is withdrawn', async (t) => {
+  const ring = { labels: { ring: 'canary' } };
+  const canary = stepPolicy({ soakMs: 0, percent: null, ...ring });
+  const fleet = await openSettled(t, { ...POLICY, steps: [canary, stepPolicy({ soakMs: 0 })] });
+  const [holder, unheard] = [await fleet.enrol('holder', ring), await fleet.enrol('unheard', ring)];
+  for (const agent of [holder, unheard]) {
+    const { answer } = await agent.checkIn();
+    assert(answer.kind === 'instruction' && answer.attempt.version === '1.1.0');
+    // The reply to the other one is lost: it holds nothing.
+    if (agent === holder)
+      agent.attempts = [{ id: answer.attempt.id, product: 'agentd', state: 'offered', cause: null, detail: null }];
+  }
+  await fleet.publish('1.2.0');
+  const dropped = await holder.checkIn();
+  assert(dropped.answer.kind === 'instruction' && dropped.answer.action === 'withdraw');
+  assert.equal(dropped.answer.attempt.state, 'withdrawn');
+  // Twice in one batch: the second hears of the same attempt.
+  const answers = await Promise.all([unheard.checkIn(), unheard.checkIn()]);
+  const offers = answers.map(({ answer }) => (answer.kind === 'instruction' ? answer.attempt : undefined));
+  assert.deepEqual([offers[0]?.version, offers[0]?.id], ['1.2.0', offers[1]?.id]);
+  for (const agent of [holder, unheard]) {
+    agent.attempts = [];
+    assert.equal(await agent.run(), 'none');
+    assert.equal(agent.products[0]?.version, '1.2.0');
+  }
+  const states = await fleet.database.db.selectFrom('attempts').select(['version', 'state']).orderBy('id').execute();
+  assert.deepEqual(
+    states.filter(({ state }) => state === 'withdrawn').map(({ version }) => version),
+    ['1.1.0', '1.1.0'],
+  );
+  for (const lane of await listBaselineLanes(fleet.database.db))
+    assert.deepEqual(lane.steps[0]?.counters, await foldCounters(fleet.database.db, lane.id, 0, 0));
 });
 
 test('a new baseline takes the place of the old one, and being inside an opened step beats the baseline', async (t) => {
