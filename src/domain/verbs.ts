@@ -32,6 +32,8 @@ export interface VerbInput {
   observedMs: number;
   /** The step that the person saw, from 0; null: whatever it is. A promotion must name it. */
   expectedStep: number | null;
+  /** By step of the rollout's policy: whether it is passed by a promotion. */
+  manual: readonly boolean[];
 }
 
 /** States whose name alone does not say how a lane is. */
@@ -39,6 +41,17 @@ const SPOKEN: Partial<Record<LaneStateName, string>> = {
   waiting: 'waiting for their turn',
   approval: 'waiting for approval',
 };
+
+/**
+ * The lane has passed the step that is to be promoted: a manual step is passed by a promotion alone, so this is one whose
+ * reply was lost.
+ */
+export function isPromoted(lane: Lane, { expectedStep, manual }: Pick<VerbInput, 'expectedStep' | 'manual'>): boolean {
+  if (expectedStep === null || manual[expectedStep] !== true) return false;
+  const opened = lane.steps.find((one) => one.step === expectedStep);
+  const last = lastStep(lane);
+  return opened?.done === true && last !== null && (last > expectedStep || lane.state.name === 'completed');
+}
 
 /** The states of a lane for which the verb is, in words that follow “lanes that are”. */
 export function legalStates(verb: LaneVerb): string {
@@ -56,6 +69,7 @@ export function isLegal(verb: LaneVerb, state: LaneStateName): boolean {
  * does not have it, `conflict` when the lane is not in the step that the person saw.
  */
 export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | undefined {
+  if (verb === 'promote' && isPromoted(lane, input)) return undefined;
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {
     throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${lane.state.name}`, {

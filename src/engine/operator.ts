@@ -2,7 +2,7 @@
 
 import type { Brake, Veto } from '../domain/directives.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
-import { applyVerb, isLegal, type LaneVerb, legalStates } from '../domain/verbs.ts';
+import { applyVerb, isLegal, isPromoted, type LaneVerb, legalStates } from '../domain/verbs.ts';
 import { AppError } from '../errors.ts';
 import { withdrawUngranted } from '../store/attempts.ts';
 import { appendAudit } from '../store/audit.ts';
@@ -63,7 +63,7 @@ export async function performVerb(deps: VerbDeps, rolloutId: string, options: Ve
     const lanes = lanesOf(rollout, await loadLanes(tx, ids, { forUpdate: true }), options);
     const moved: Lane[] = [];
     for (const lane of lanes) {
-      const next = await moveByVerb(tx, deps, lane, options);
+      const next = await moveByVerb(tx, deps, lane, rollout, options);
       if (next !== undefined) moved.push(next);
     }
     const vetoed = options.verb === 'halt' && options.vetoRelease && (await veto(tx, rollout, options, deps.now()));
@@ -74,9 +74,12 @@ export async function performVerb(deps: VerbDeps, rolloutId: string, options: Ve
 }
 
 /** On a whole rollout a verb is about the lanes for which it is legal; there must be one. */
-function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, vetoRelease }: VerbOptions): Lane[] {
+function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, vetoRelease }: VerbOptions): Lane[] {
   if (region !== null) return lanes;
-  const legal = lanes.filter((lane) => isLegal(verb, lane.state.name));
+  const manual = manualSteps(rollout);
+  const legal = lanes.filter(
+    (lane) => isLegal(verb, lane.state.name) || (verb === 'promote' && isPromoted(lane, { expectedStep, manual })),
+  );
   if (legal.length > 0 || (verb === 'halt' && vetoRelease)) return legal;
   const states = [...new Set(lanes.map((lane) => lane.state.name))].join(', ');
   throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`, {
@@ -84,10 +87,18 @@ function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, vetoRelease }:
   });
 }
 
-async function moveByVerb(tx: Tx, deps: VerbDeps, lane: Lane, options: VerbOptions): Promise<Lane | undefined> {
+async function moveByVerb(
+  tx: Tx,
+  deps: VerbDeps,
+  lane: Lane,
+  rollout: Rollout,
+  options: VerbOptions,
+): Promise<Lane | undefined> {
   const { verb, actor, reason, expectedStep } = options;
   const now = deps.now();
-  const moved = applyVerb(lane, verb, { actor, reason, now, observedMs: deps.observedMs(), expectedStep });
+  const observedMs = deps.observedMs();
+  const manual = manualSteps(rollout);
+  const moved = applyVerb(lane, verb, { actor, reason, now, observedMs, expectedStep, manual });
   if (moved === undefined) return undefined;
   if (!(await saveLane(tx, moved, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
@@ -96,6 +107,10 @@ async function moveByVerb(tx: Tx, deps: VerbDeps, lane: Lane, options: VerbOptio
   const data = { region: lane.region, reason, was: lane.state.name };
   await appendAudit(tx, { at: now, actor, action: `lane.${PAST[verb]}`, subject: lane.id, data });
   return moved;
+}
+
+function manualSteps({ policy }: Rollout): boolean[] {
+  return policy.steps.map((step) => step.manual);
 }
 
 const PAST: Record<LaneVerb, string> = {
