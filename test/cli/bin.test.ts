@@ -252,7 +252,7 @@ describe('failing', { concurrency: 3 }, () => {
     ],
     ['unknown subcommand', ['rollout', 'hlat'], () => ({}), 2, /Did you mean halt\?/],
     ['unknown flag', ['status', '--wacth'], () => ({}), 2, /Did you mean --watch\?/],
-    ['missing argument', ['explain'], () => ({}), 2, /missing required argument 'agent'/],
+    ['missing argument', ['explain'], () => ({}), 2, /missing required argument 'name'/],
     ['missing reason', ['rollout', 'halt', 'x'], () => ({}), 2, /required option '--reason/],
     [
       'brake on two scopes',
@@ -312,7 +312,7 @@ describe('failing', { concurrency: 3 }, () => {
     ],
     ['unknown rollout', ['rollout', 'show', 'collector@9.9.9'], () => served.env, 3, /There are: 1\.4\.0, 1\.3\.9\./],
     ['prefix too short', ['rollout', 'show', '01a'], () => served.env, 2, /at least its first four characters/],
-    ['unknown agent', ['explain', 'nobody'], () => served.env, 3, /there is no agent with the id or name nobody/],
+    ['unknown agent', ['explain', 'nobody'], () => served.env, 3, /there is no agent and no rollout nobody/],
     ['name of two agents', ['explain', 'edge-02'], () => served.env, 5, /^error\[conflict\]: .*by its id/s],
     [
       'unknown region',
