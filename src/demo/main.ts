@@ -75,6 +75,7 @@ function inviteToLook({ serverUrl, tokenFile }: Stage, say: Say): void {
     'npx tidegate availability',
     `npx tidegate rollout show ${PRODUCT}@1.2.0`,
     'npx tidegate explain us-west-2-canary',
+    'npx tidegate product history elastic-agent --range "~8.18" --on 2025-08-05',
   ];
   process.stdout.write(`${lines.map((line) => `  ${line}\n`).join('')}`);
 }

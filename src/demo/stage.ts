@@ -10,8 +10,10 @@ import { createOperatorClient, type OperatorClient } from '../protocol/operator-
 import { type BuiltArtifact, buildAgentArtifact } from './build-agent.ts';
 import { type Children, openChildren, TIDEGATE } from './children.ts';
 import { writeDemoConfig } from './demo-config.ts';
+import { HISTORIES_DIR } from './histories.ts';
 import { type RecordedGitHub, startRecordedGitHub } from './recorded-github.ts';
 import { openRegionMirrors, type RegionMirrors } from './region-mirrors.ts';
+import { loadReleaseHistories } from './release-histories.ts';
 
 export const PRODUCT = 'demo-agent';
 /** In the order of the waves. */
@@ -72,6 +74,7 @@ export async function openStage(directory: string): Promise<Stage> {
   for (const dir of [logs, artifacts, join(directory, 'agents')]) mkdirSync(dir, { recursive: true });
   const github = await startRecordedGitHub();
   github.repositories.create(REPOSITORY);
+  await loadReleaseHistories(github.repositories, HISTORIES_DIR);
   const mirrors = await openRegionMirrors(REGIONS);
   const children = openChildren({ logs, compileCache: join(directory, 'compile-cache') });
   const close = async () => {

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual as isDeepEqual } from 'node:util';
 import type { LaneView, StatusReply } from '../protocol/operator.ts';
 import type { BuiltArtifact } from './build-agent.ts';
+import { tellHistories } from './histories.ts';
 import type { Say } from './narrator.ts';
 import {
   type DemoAgent,
@@ -41,6 +42,8 @@ interface Artifacts {
 
 /** Throws at the first thing that is not as it is told. */
 export async function play(stage: Stage, say: Say): Promise<void> {
+  say('three products have their real histories on the recorded GitHub: public tags without files, only to be read');
+  await tellHistories(stage, say);
   const artifacts = await build(stage, say);
   await install(stage, say, artifacts.first);
   await goodRelease(stage, say, artifacts.second);

@@ -12,6 +12,13 @@ export async function summarise(stage: Stage) {
       const running = known?.products.find((one) => one.product === PRODUCT);
       return { id: known?.id, region: known?.region, product: PRODUCT, version: running?.version, root: local.root };
     }),
+    // `newest`: the highest version that is known, with files or without.
+    products: status.products.map(({ name, highest, releases, rejectedTags }) => ({
+      name,
+      newest: highest ?? null,
+      releases,
+      rejectedTags,
+    })),
     rollouts: [...status.rollouts].reverse().map(({ product, version, state, lanes }) => ({
       product,
       version,

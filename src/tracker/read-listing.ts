@@ -203,7 +203,8 @@ function refuseDoubles(present: readonly Release[], absent: readonly Release[]):
     return {
       ...release,
       state: 'refused',
-      why: `version ${release.version} stands under the tags ${same.join(' and ')}`,
+      // In one order, whichever GitHub lists first: another sentence would read as news.
+      why: `version ${release.version} stands under the tags ${same.toSorted().join(' and ')}`,
     };
   });
 }
