@@ -13,6 +13,13 @@ export interface Availability {
   /** Since when the status stands, milliseconds since the epoch. */
   since: number;
   checkedAt: number;
+  /** With `unknown`: the last that was known is that it is absent, so nothing is granted on it. */
+  wasAbsent?: boolean;
+}
+
+/** Absent as far as anybody knows: what nobody could check afterwards has not come back by that. */
+export function isLastAbsent({ status, wasAbsent }: Pick<Availability, 'status' | 'wasAbsent'>): boolean {
+  return status === 'absent' || (status === 'unknown' && wasAbsent === true);
 }
 
 /** A mirror's word begins with its address; GitHub's reasons never do. */
@@ -40,5 +47,27 @@ export function effectiveRow(row: Availability, now: number, maxAgeMs: number): 
   if (status === row.status) return row;
   // The same words at every look, so that a hold is not written anew each time.
   const why = `not confirmed for more than ${Math.round(maxAgeMs / 1000)} s; last seen: ${row.why}`;
-  return { ...row, status, why, since: Math.min(now, row.checkedAt + maxAgeMs) };
+  const wasAbsent = isLastAbsent(row) ? { wasAbsent: true } : {};
+  return { ...row, ...wasAbsent, status, why, since: Math.min(now, row.checkedAt + maxAgeMs) };
+}
+
+/** What is known of the polls of a product's repository. Milliseconds since the epoch. */
+export interface Polls {
+  product: string;
+  lastSuccessAt: number | null;
+  nextPollAt: number | null;
+  /** That failed in a row. */
+  failures: number;
+}
+
+/**
+ * The row of a region that GitHub itself serves. It is written only when it changes: the polls confirm it. When they
+ * have failed, or been due, for `maxAgeMs`, nobody knows whether the release is still there.
+ */
+export function confirmedRow(row: Availability, polls: Polls | undefined, now: number, maxAgeMs: number): Availability {
+  if (polls === undefined || polls.lastSuccessAt === null) return row;
+  const isLate = polls.failures > 0 || (polls.nextPollAt !== null && now - polls.nextPollAt > maxAgeMs);
+  return isLate
+    ? effectiveRow({ ...row, checkedAt: Math.max(row.checkedAt, polls.lastSuccessAt) }, now, maxAgeMs)
+    : row;
 }

@@ -1,5 +1,5 @@
 // What is asked of the agents of one product in one region, compiled from the rows of the moment: plain JSON.
-import type { Availability } from './availability.ts';
+import { type Availability, isLastAbsent } from './availability.ts';
 import type { HoldReason } from './holds.ts';
 import type { Limits, Occupied } from './limits.ts';
 import { attemptBudgetMs, attemptMs, type Policy } from './policy.ts';
@@ -31,7 +31,7 @@ export interface LaneDirective {
   hold: { reason: HoldReason; detail: string } | null;
   steps: OpenedStep[];
   artifacts: Artifact[];
-  /** Platforms for which the release cannot be had in the region any more; never those that nobody could check. */
+  /** Platforms for which the release was not to be had in the region when somebody last knew. */
   absent: string[];
   maxHot: number;
   attemptsPerAgent: number;
@@ -278,6 +278,6 @@ function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Re
 function absentPlatforms({ product, region, availability = [] }: DirectiveInput, version: string): string[] {
   return availability
     .filter((one) => one.product === product && one.region === region && one.version === version)
-    .filter((one) => one.status === 'absent')
+    .filter((one) => isLastAbsent(one))
     .map((one) => one.platform);
 }

@@ -1,5 +1,6 @@
 // The gates of a step that has opened: what it must show while it is open, while it soaks, and what a person must say.
 import { assert } from '../errors.ts';
+import { isLastAbsent } from './availability.ts';
 import { brakeFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { haltReason, silenceOf } from './lane-verdict.ts';
@@ -45,7 +46,7 @@ export function soakGates(input: LaneInput, step: Step, startedMs: number): AskG
 }
 
 export function approvalGates(input: LaneInput, step: number, approvedBy: string | null): AskGate[] {
-  return [() => approvalGate(step, approvedBy), ...nextStepGates(input)];
+  return [() => approvalGate(step, approvedBy), () => brakeGate(input), ...nextStepGates(input)];
 }
 
 /** Members that are gone give their seats to the next by rank while there are any; the size and the budget stay. */
@@ -131,7 +132,7 @@ function shown(step: Step, { need }: Verdict): string {
 function stillThereGate(input: LaneInput, platform: string): AskedGate {
   const row = availabilityOf(input, platform);
   const what = `${input.rollout.version} for ${platform}`;
-  if (row === undefined || row.status === 'unknown') {
+  if (row === undefined || (row.status === 'unknown' && !isLastAbsent(row))) {
     const why = row === undefined ? 'not probed yet' : `${row.why}, since ${instantOf(row.since)}`;
     return pass('availability', `nobody knows now whether ${input.lane.region} has ${what} (${why}): it goes on`);
   }

@@ -1,11 +1,11 @@
 // Reads what plan looks at: the rows from the database, the census from the roster.
-import { effectiveRow } from '../domain/availability.ts';
+import { confirmedRow, effectiveRow } from '../domain/availability.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import { overdueAttempts, recentBadAgents } from '../store/attempts.ts';
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db, Tx } from '../store/database.ts';
-import { listAvailability, listReleases } from '../store/releases.ts';
+import { listAvailability, listReleases, listSources } from '../store/releases.ts';
 import { listBaselineLanes, listRollouts, loadMembers } from '../store/rollouts.ts';
 import { listConsidered } from '../store/schedules.ts';
 import { type CensusInput, countAgents, countLanes } from './census.ts';
@@ -37,6 +37,7 @@ export async function loadSnapshot(
   const listed = await Promise.all(
     products.map(({ name }) => listRollouts(db, { product: name, limit: MAX_ROLLOUTS })),
   );
+  const polls = new Map((await listSources(db)).map((source) => [source.product, source]));
   const rollouts = listed.flat().sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
   for (const lane of rollouts.filter((one) => one.endedAt === null).flatMap((one) => one.lanes)) {
     for (const { step } of lane.steps) {
@@ -63,8 +64,9 @@ export async function loadSnapshot(
       considered: await listConsidered(db),
       releases,
       availability: (await listAvailability(db)).map((row) =>
-        // What GitHub alone decides is written only when it changes; a mirror’s word is confirmed again and again.
-        mirrored.has(row.region) ? effectiveRow(row, now, maxAgeMs) : row,
+        mirrored.has(row.region)
+          ? effectiveRow(row, now, maxAgeMs)
+          : confirmedRow(row, polls.get(row.product), now, maxAgeMs),
       ),
       vetoes: await listVetoes(db),
       brakes: await listBrakes(db),

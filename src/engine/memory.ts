@@ -1,7 +1,7 @@
 // What the server keeps in memory of the database to answer check-ins: rollouts going out, brakes, and the compiled directives.
 
 import type { Attempt } from '../domain/agent.ts';
-import type { Availability } from '../domain/availability.ts';
+import { type Availability, isLastAbsent } from '../domain/availability.ts';
 import { chooseRelease } from '../domain/choose.ts';
 import type { BaselineInput, Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
@@ -103,7 +103,7 @@ export class Memory {
     // Few rows: what directives look at is what cannot be had of the releases that go out.
     const going = new Set(this.rollouts.map(({ product, version }) => `${product} ${version}`));
     this.availability = snapshot.availability.filter(
-      ({ product, version, status }) => status === 'absent' && going.has(`${product} ${version}`),
+      (row) => isLastAbsent(row) && going.has(`${row.product} ${row.version}`),
     );
     this.brakes = snapshot.brakes;
     this.vetoes = snapshot.vetoes;

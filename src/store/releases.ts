@@ -124,7 +124,10 @@ export async function saveSource(tx: Tx, state: SourceState): Promise<void> {
     .execute();
 }
 
-/** Each product, version, region and platform at most once. `since` stays while the status does. */
+/**
+ * Each product, version, region and platform at most once. `since` stays while the status does; that it was absent is
+ * remembered by the row itself, until it is available.
+ */
 export async function saveAvailability(tx: Tx, rows: readonly Availability[]): Promise<void> {
   if (rows.length === 0) return;
   const values = rowsAs(
@@ -139,13 +142,19 @@ export async function saveAvailability(tx: Tx, rows: readonly Availability[]): P
       since: 'bigint',
       checked_at: 'bigint',
     },
-    rows.map(({ checkedAt, ...same }) => ({ ...same, checked_at: checkedAt })),
+    rows.map(({ product, version, region, platform, status, why, since, checkedAt }) => ({
+      ...{ product, version, region, platform, status, why, since },
+      checked_at: checkedAt,
+    })),
   );
   // `where true`: without it SQLite reads `on conflict` as a join condition.
-  await sql`insert into availability (product, version, region, platform, status, why, since, checked_at)
-    select product, version, region, platform, status, why, since, checked_at from (${values}) as v where true
+  await sql`insert into availability (product, version, region, platform, status, why, since, checked_at, was_absent)
+    select product, version, region, platform, status, why, since, checked_at,
+      case when status = 'absent' then 1 else 0 end
+    from (${values}) as v where true
     on conflict (product, version, region, platform) do update set
       since = case when availability.status = excluded.status then availability.since else excluded.since end,
+      was_absent = case when excluded.status = 'unknown' then availability.was_absent else excluded.was_absent end,
       status = excluded.status, why = excluded.why, checked_at = excluded.checked_at`.execute(tx);
 }
 
@@ -164,7 +173,11 @@ export async function listAvailability(
     .orderBy('region')
     .orderBy('platform')
     .execute();
-  return rows.map(({ checked_at, ...same }) => ({ ...same, checkedAt: checked_at }));
+  return rows.map(({ checked_at, was_absent, ...same }) => ({
+    ...same,
+    checkedAt: checked_at,
+    ...(same.status === 'unknown' && was_absent === 1 ? { wasAbsent: true } : {}),
+  }));
 }
 
 function toRelease(row: Selectable<DB['releases']>, artifacts: Selectable<DB['artifacts']>[]): Release {

@@ -52,6 +52,8 @@ export interface DB {
     why: string;
     since: number;
     checked_at: number;
+    /** The last that was known is that it is absent. */
+    was_absent: Flag;
   };
   vetoes: { product: string; version: string; automatic: Flag; actor: string; reason: string; at: number };
   schedules: { product: string; considered_at: number };

@@ -1,7 +1,13 @@
 // What a row is worth when nobody has confirmed it for a while.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Availability, effectiveRow, effectiveStatus } from '../../src/domain/availability.ts';
+import {
+  type Availability,
+  confirmedRow,
+  effectiveRow,
+  effectiveStatus,
+  isLastAbsent,
+} from '../../src/domain/availability.ts';
 
 const NOW = 1_000_000;
 const MAX_AGE = 600_000;
@@ -41,4 +47,32 @@ test('effectiveRow of a fresh row is the row, of a stale one says since when it 
   const why = 'not confirmed for more than 600 s; last seen: https://m.example/a: there';
   assert.deepEqual(stale, { ...ROW, status: 'unknown', why, since: NOW + MAX_AGE });
   assert.deepEqual(effectiveRow(ROW, NOW + 2 * MAX_AGE, MAX_AGE), stale, 'the same at every look');
+});
+
+test('isLastAbsent: what was absent stays so while nobody knows, and what was available is never so', () => {
+  const stale = effectiveRow({ ...ROW, status: 'absent' }, NOW + MAX_AGE + 1, MAX_AGE);
+  assert.deepEqual([stale.status, isLastAbsent(stale)], ['unknown', true]);
+  assert.equal(isLastAbsent(effectiveRow(ROW, NOW + MAX_AGE + 1, MAX_AGE)), false);
+  assert.equal(isLastAbsent({ status: 'available', wasAbsent: true }), false);
+});
+
+const polled: [failures: number, successAgo: number, nextPollIn: number, expected: Availability['status']][] = [
+  [0, 0, 1, 'available'],
+  [0, 10 * MAX_AGE, 1, 'available'],
+  [1, MAX_AGE, 1, 'available'],
+  [1, MAX_AGE + 1, 1, 'unknown'],
+  [0, 3 * MAX_AGE, -MAX_AGE, 'available'],
+  // As after the server has been down: due, and not asked yet.
+  [0, 3 * MAX_AGE, -MAX_AGE - 1, 'unknown'],
+];
+for (const [failures, successAgo, nextPollIn, expected] of polled) {
+  test(`confirmedRow with ${failures} failures, a success ${successAgo} ms ago, the next poll in ${nextPollIn} ms: ${expected}`, () => {
+    const now = NOW + 20 * MAX_AGE;
+    const polls = { product: 'agent', lastSuccessAt: now - successAgo, nextPollAt: now + nextPollIn, failures };
+    assert.equal(confirmedRow(ROW, polls, now, MAX_AGE).status, expected);
+  });
+}
+
+test('confirmedRow of a product whose repository has never been read is the row', () => {
+  assert.equal(confirmedRow(ROW, undefined, NOW, MAX_AGE), ROW);
 });

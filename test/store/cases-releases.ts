@@ -102,6 +102,28 @@ export const releaseCases: Cases = {
     assert.equal(await loadSource(database.db, 'relay'), undefined);
   },
 
+  'saveAvailability: what was absent is remembered while nobody knows, until it is available': async (database) => {
+    const row: Availability = {
+      product: 'probe',
+      version: '1.0.0',
+      region: 'eu',
+      platform: 'linux-x64',
+      status: 'unknown',
+      why: 'timeout',
+      since: T0,
+      checkedAt: T0,
+    };
+    const seen = async (status: Availability['status']) => {
+      await transaction(database, (tx) => saveAvailability(tx, [{ ...row, status }]));
+      const [stored] = await listAvailability(database.db, 'probe');
+      return stored?.wasAbsent ?? false;
+    };
+    const found: boolean[] = [];
+    for (const status of ['unknown', 'absent', 'unknown', 'unknown', 'available', 'unknown'] as const)
+      found.push(await seen(status));
+    assert.deepEqual(found, [false, false, true, true, false, false]);
+  },
+
   'saveAvailability: `since` stays while the status does': async (database) => {
     const row: Availability = {
       product: 'probe',
