@@ -2,6 +2,7 @@
 import { type Veto, vetoFor } from './directives.ts';
 import { hold } from './gate.ts';
 import { verdictOf } from './lane-verdict.ts';
+import { releaseOf } from './lookup.ts';
 import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
@@ -117,7 +118,7 @@ export function planSupersede(input: LaneInput): LaneStep | undefined {
   if (hot === 0) return { action: { kind: 'supersede_lane', laneId: lane.id, by: newer.id } };
   // Nothing more is granted; what is hot ends by itself, and no step opens meanwhile. A pause says more.
   if (!replaced || state === 'paused') return undefined;
-  return hold('older_lane', `this one; ${newer.version} takes its place when ${hot} attempts have ended`);
+  return hold('older_lane', `this one; ${newer.version} takes its place when what is at risk here has ended (${hot})`);
 }
 
 /** In a later wave than a lane that cannot go on, or that ended without completing: its own wave never comes. */
@@ -144,6 +145,6 @@ function isSilent(input: LaneInput): boolean {
 }
 
 function isBarred({ releases, vetoes }: Pick<Candidates, 'releases' | 'vetoes'>, rollout: Rollout): boolean {
-  if (troubleOf(releases.find((one) => one.id === rollout.releaseId)) !== undefined) return true;
+  if (troubleOf(releaseOf(releases, rollout.releaseId)) !== undefined) return true;
   return vetoFor(vetoes, rollout.product, rollout.version) !== undefined;
 }
