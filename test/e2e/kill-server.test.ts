@@ -1,323 +1,284 @@
-// The server is killed with SIGKILL at every named instant between commit and reply of a scripted rollout, in every kind of
-// phase (enrolment, publication, offer, grant, success, failure that halts): the outcomes are those of the undisturbed
-// run, and no attempt that was committed is ever replaced by another.
+// The server is killed with SIGKILL at named instants around its commits, in the phases of the demo's rollout: three
+// regions with mirrors one after another, a canary that a person promotes, a mirror that lags, a release that halts. The
+// outcomes are those of the undisturbed run, no attempt that was committed is ever replaced by another, and a promotion
+// that was acknowledged stays.
 import assert from 'node:assert/strict';
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { test } from 'node:test';
-import Database from 'better-sqlite3';
-import { type RecordedGitHub, startRecordedGitHub } from '../../src/demo/recorded-github.ts';
-import { sha256Hex } from '../../src/protocol/envelope.ts';
+import { suite, test } from 'node:test';
+import { AppError } from '../../src/errors.ts';
+import type { LaneView, StatusReply } from '../../src/protocol/operator.ts';
 import { enrolWireAgent, retried, type WireAgent } from '../support/wire-agent.ts';
+import { openWorld, PRODUCT, pause, REGIONS, type RegionName, running, type World } from './killed-world.ts';
 
-const REPOSITORY = 'tidegate/demo-agent';
-const PRODUCT = 'demo-agent';
-const LEDGER_MARKS = ['ledger.begin', 'ledger.written', 'ledger.committed', 'ledger.replying'];
-const PLAN_MARKS = ['reconcile.begin', 'reconcile.committed', 'reconcile.told'];
+const [WEST, EAST, EUROPE] = REGIONS;
+const TRIES = 800;
 
-interface World {
-  dir: string;
-  url: string;
-  github: RecordedGitHub;
-  server: ChildProcess | undefined;
-  config: string;
-  /** One entry per kill. */
-  killed: string[];
-  /** Settles when the server that took the place of a killed one listens. */
-  restarting: Promise<void>;
-  /** Attempts that stood in the database after a kill, by id: what may never be replaced. */
-  committed: Map<string, { agent: string; version: string }>;
-}
+type Phase =
+  | 'enrol'
+  | 'publish'
+  | 'offer'
+  | 'grant'
+  | 'success'
+  | 'promote'
+  | 'next wave'
+  | 'mirror catches up'
+  | 'halt'
+  | 'promote the fix';
+type Kills = Partial<Record<Phase, string>>;
 
-test('the undisturbed run', async () => {
-  const result = await scriptedRollout(undefined);
-  assert.deepEqual(result.outcomes, [
-    'a 1.1.0 succeeded',
-    'a 1.2.0 rolled_back',
-    'a 1.2.1 succeeded',
-    'b 1.1.0 succeeded',
-    'b 1.2.1 succeeded',
-  ]);
+/** Where the ledger commits something of an agent, and where planning moves lanes. */
+const LEDGER_PHASES: Phase[] = ['enrol', 'offer', 'grant', 'success', 'promote', 'mirror catches up', 'halt'];
+const PLAN_PHASES: Phase[] = ['publish', 'success', 'promote', 'next wave', 'mirror catches up', 'halt'];
+
+// A start of the server is what costs here: what is committed has to survive in every phase, the rest in some.
+const RUNS: { title: string; kills: Kills }[] = [
+  { title: 'the undisturbed run', kills: {} },
+  killedAt('ledger.begin', ['enrol', 'offer', 'success', 'halt']),
+  killedAt('ledger.written', ['enrol', 'grant', 'success', 'halt']),
+  killedAt('ledger.committed', LEDGER_PHASES),
+  killedAt('ledger.replying', ['enrol', 'offer', 'grant', 'success', 'halt']),
+  killedAt('reconcile.begin', ['publish', 'success', 'promote', 'halt']),
+  killedAt('reconcile.committed', PLAN_PHASES),
+  killedAt('reconcile.told', ['publish', 'promote', 'next wave', 'halt']),
+  {
+    title: 'killed where a promotion, or what a mirror has, is in the database',
+    kills: {
+      publish: 'probes.committed',
+      promote: 'verb.committed',
+      'mirror catches up': 'probes.committed',
+      'promote the fix': 'verb.replying',
+    },
+  },
+];
+
+const OUTCOMES = [
+  ...['canary', 'east', 'europe', 'west'].map((agent) => `${agent} 1.1.0 succeeded`),
+  'canary 1.2.0 rolled_back',
+  ...['canary', 'east', 'europe', 'west'].map((agent) => `${agent} 1.2.1 succeeded`),
+];
+const LANES = [...['1.1.0 completed', '1.2.0 superseded', '1.2.1 completed'].flatMap((end) => REGIONS.map(() => end))];
+
+// Most of a run is waiting for the next second of the server.
+suite('the server killed', { concurrency: 2 }, () => {
+  for (const { title, kills } of RUNS) {
+    test(title, async () => {
+      const world = await openWorld();
+      try {
+        await scriptedRollouts(world, kills);
+        await compare(world, kills);
+      } finally {
+        await world.close();
+      }
+    });
+  }
 });
 
-for (const mark of [...LEDGER_MARKS, ...PLAN_MARKS]) {
-  test(`killed at ${mark} in every phase`, async () => {
-    const reference = [
-      'a 1.1.0 succeeded',
-      'a 1.2.0 rolled_back',
-      'a 1.2.1 succeeded',
-      'b 1.1.0 succeeded',
-      'b 1.2.1 succeeded',
-    ];
-    const result = await scriptedRollout(mark);
-    assert.deepEqual(result.outcomes, reference);
-    assert(result.world.killed.length >= 5, `the mark was hit in ${result.world.killed.length} phases`);
-    for (const [id, { agent, version }] of result.world.committed) {
-      assert.equal(result.attemptIds.get(`${agent} ${version}`), id, `${agent} at ${version} keeps its attempt`);
-    }
-  });
+function killedAt(mark: string, phases: readonly Phase[]): { title: string; kills: Kills } {
+  return { title: `killed at ${mark}`, kills: Object.fromEntries(phases.map((phase) => [phase, mark])) };
 }
 
-async function scriptedRollout(mark: string | undefined) {
-  const dir = mkdtempSync(join(tmpdir(), 'tidegate-kill-'));
-  const github = await startRecordedGitHub();
-  const port = await freePort();
-  const world: World = {
-    dir,
-    url: `http://127.0.0.1:${port}`,
-    github,
-    server: undefined,
-    config: join(dir, 'tidegate.yaml'),
-    killed: [],
-    restarting: Promise.resolve(),
-    committed: new Map(),
-  };
-  try {
-    writeFileSync(world.config, configText(port, github.url));
-    github.repositories.create(REPOSITORY);
-    publish(world, '1.0.0');
-    await startServer(world);
-    const operator = `Bearer ${readFileSync(join(dir, 'data', 'operator.token'), 'utf8').trim()}`;
-    const token = await createToken(world, operator);
-    await until(world, operator, (status) => status.products[0]?.newest === '1.0.0');
-    const agents: WireAgent[] = [];
-    for (const name of ['a', 'b']) {
-      agents.push(
-        await phase(world, name === 'a' ? mark : undefined, () =>
-          enrolWireAgent(() => world.url, token, name, [running('1.0.0')]),
-        ),
-      );
-    }
-    const [a, b] = agents as [WireAgent, WireAgent];
-    for (const version of ['1.1.0', '1.2.0', '1.2.1']) {
-      await phase(world, version === '1.1.0' ? mark : undefined, async () => publish(world, version));
-      await until(world, operator, (status) =>
-        status.rollouts.some((one) => one.version === version && one.lanes[0]?.state === 'open'),
-      );
-      await update(world, version === '1.1.0' ? mark : undefined, version === '1.2.0' ? mark : undefined, a, version);
-      if (version !== '1.2.0') await update(world, undefined, undefined, b, version);
-      const end = version === '1.2.0' ? 'halted' : 'completed';
-      await until(
-        world,
-        operator,
-        (status) => status.rollouts.some((one) => one.version === version && one.lanes[0]?.state === end),
-        // Hosts go on checking in: without a sign of life a soak does not pass after a restart.
-        agents,
-      );
-    }
-    // The one who was never asked to take the risk has nothing to tell of it.
-    const { reply } = await b.checkIn();
-    assert.equal(reply.answer.kind, 'none');
-    return { world, ...readBooks(world) };
-  } finally {
-    await world.restarting;
-    if (world.server !== undefined) await stopServer(world);
-    await github.close();
-    rmSync(dir, { recursive: true, force: true });
+async function compare(world: World, kills: Kills): Promise<void> {
+  assert.deepEqual(world.killed, Object.keys(kills), 'the server has died once in each of these phases');
+  const attempts = world.attempts();
+  assert.deepEqual(
+    attempts.map(({ agent, version, state }) => `${agent} ${version} ${state}`),
+    OUTCOMES,
+  );
+  for (const { id, agent, version } of world.committed.values()) {
+    const last = attempts.find((one) => one.agent === agent && one.version === version);
+    assert.equal(last?.id, id, `${agent} at ${version} keeps its attempt`);
   }
+  assert.equal(world.audited('lane.promoted').length, 2, 'each promotion is in the books once');
+  const { rollouts } = await world.operator.status();
+  const ended = rollouts.filter(({ version }) => version !== '1.0.0').toReversed();
+  assert.deepEqual(
+    ended.flatMap(({ version, lanes }) => lanes.map((lane) => `${version} ${lane.state}`)),
+    LANES,
+  );
 }
 
-/** Takes one agent through stage, grant and outcome; each report is a phase in which the server may die. */
-async function update(
-  world: World,
-  mark: string | undefined,
-  markOutcome: string | undefined,
-  agent: WireAgent,
-  version: string,
-): Promise<void> {
-  const staged = await phase(world, mark, () => instructed(agent, 'stage'));
-  assert.equal(staged.version, version);
-  agent.attempts = [{ id: staged.attempt, product: PRODUCT, state: 'staged' }];
-  const granted = await phase(world, mark, () => instructed(agent, 'activate'));
+interface Fleet {
+  canary: WireAgent;
+  west: WireAgent;
+  east: WireAgent;
+  europe: WireAgent;
+}
+
+async function scriptedRollouts(world: World, kills: Kills): Promise<void> {
+  world.publish('1.0.0', REGIONS);
+  await until(world, 'the first release is known', ({ products }) => products[0]?.newest === '1.0.0');
+  const fleet = await enrol(world, kills);
+  await goodRelease(world, kills, fleet);
+  await brokenRelease(world, kills, fleet);
+  await fixedRelease(world, kills, fleet);
+}
+
+async function enrol(world: World, kills: Kills): Promise<Fleet> {
+  const add = async (name: string, region: RegionName, labels: Record<string, string> = {}) => {
+    const { token } = await world.operator.createEnrolToken({ region, labels });
+    return () => enrolWireAgent(() => world.url, token, name, [running('1.0.0')]);
+  };
+  return {
+    canary: await world.phase('enrol', kills.enrol, await add('canary', WEST, { role: 'canary' })),
+    west: await (await add('west', WEST))(),
+    east: await (await add('east', EAST))(),
+    europe: await (await add('europe', EUROPE))(),
+  };
+}
+
+async function goodRelease(world: World, kills: Kills, fleet: Fleet): Promise<void> {
+  const { canary, west, east, europe } = fleet;
+  const version = '1.1.0';
+  await world.phase('publish', kills.publish, async () => {
+    world.publish(version, [WEST, EAST]);
+    await lane(world, version, WEST, ({ state }) => state === 'open');
+  });
+  const staged = await world.phase('offer', kills.offer, () => told(canary, 'stage'));
+  const granted = await world.phase('grant', kills.grant, () => reportStaged(canary, staged));
   assert.equal(granted.attempt, staged.attempt);
   assert.equal(granted.sequence, staged.sequence);
-  if (version === '1.2.0') {
-    agent.attempts = [{ id: staged.attempt, product: PRODUCT, state: 'rolled_back', cause: 'crash_loop' }];
-  } else {
-    agent.products = [running(version)];
-    agent.attempts = [{ id: staged.attempt, product: PRODUCT, state: 'succeeded' }];
-  }
-  await phase(world, markOutcome ?? mark, () => acknowledged(agent));
+  await world.phase('success', kills.success, () => reportSuccess(canary, granted));
+  await lane(world, version, WEST, ({ state }) => state === 'approval', [canary]);
+  const next = await world.phase('promote', kills.promote, async () => {
+    await promote(world, version);
+    return await told(west, 'stage', [canary]);
+  });
+  const grant = await reportStaged(west, next);
+  const last = await world.phase('next wave', kills['next wave'], async () => {
+    await reportSuccess(west, grant);
+    return await told(east, 'stage', [canary, west]);
+  });
+  await reportSuccess(east, await reportStaged(east, last));
+  const others = [canary, west, east];
+  await lane(world, version, EUROPE, ({ hold }) => hold?.reason === 'not_available', others);
+  const late = await world.phase('mirror catches up', kills['mirror catches up'], async () => {
+    assert.equal((await retried(() => europe.checkIn())).instruction, undefined, 'nobody stages what is not there');
+    world.putOnMirror(EUROPE, version);
+    return await told(europe, 'stage', others);
+  });
+  await reportSuccess(europe, await reportStaged(europe, late));
+  await lane(world, version, EUROPE, ({ state }) => state === 'completed', Object.values(fleet));
 }
 
-/** The next instruction of this kind; check-ins are repeated while the server plans. */
-async function instructed(agent: WireAgent, action: 'stage' | 'activate') {
-  for (let tries = 0; tries < 400; tries += 1) {
+async function brokenRelease(world: World, kills: Kills, { canary, west, east, europe }: Fleet): Promise<void> {
+  const version = '1.2.0';
+  world.publish(version, REGIONS);
+  await lane(world, version, WEST, ({ state }) => state === 'open');
+  const granted = await reportStaged(canary, await told(canary, 'stage'));
+  await world.phase('halt', kills.halt, async () => {
+    canary.attempts = [{ id: granted.attempt, product: PRODUCT, state: 'rolled_back', cause: 'crash_loop' }];
+    await acknowledged(canary);
+  });
+  await lane(world, version, WEST, ({ state }) => state === 'halted', [canary]);
+  for (const agent of [canary, west, east, europe]) {
+    const { reply } = await retried(() => agent.checkIn());
+    assert.notEqual(reply.answer.kind, 'instruction', `${agent.name} is asked nothing while 1.2.0 is halted`);
+  }
+}
+
+async function fixedRelease(world: World, kills: Kills, fleet: Fleet): Promise<void> {
+  const { canary, west, east, europe } = fleet;
+  const version = '1.2.1';
+  world.publish(version, REGIONS);
+  await update(canary, []);
+  await lane(world, version, WEST, ({ state }) => state === 'approval', [canary]);
+  await world.phase('promote the fix', kills['promote the fix'], () => promote(world, version));
+  await update(west, [canary]);
+  await update(east, [canary, west]);
+  await update(europe, [canary, west, east]);
+  await until(
+    world,
+    '1.2.1 is completed and 1.2.0 superseded',
+    ({ rollouts }) => rollouts[0]?.state === 'completed' && rollouts[1]?.state === 'superseded',
+    Object.values(fleet),
+  );
+}
+
+/** The reply may be lost with the server: asked again, the server says that the step is behind it already. */
+async function promote(world: World, version: string): Promise<void> {
+  const { rollouts } = await retried(() => world.operator.status());
+  const id = rollouts.find((rollout) => rollout.version === version)?.id ?? '';
+  let isLost = false;
+  await retried(async () => {
+    const request = { verb: 'promote', region: WEST, expectedStep: 0, reason: 'the canary is well' } as const;
+    try {
+      await world.operator.verb(id, request);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      if (isLost && (error.code === 'conflict' || error.code === 'illegal_transition')) return;
+      isLost = true;
+      throw error;
+    }
+  });
+  world.promoted.push(version);
+}
+
+type Instruction = NonNullable<Awaited<ReturnType<WireAgent['checkIn']>>['instruction']>;
+
+/** The next instruction of this kind; check-ins are repeated while the server plans, those of the others too. */
+async function told(
+  agent: WireAgent,
+  action: 'stage' | 'activate',
+  others: readonly WireAgent[] = [],
+): Promise<Instruction> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
     const { instruction } = await retried(() => agent.checkIn());
     if (instruction?.action === action) return instruction;
+    // Without a sign of life a soak does not pass after a restart.
+    for (const other of others) await retried(() => other.checkIn());
     await pause();
   }
   throw new Error(`${agent.name} was never told to ${action}`);
 }
 
+async function reportStaged(agent: WireAgent, { attempt }: Instruction): Promise<Instruction> {
+  agent.attempts = [{ id: attempt, product: PRODUCT, state: 'staged' }];
+  return await told(agent, 'activate');
+}
+
+async function reportSuccess(agent: WireAgent, { attempt, version }: Instruction): Promise<void> {
+  agent.products = [running(version)];
+  agent.attempts = [{ id: attempt, product: PRODUCT, state: 'succeeded' }];
+  await acknowledged(agent);
+}
+
+async function update(agent: WireAgent, others: readonly WireAgent[]): Promise<void> {
+  await reportSuccess(agent, await reportStaged(agent, await told(agent, 'stage', others)));
+}
+
 async function acknowledged(agent: WireAgent): Promise<void> {
-  for (let tries = 0; tries < 400 && agent.attempts.length > 0; tries += 1) await retried(() => agent.checkIn());
+  for (let tries = 0; tries < TRIES && agent.attempts.length > 0; tries += 1) {
+    await retried(() => agent.checkIn());
+    if (agent.attempts.length > 0) await pause();
+  }
   assert.equal(agent.attempts.length, 0, `the outcome of ${agent.name} is acknowledged`);
 }
 
-/** Runs one phase with the mark armed; where the server dies of it, it is started again while the phase goes on trying. */
-async function phase<T>(world: World, mark: string | undefined, run: () => Promise<T>): Promise<T> {
-  if (mark === undefined) return await run();
-  await world.restarting;
-  const kills = world.killed.length;
-  await arm(world.server as ChildProcess, mark);
-  const result = await run();
-  // Planning ticks every second, so its marks are hit even when the phase itself has not waited for one.
-  for (let tries = 0; PLAN_MARKS.includes(mark) && world.killed.length === kills && tries < 400; tries += 1)
-    await pause();
-  await world.restarting;
-  if (world.killed.length === kills) await arm(world.server as ChildProcess, null);
-  return result;
-}
-
-async function arm(server: ChildProcess, mark: string | null): Promise<void> {
-  const answered = Promise.race([once(server, 'message'), once(server, 'exit')]);
-  server.send({ arm: mark });
-  await answered;
-}
-
-async function startServer(world: World): Promise<void> {
-  const server = fork(join(import.meta.dirname, 'marked-server.ts'), [world.config], {
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    // The server is started some forty times: what was compiled once need not be compiled again.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'tidegate-compile-cache') },
-  });
-  world.server = server;
-  let errors = '';
-  server.stderr?.on('data', (chunk: Buffer) => {
-    errors = `${errors}${chunk}`.slice(-4_000);
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.stdout?.on('data', (chunk: Buffer) => {
-      if (String(chunk).includes('serves')) resolve();
-    });
-    server.once('exit', () => reject(new Error(`the server did not start: ${errors}`)));
-  });
-  server.once('exit', (_code, signal) => {
-    if (signal !== 'SIGKILL') return;
-    world.killed.push(signal);
-    world.restarting = revive(world);
-  });
-}
-
-/** Notes what had been committed when the server died, and starts it again. */
-async function revive(world: World): Promise<void> {
-  for (const attempt of readAttempts(world)) world.committed.set(attempt.id, attempt);
-  await startServer(world);
-}
-
-async function stopServer(world: World): Promise<void> {
-  const server = world.server as ChildProcess;
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const exited = once(server, 'exit');
-  server.kill('SIGTERM');
-  const timer = setTimeout(() => server.kill('SIGKILL'), 10_000);
-  await exited;
-  clearTimeout(timer);
-}
-
-interface Status {
-  products: { newest: string | null }[];
-  rollouts: { version: string; lanes: { state: string }[] }[];
+async function lane(
+  world: World,
+  version: string,
+  region: RegionName,
+  reached: (lane: LaneView) => boolean,
+  agents: readonly WireAgent[] = [],
+): Promise<void> {
+  const isReached = ({ rollouts }: StatusReply) => {
+    const found = rollouts.find((one) => one.version === version)?.lanes.find((one) => one.region === region);
+    return found !== undefined && reached(found);
+  };
+  await until(world, `${version} in ${region}`, isReached, agents);
 }
 
 async function until(
   world: World,
-  operator: string,
-  reached: (status: Status) => boolean,
+  what: string,
+  reached: (status: StatusReply) => boolean,
   agents: readonly WireAgent[] = [],
 ): Promise<void> {
-  let last: Status | undefined;
-  for (let tries = 0; tries < 600; tries += 1) {
+  let last: StatusReply | undefined;
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    last = await retried(() => world.operator.status());
+    if (reached(last)) return;
     for (const agent of agents) await retried(() => agent.checkIn());
-    try {
-      const reply = await fetch(`${world.url}/api/v1/status`, { headers: { authorization: operator } });
-      last = (await reply.json()) as Status;
-      if (reply.ok && reached(last)) return;
-    } catch {
-      // The server is being started again.
-    }
     await pause();
   }
-  throw new Error(`not reached: ${JSON.stringify(last)}`);
-}
-
-async function createToken(world: World, operator: string): Promise<string> {
-  const reply = await fetch(`${world.url}/api/v1/enrol-tokens`, {
-    method: 'POST',
-    headers: { authorization: operator, 'content-type': 'application/json' },
-    body: JSON.stringify({ region: 'eu-west-1', uses: 2 }),
-  });
-  assert.equal(reply.status, 201);
-  return ((await reply.json()) as { token: string }).token;
-}
-
-function readBooks(world: World) {
-  const attempts = readAttempts(world);
-  const attemptIds = new Map(attempts.map((one) => [`${one.agent} ${one.version}`, one.id]));
-  assert.equal(attemptIds.size, attempts.length, 'one attempt per agent and version');
-  return { outcomes: attempts.map((one) => `${one.agent} ${one.version} ${one.state}`), attemptIds };
-}
-
-function readAttempts(world: World) {
-  const database = new Database(join(world.dir, 'data', 'tidegate.db'), { readonly: true });
-  try {
-    return database
-      .prepare(
-        'select a.id, g.name as agent, a.version, a.state from attempts a join agents g on g.id = a.agent_id order by g.name, a.version',
-      )
-      .all() as { id: string; agent: string; version: string; state: string }[];
-  } finally {
-    database.close();
-  }
-}
-
-function publish(world: World, version: string): void {
-  const bytes = bytesOf(version);
-  world.github.repositories.publish(REPOSITORY, {
-    tag: `v${version}`,
-    assets: [{ name: `demo-agent-${version}-linux-x64.tar.gz`, bytes }],
-  });
-}
-
-function bytesOf(version: string): Buffer {
-  return Buffer.from(`the bytes of ${version}`);
-}
-
-function running(version: string) {
-  return { product: PRODUCT, version, digest: sha256Hex(bytesOf(version)) };
-}
-
-function configText(port: number, apiUrl: string): string {
-  return `server: { listen: "127.0.0.1:${port}", dataDir: ./data }
-github: { apiUrl: "${apiUrl}", poll: "* * * * * *" }
-agents: { pollInterval: 1s, maxWait: 1s }
-regions: [{ name: eu-west-1, timeZone: Europe/Dublin }]
-policies:
-  quick:
-    steps: [{ percent: 100, soak: 0s }]
-products:
-  - name: ${PRODUCT}
-    repository: ${REPOSITORY}
-    artifacts: [{ platform: linux-x64, asset: "demo-agent-{version}-linux-x64.tar.gz" }]
-    policy: quick
-`;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20));
+  throw new Error(`not reached: ${what}: ${JSON.stringify(last)}`);
 }
