@@ -1,6 +1,7 @@
 // What the recorded GitHub can be told to do wrong, and the queue that says which request it happens to.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 
 /** The part of GitHub that a request goes to; `storage` is the host that asset downloads are redirected to. */
 export type Target = 'repository' | 'releases' | 'asset' | 'storage';
@@ -28,8 +29,20 @@ export type Fault = {
   | { kind: 'endless' }
   /** The `next` link leads to this address. */
   | { kind: 'foreign_next'; url: string }
-  /** So many bytes of white space before the body. */
-  | { kind: 'huge'; bytes: number }
+  /** So many bytes of white space before the body; `framed`: with their number in the headers. */
+  | { kind: 'huge'; bytes: number; framed?: boolean }
+  /** A body that unfolds to so many bytes of white space, compressed `layers` times. */
+  | { kind: 'bomb'; bytes: number; layers: number }
+  /** This answer in place of the proper one; without a text, an empty body. */
+  | { kind: 'answer'; status?: number; text?: string; headers?: Record<string, string> }
+  /** The proper answer with other headers; `link` empty: without. */
+  | { kind: 'headers'; headers: Record<string, string> }
+  /** Headers that promise a body, and the connection is cut. */
+  | { kind: 'cut_after_headers' }
+  /** 302 to the very same address. */
+  | { kind: 'redirect_loop' }
+  /** Other fields in the first release of the list, or in its first asset; and some that are missing there. */
+  | { kind: 'edited'; in: 'release' | 'asset'; set?: Record<string, unknown>; drop?: string[] }
 );
 
 export class FaultQueue {
@@ -77,6 +90,22 @@ export function answerWith(fault: Fault, request: IncomingMessage, response: Ser
       response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' });
       response.end('<!doctype html><title>Sign in</title><p>Sign in to go on.');
       return true;
+    case 'answer': {
+      // What is already set belongs to the proper answer.
+      for (const name of response.getHeaderNames()) response.removeHeader(name);
+      response.writeHead(fault.status ?? 200, { 'content-type': 'application/json', ...fault.headers });
+      response.end(fault.text ?? '');
+      return true;
+    }
+    case 'redirect_loop':
+      response.writeHead(302, { location: request.url ?? '/' });
+      response.end();
+      return true;
+    case 'cut_after_headers':
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 1000 });
+      response.flushHeaders();
+      setImmediate(() => response.destroy());
+      return true;
     case 'reset':
       request.socket.resetAndDestroy();
       return true;
@@ -103,19 +132,56 @@ export async function sendSpoilt(response: ServerResponse, status: number, body:
     response.end(body.subarray(Math.min(fault.bytes, body.length)));
   } else if (fault.kind === 'huge') {
     const blank = Buffer.alloc(64 * 1024, ' ');
-    response.writeHead(status);
+    const whole = Math.ceil(fault.bytes / blank.length) * blank.length + body.length;
+    response.writeHead(status, fault.framed === true ? { 'content-length': whole } : {});
     for (let sent = 0; sent < fault.bytes && !response.destroyed; sent += blank.length) {
       if (!response.write(blank)) await drained(response);
     }
     response.end(body);
+  } else if (fault.kind === 'bomb') {
+    const packed = bomb(fault.bytes, fault.layers);
+    const encodings = Array.from({ length: fault.layers }, () => 'gzip').join(', ');
+    response.writeHead(status, { 'content-encoding': encodings, 'content-length': packed.length });
+    response.end(packed);
   } else {
+    if (fault.kind === 'headers') setHeaders(response, fault.headers);
     response.writeHead(status, { 'content-length': body.length });
     response.end(body);
   }
 }
 
+function setHeaders(response: ServerResponse, headers: Record<string, string>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === '') response.removeHeader(name);
+    else response.setHeader(name, value);
+  }
+}
+
+const PIECE_BYTES = 16 * 1024 * 1024;
+
+/** Members of one gzip file follow each other: a piece is packed once and repeated, so that this side stays small. */
+function bomb(bytes: number, layers: number): Buffer {
+  const piece = gzipSync(Buffer.alloc(PIECE_BYTES, ' '));
+  let packed: Buffer = Buffer.concat(Array.from({ length: Math.ceil(bytes / PIECE_BYTES) }, () => piece));
+  for (let layer = 1; layer < layers; layer += 1) packed = gzipSync(packed);
+  return packed;
+}
+
+/** A proper value as the fault spoils it. */
+export function spoiltValue(value: unknown, fault: Fault | undefined): unknown {
+  if (fault?.kind === 'wrong_types') return withWrongTypes(value);
+  if (fault?.kind !== 'edited') return value;
+  const copy = structuredClone(value) as Record<string, unknown>[];
+  const release = copy[0] ?? {};
+  const edited = fault.in === 'release' ? release : (release['assets'] as Record<string, unknown>[])[0];
+  if (edited === undefined) throw new Error('there is nothing to edit');
+  Object.assign(edited, fault.set);
+  for (const key of fault.drop ?? []) delete edited[key];
+  return copy;
+}
+
 /** The same value with every `tag_name` and `id` of another type. */
-export function withWrongTypes(value: unknown): unknown {
+function withWrongTypes(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value), (key, inner: unknown) => {
     if (key === 'tag_name') return 42;
     if (key === 'id') return { not: 'an id' };

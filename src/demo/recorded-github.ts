@@ -11,8 +11,8 @@ import {
   FaultQueue,
   sendError,
   sendSpoilt,
+  spoiltValue,
   type Target,
-  withWrongTypes,
 } from './recorded-faults.ts';
 import {
   assetJson,
@@ -211,7 +211,7 @@ async function sendJson(
   value: unknown,
   fault: Fault | undefined,
 ): Promise<void> {
-  const body = Buffer.from(JSON.stringify(fault?.kind === 'wrong_types' ? withWrongTypes(value) : value));
+  const body = Buffer.from(JSON.stringify(spoiltValue(value, fault)));
   // GitHub's tag covers what was accepted and by whom, too: another token gets another one.
   const seen = `${request.headers.accept ?? ''}\n${request.headers.authorization ?? ''}\n`;
   const etag = `W/"${createHash('sha256').update(seen).update(body).digest('hex')}"`;

@@ -1,6 +1,7 @@
 // Turns what octokit throws into our error codes, with the time that GitHub asks us to wait.
 import { RequestError } from 'octokit';
 import { AppError, type ErrorCode } from '../errors.ts';
+import { plainText } from './plain-text.ts';
 
 /** Where GitHub limits without saying how long: its guidance is at least a minute. */
 const DEFAULT_WAIT_MS = 60_000;
@@ -74,6 +75,5 @@ function fail(code: ErrorCode, where: string, message: string, cause: unknown, r
 }
 
 function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replaceAll(/\s+/g, ' ').slice(0, 300);
+  return plainText(error instanceof Error ? error.message : String(error), 300);
 }

@@ -5,11 +5,19 @@ import type { SourceAsset, SourceRelease } from './source.ts';
 const MAX_ASSETS = 1000;
 const MAX_TEXT = 1024;
 
-/** One page of `GET /repos/{o}/{r}/releases`. `where` names endpoint and page. Throws `github_bad_response`. */
-export function readReleasePage(data: unknown, where: string): SourceRelease[] {
-  // octokit gives the text itself where it cannot be read as JSON.
+/** What was made before GitHub was, or after this century, has the date of a clock or a field that was never set. */
+const EARLIEST = Date.UTC(2000, 0, 1);
+const LATEST = Date.UTC(2100, 0, 1);
+
+/**
+ * One page of `GET /repos/{o}/{r}/releases?per_page={most}`. `where` names endpoint and page. Throws
+ * `github_bad_response`.
+ */
+export function readReleasePage(data: unknown, most: number, where: string): SourceRelease[] {
+  // The text itself stands for what cannot be read as JSON.
   if (typeof data === 'string') throw bad(where, `not JSON, or JSON that breaks off, of ${data.length} characters`);
   if (!Array.isArray(data)) throw bad(where, `a list was expected, it is ${kindOf(data)}`);
+  if (data.length > most) throw bad(where, `${data.length} releases, where ${most} at most were asked for`);
   return data.map((item: unknown, index) => readRelease(item, `${where}, release ${index + 1}`));
 }
 
@@ -18,9 +26,16 @@ export function readRepositoryId(data: unknown, where: string): string {
   return id(record(data, where), where);
 }
 
-/** True when the Link header has a next page; its address is checked by the caller. RFC 8288, as GitHub writes it. */
+/** The address of the next page, unchecked; undefined on the last one. RFC 8288, as GitHub writes it. */
 export function nextLink(header: string | undefined): string | undefined {
   return /<([^<>]+)>;\s*rel="next"/.exec((header ?? '').slice(0, 8192))?.[1];
+}
+
+/** The number of the last page; undefined where the header names none. */
+export function lastPage(header: string | undefined): number | undefined {
+  const address = /<([^<>]+)>;\s*rel="last"/.exec((header ?? '').slice(0, 8192))?.[1] ?? '';
+  const page = URL.canParse(address) ? Number(new URL(address).searchParams.get('page')) : Number.NaN;
+  return Number.isSafeInteger(page) && page > 0 ? page : undefined;
 }
 
 function readRelease(value: unknown, where: string): SourceRelease {
@@ -58,17 +73,19 @@ function digest(asset: Record<string, unknown>, where: string): string | null {
   // GitHub Enterprise before 3.18 has no such field.
   if (value === null || value === undefined) return null;
   if (typeof value !== 'string') throw bad(where, `digest is ${kindOf(value)}`);
-  if (!value.startsWith('sha256:')) return null;
-  const hex = value.slice('sha256:'.length).toLowerCase();
+  const lower = value.slice(0, 100).toLowerCase();
+  if (!lower.startsWith('sha256:')) return null;
+  const hex = lower.slice('sha256:'.length);
   if (!/^[0-9a-f]{64}$/.test(hex)) throw bad(where, 'digest is not a SHA-256');
   return hex;
 }
 
-/** octokit's JSON reader gives integers beyond 2^53 as bigint. */
+/** Beyond 2^53 two ids could read as one. */
 function id(value: Record<string, unknown>, where: string): string {
   const found = value['id'];
-  const whole = typeof found === 'bigint' || (typeof found === 'number' && Number.isSafeInteger(found));
-  if (!whole || found <= 0) throw bad(where, `id is ${kindOf(found)}`);
+  if (typeof found !== 'number' || !Number.isSafeInteger(found) || found <= 0) {
+    throw bad(where, `id is ${typeof found === 'number' ? 'not a whole number above 0' : kindOf(found)}`);
+  }
   return String(found);
 }
 
@@ -85,12 +102,13 @@ function flag(value: Record<string, unknown>, key: string, where: string): boole
   return found;
 }
 
+/** Null for none, and for one that cannot be: the year 0 would make every release old enough to be let out. */
 function instant(value: Record<string, unknown>, key: string, where: string): number | null {
   const found = value[key];
   if (found === null || found === undefined) return null;
   const ms = typeof found === 'string' ? Date.parse(found) : Number.NaN;
   if (Number.isNaN(ms)) throw bad(where, `${key} is not a time`);
-  return ms;
+  return ms >= EARLIEST && ms < LATEST ? ms : null;
 }
 
 function record(value: unknown, where: string): Record<string, unknown> {

@@ -4,12 +4,18 @@ import type { ReadableStream } from 'node:stream/web';
 import { Octokit, RequestError } from 'octokit';
 import { AppError } from '../errors.ts';
 import { githubError } from './github-errors.ts';
-import { DEFAULT_LIMITS, type FetchLimits, openBoundedFetch } from './github-fetch.ts';
-import { nextLink, readReleasePage, readRepositoryId } from './github-read.ts';
+import { BodyTooLarge, DEFAULT_LIMITS, type FetchLimits, openBoundedFetch } from './github-fetch.ts';
+import { readJson } from './github-json.ts';
+import { type End, endOf, keep, type PageLinks } from './github-pages.ts';
+import { lastPage, nextLink, readReleasePage, readRepositoryId } from './github-read.ts';
+import { plainText } from './plain-text.ts';
 import type { Listing, ReleaseSource, Seen, SourceRelease } from './source.ts';
 
 const PER_PAGE = 100;
-const MAX_PAGES = 40;
+/** For a repository whose releases have so many assets that a hundred of them are too large an answer. */
+const FEW_PER_PAGE = 10;
+/** With fewer than this in all, a page of a hundred releases is no larger than an answer may be. */
+const FEW_ASSETS = 5000;
 
 export interface GitHubOptions {
   /** e.g. https://api.github.com, or https://HOST/api/v3. */
@@ -31,20 +37,22 @@ interface GitHub {
   /** No slash at the end. */
   base: string;
   now: () => number;
+  /** Repositories that are read with few releases to the page; never more than were asked for. */
+  fewPerPage: Set<string>;
 }
 
 /** One repository at one moment: which one it is, and how to reach it. */
 interface Place {
   owner: string;
   repo: string;
+  perPage: number;
   signal: AbortSignal;
 }
 
-interface Page {
+interface Page extends PageLinks {
   data: unknown;
   /** After redirects. */
   url: string;
-  next: string | undefined;
   etag: string | null;
 }
 
@@ -52,16 +60,18 @@ export function openGitHubSource(options: GitHubOptions): GitHubSource {
   const bounded = openBoundedFetch({ ...DEFAULT_LIMITS, ...options.limits });
   const base = options.apiUrl.replace(/\/+$/, '');
   // The retry and throttling plugins sleep, for up to an hour; waiting is the poller's business.
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
   const octokit = new Octokit({
     baseUrl: base,
     ...(options.token === null ? {} : { auth: options.token }),
     userAgent: `tidegate/${options.version}`,
     retry: { enabled: false },
     throttle: { enabled: false },
-    request: { fetch: bounded.fetch },
-    log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+    // The request's own log, too: else a header that speaks of deprecation is printed as it comes.
+    request: { fetch: bounded.fetch, log },
+    log,
   });
-  const github: GitHub = { octokit, base, now: options.now };
+  const github: GitHub = { octokit, base, now: options.now, fewPerPage: new Set() };
   return {
     listReleases: (repository, seen, signal) => listReleases(github, repository, seen, signal),
     download: (repository, assetId, signal) => download(github, repository, assetId, signal),
@@ -70,86 +80,115 @@ export function openGitHubSource(options: GitHubOptions): GitHubSource {
 }
 
 async function listReleases(github: GitHub, repository: string, seen: Seen | null, signal: AbortSignal) {
-  const place = placeOf(repository, signal);
+  const { fewPerPage } = github;
+  if (!fewPerPage.has(repository)) {
+    try {
+      return await listAll(github, placeOf(repository, PER_PAGE, signal), seen);
+    } catch (error) {
+      if (!(error instanceof AppError && error.cause instanceof BodyTooLarge)) throw error;
+    }
+  }
+  const listing = await listAll(github, placeOf(repository, FEW_PER_PAGE, signal), seen);
+  fewPerPage.add(repository);
+  if (listing.kind === 'listed' && assetsOf(listing.releases) < FEW_ASSETS) fewPerPage.delete(repository);
+  return listing;
+}
+
+async function listAll(github: GitHub, place: Place, seen: Seen | null): Promise<{ kind: 'unchanged' } | Listing> {
   const first = await getPage(github, place, 1, seen?.etag ?? null);
-  if (first === 'unchanged') return { kind: 'unchanged' as const };
+  if (first === 'unchanged') return { kind: 'unchanged' };
   const repositoryId = await getRepositoryId(github, place);
   if (seen !== null && seen.repositoryId !== repositoryId) {
-    throw otherRepository(place, `it was ${seen.repositoryId}, now ${repositoryId} has the name ${repository}`);
+    throw otherRepository(place, `it was ${seen.repositoryId}, now ${repositoryId} has the name ${nameOf(place)}`);
   }
-  checkAddress(github, place, repositoryId, first.url);
+  checkAddress(github, place, `/repositories/${repositoryId}/releases`, first.url);
   const releases = new Map<string, SourceRelease>();
+  let assets = 0;
   let page = first;
   for (let number = 1; ; number += 1) {
-    // An entry that moved to the next page while we read stands on both; the first reading counts.
-    for (const release of readReleasePage(page.data, whereOf(place, number))) {
-      if (!releases.has(release.id)) releases.set(release.id, release);
-    }
-    if (page.next === undefined) return listed(first, repositoryId, releases, true);
-    checkAddress(github, place, repositoryId, page.next);
-    if (number === MAX_PAGES) return listed(first, repositoryId, releases, false);
+    const found = readReleasePage(page.data, place.perPage, whereOf(place, number));
+    const fresh = keep(releases, found, whereOf(place, number));
+    assets += assetsOf(found);
+    if (page.next !== undefined) checkAddress(github, place, `/repositories/${repositoryId}/releases`, page.next);
+    const end = endOf({ page, first, perPage: place.perPage, number, found: found.length, fresh, assets });
+    if (end !== undefined) return listed(first, repositoryId, releases, end);
     page = await getFurtherPage(github, place, repositoryId, number + 1);
   }
 }
 
-function listed(first: Page, repositoryId: string, releases: Map<string, SourceRelease>, complete: boolean): Listing {
+function listed(first: Page, repositoryId: string, releases: Map<string, SourceRelease>, end: End): Listing {
   return {
     kind: 'listed',
-    etag: first.etag,
+    etag: end.kind === 'odd' ? null : first.etag,
     repositoryId,
     releases: [...releases.values()],
-    complete,
-    notice: complete
-      ? null
-      : `only the first ${MAX_PAGES} pages of ${PER_PAGE} releases are read; older ones stay as they are`,
+    complete: end.kind === 'whole',
+    notice: end.kind === 'whole' ? null : `${end.what}; what is not among them stays as it is`,
   };
+}
+
+function assetsOf(releases: readonly SourceRelease[]): number {
+  return releases.reduce((sum, release) => sum + release.assets.length, 0);
 }
 
 async function getFurtherPage(github: GitHub, place: Place, repositoryId: string, number: number): Promise<Page> {
   const page = await getPage(github, place, number, null);
   if (page === 'unchanged') throw otherAnswer(whereOf(place, number), 'it says unchanged though nothing was compared');
-  checkAddress(github, place, repositoryId, page.url);
+  checkAddress(github, place, `/repositories/${repositoryId}/releases`, page.url);
   return page;
 }
 
 /** The page is asked for by number: an address that the server names is checked, never followed. */
 async function getPage(github: GitHub, place: Place, page: number, etag: string | null): Promise<Page | 'unchanged'> {
-  const { owner, repo, signal } = place;
+  const { owner, repo, perPage, signal } = place;
+  const where = whereOf(place, page);
   try {
     const response = await github.octokit.rest.repos.listReleases({
       owner,
       repo,
-      per_page: PER_PAGE,
+      per_page: perPage,
       page,
       headers: etag === null ? {} : { 'if-none-match': etag },
-      request: { signal },
+      request: { signal, parseSuccessResponseBody: false },
     });
     const etagNow = response.headers.etag;
     return {
-      data: response.data,
+      data: await readBody(response.data, where),
       url: response.url,
       next: nextLink(response.headers.link),
+      last: lastPage(response.headers.link),
       etag: typeof etagNow === 'string' && etagNow.length <= 512 ? etagNow : null,
     };
   } catch (error) {
     if (error instanceof RequestError && error.status === 304 && etag !== null) return 'unchanged';
-    throw githubError(error, whereOf(place, page), github.now());
+    throw githubError(error, where, github.now());
   }
 }
 
 async function getRepositoryId(github: GitHub, place: Place): Promise<string> {
-  const where = `GET /repos/${place.owner}/${place.repo}`;
+  const where = `GET /repos/${nameOf(place)}`;
   try {
     const { owner, repo, signal } = place;
-    const response = await github.octokit.rest.repos.get({ owner, repo, request: { signal } });
-    return readRepositoryId(response.data, where);
+    const response = await github.octokit.rest.repos.get({
+      owner,
+      repo,
+      request: { signal, parseSuccessResponseBody: false },
+    });
+    const id = readRepositoryId(await readBody(response.data, where), where);
+    checkAddress(github, place, `/repositories/${id}`, response.url);
+    return id;
   } catch (error) {
     throw githubError(error, where, github.now());
   }
 }
 
+/** octokit leaves the body alone; it was read whole before octokit got it. */
+async function readBody(body: unknown, where: string): Promise<unknown> {
+  return readJson(await new Response(body as ReadableStream<Uint8Array> | null).text(), where);
+}
+
 async function download(github: GitHub, repository: string, assetId: string, signal: AbortSignal) {
-  const place = placeOf(repository, signal);
+  const place = placeOf(repository, PER_PAGE, signal);
   const where = `GET /repos/${repository}/releases/assets/${assetId}`;
   try {
     const response = await github.octokit.request('GET /repos/{owner}/{repo}/releases/assets/{asset_id}', {
@@ -173,30 +212,34 @@ async function download(github: GitHub, repository: string, assetId: string, sig
 }
 
 /**
- * Whether an address (where a redirect has led to, or a `next` link) is the release list of this very repository, by
- * its name or, as GitHub's own links have it, by its id. Throws `github_bad_response`.
+ * Whether an address (where a redirect has led to, or a `next` link) is this very repository, or its list: by its name
+ * or, as GitHub's own links have it, by its id (`byId`, a path). Throws `github_bad_response`.
  */
-function checkAddress(github: GitHub, place: Place, repositoryId: string, address: string): void {
+function checkAddress(github: GitHub, place: Place, byId: string, address: string): void {
   const path = URL.canParse(address) ? `${new URL(address).origin}${new URL(address).pathname}`.toLowerCase() : '';
   const base = `${new URL(github.base).origin}${new URL(github.base).pathname.replace(/\/+$/, '')}`.toLowerCase();
-  const byName = `${base}/repos/${place.owner}/${place.repo}/releases`.toLowerCase();
-  if (path === byName || path === `${base}/repositories/${repositoryId}/releases`) return;
-  throw otherRepository(place, `GitHub leads to ${address.slice(0, 200)}`);
+  const below = byId.endsWith('/releases') ? '/releases' : '';
+  if (path === `${base}/repos/${nameOf(place)}${below}`.toLowerCase() || path === `${base}${byId}`) return;
+  throw otherRepository(place, `GitHub leads to ${plainText(address, 200)}`);
 }
 
-function placeOf(repository: string, signal: AbortSignal): Place {
+function placeOf(repository: string, perPage: number, signal: AbortSignal): Place {
   const [owner, repo, ...rest] = repository.split('/');
   if (!owner || !repo || rest.length > 0) throw new AppError('config_invalid', `not owner/name: ${repository}`);
-  return { owner, repo, signal };
+  return { owner, repo, perPage, signal };
+}
+
+function nameOf(place: Place): string {
+  return `${place.owner}/${place.repo}`;
 }
 
 function whereOf(place: Place, page: number): string {
-  return `GET /repos/${place.owner}/${place.repo}/releases page ${page}`;
+  return `GET /repos/${nameOf(place)}/releases page ${page}`;
 }
 
 function otherRepository(place: Place, what: string): AppError {
   return new AppError('github_bad_response', `this is another repository: ${what}`, {
-    where: `${place.owner}/${place.repo}`,
+    where: nameOf(place),
     hint: 'Set products[].repository to the repository’s present name; if it was made anew on purpose, see that it is yours.',
   });
 }

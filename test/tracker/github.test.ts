@@ -28,6 +28,12 @@ async function publishMany(world: World, count: number): Promise<void> {
   }
 }
 
+/** Numbers of the pages, in the order in which they were asked for. */
+function pagesAsked(world: World): number[] {
+  const paths = world.github.log.map((entry) => new URL(entry.path, world.github.url));
+  return paths.filter((url) => url.searchParams.has('page')).map((url) => Number(url.searchParams.get('page')));
+}
+
 test('listReleases reads 250 releases over three pages', async () => {
   await using world = await openWorld();
   await publishMany(world, 250);
@@ -155,12 +161,18 @@ const FAULTS: { fault: Fault; code: string; says?: RegExp; retryAfterMs?: number
   { fault: { kind: 'html' }, code: 'github_bad_response', says: /not JSON/ },
   { fault: { kind: 'wrong_types' }, code: 'github_bad_response', says: /page 1, release 1: id is/ },
   { fault: { kind: 'reset' }, code: 'github_unavailable' },
-  { fault: { kind: 'huge', bytes: 3 * 1024 * 1024 }, code: 'github_bad_response', says: /larger than/ },
+  {
+    // Once more with fewer releases to the page.
+    fault: { kind: 'huge', bytes: 3 * 1024 * 1024, times: 2 },
+    code: 'github_bad_response',
+    says: /larger than/,
+    requests: 2,
+  },
   { fault: { kind: 'slow', everyMs: 50, bytes: 1000 }, code: 'github_unavailable', says: /no answer in time/ },
   { fault: { kind: 'foreign_next', url: 'http://127.0.0.1:1/x' }, code: 'github_bad_response', says: /another repo/ },
 ];
 
-for (const { fault, code, says, retryAfterMs } of FAULTS) {
+for (const { fault, code, says, retryAfterMs, requests } of FAULTS) {
   test(`listReleases when GitHub does ${JSON.stringify(fault)} throws ${code}`, async () => {
     await using world = await openWorld({ limits: { totalMs: 400, maxBodyBytes: 2 * 1024 * 1024 } });
     await publish(world, '1.0.0');
@@ -170,7 +182,7 @@ for (const { fault, code, says, retryAfterMs } of FAULTS) {
     if (says !== undefined) assert.match(error.message, says);
     assert.equal(error.retryAfterMs, retryAfterMs);
     const asked = world.github.log.filter((entry) => entry.path.includes('/releases'));
-    assert.equal(asked.length, 1, 'nothing retries by itself');
+    assert.equal(asked.length, requests ?? 1, 'nothing retries by itself');
     assert.equal((await list(world)).releases.length, 1, 'the next listing is whole again');
   });
 }
@@ -191,15 +203,78 @@ test('listReleases when a later page is broken throws and names the page', async
   assert.match(error.where ?? '', /page 2/);
 });
 
-test('listReleases with endless pages stops after 40 and says that it is not complete', async () => {
+test('listReleases of 10,000 releases reads 40 pages and says that it is not complete', async () => {
+  await using world = await openWorld();
+  await publishMany(world, 10_000);
+  const listing = await list(world);
+  assert.equal(listing.complete, false);
+  assert.match(listing.notice ?? '', /first 40 pages/);
+  assert.equal(listing.releases.length, 4000);
+  assert.ok(listing.etag, 'the next poll asks for changes alone');
+  assert.equal(pagesAsked(world).length, 40);
+});
+
+test('listReleases with pages that repeat stops at the first one and says that it is not complete', async () => {
   await using world = await openWorld();
   await publishMany(world, 3);
   world.github.faults.add({ kind: 'endless', on: 'releases', times: 1000 });
   const listing = await list(world);
   assert.equal(listing.complete, false);
-  assert.match(listing.notice ?? '', /first 40 pages/);
+  assert.equal(listing.etag, null, 'the next poll reads all again');
+  assert.match(listing.notice ?? '', /page 2 repeats/);
   assert.equal(listing.releases.length, 3);
-  assert.equal(world.github.log.filter((entry) => entry.path.includes('/releases?')).length, 40);
+  assert.deepEqual(pagesAsked(world), [1, 2]);
+});
+
+test('listReleases of a full page does not believe that there is no next one', async () => {
+  await using world = await openWorld();
+  await publishMany(world, 250);
+  // What stands between removes the Link header.
+  world.github.faults.add({ kind: 'headers', headers: { link: '' }, on: 'releases', times: 10 });
+  assert.equal((await list(world)).releases.length, 250);
+  assert.deepEqual(pagesAsked(world), [1, 2, 3]);
+  await using hundred = await openWorld();
+  await publishMany(hundred, 100);
+  assert.equal((await list(hundred)).complete, true);
+  assert.deepEqual(pagesAsked(hundred), [1, 2]);
+});
+
+test('listReleases that ends before the page that was announced is not complete', async () => {
+  await using world = await openWorld();
+  await publishMany(world, 250);
+  const { id } = world.github.repositories.get(REPOSITORY);
+  const link = (page: number, rel: string) =>
+    `<${world.github.url}/repositories/${id}/releases?page=${page}>; rel="${rel}"`;
+  const headers = { link: `${link(2, 'next')}, ${link(7, 'last')}` };
+  world.github.faults.add({ kind: 'headers', headers, on: 'releases' });
+  const listing = await list(world);
+  assert.deepEqual([listing.complete, listing.releases.length, listing.etag], [false, 250, null]);
+  assert.match(listing.notice ?? '', /ends with page 3, and 7 pages were announced/);
+});
+
+test('listReleases with a next link that leads back reads by number, to the end', async () => {
+  await using world = await openWorld();
+  await publishMany(world, 150);
+  const { id } = world.github.repositories.get(REPOSITORY);
+  const headers = { link: `<${world.github.url}/repositories/${id}/releases?page=1>; rel="next"` };
+  world.github.faults.add({ kind: 'headers', headers, on: 'releases', times: 1000 });
+  const listing = await list(world);
+  assert.deepEqual([listing.complete, listing.releases.length], [false, 150]);
+  assert.deepEqual(pagesAsked(world), [1, 2, 3]);
+});
+
+test('listReleases of releases with a thousand assets each asks for fewer to the page', async () => {
+  await using world = await openWorld({ limits: { maxBodyBytes: 5 * 1024 * 1024 } });
+  const { repositories } = world.github;
+  const assets = Array.from({ length: 1000 }, (_, index) => ({ name: `file-${index}`, digest: null }));
+  for (let patch = 0; patch < 15; patch += 1) await repositories.publish(REPOSITORY, { tag: `v1.0.${patch}`, assets });
+  const listing = await list(world);
+  assert.deepEqual([listing.complete, listing.releases.length], [true, 15]);
+  assert.equal(listing.releases[0]?.assets.length, 1000);
+  const perPage = () => world.github.log.map((entry) => /per_page=(\d+)/.exec(entry.path)?.[1]).filter(Boolean);
+  assert.deepEqual(perPage(), ['100', '10', '10']);
+  assert.deepEqual(await world.source.listReleases(REPOSITORY, listing, NEVER), { kind: 'unchanged' });
+  assert.equal(perPage().at(-1), '10');
 });
 
 test('listReleases follows a renamed repository, and refuses another one', async () => {
