@@ -1,6 +1,7 @@
 // Which release of a product is the one to let out now, or why none is.
 import { vetoFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
+import { releaseOf } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
 import type { Action, Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
@@ -127,7 +128,7 @@ export function baselineOf(snapshot: Snapshot, product: string, region: string):
 
 function isBarredVersion(snapshot: Snapshot, { product, version, releaseId }: Baseline): boolean {
   if (vetoFor(snapshot.vetoes, product, version) !== undefined) return true;
-  return troubleOf(snapshot.releases.find((one) => one.id === releaseId)) !== undefined;
+  return troubleOf(releaseOf(snapshot.releases, releaseId)) !== undefined;
 }
 
 function none(reason: HoldReason, detail: string, until: number | null = null): Choice {

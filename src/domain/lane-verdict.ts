@@ -1,4 +1,5 @@
 // What the steps of a lane come to: the verdict on counters and roster, and the words of a halt.
+import { laneCensusOf } from './lookup.ts';
 import type { LaneInput } from './plan-lane.ts';
 import type { Step } from './rollout.ts';
 import type { LaneCensus } from './snapshot.ts';
@@ -11,7 +12,7 @@ export function verdictOf({ snapshot, rollout, lane }: LaneInput, step: Step): V
 }
 
 export function silenceOf(lanes: readonly LaneCensus[], laneId: string, step: number): Silence {
-  const seen = lanes.find((one) => one.laneId === laneId)?.steps.find((one) => one.step === step);
+  const seen = laneCensusOf(lanes, laneId)?.steps.find((one) => one.step === step);
   return seen === undefined ? NO_SILENCE : seen;
 }
 

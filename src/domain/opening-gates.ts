@@ -3,6 +3,7 @@ import { lastStep } from './apply.ts';
 import type { Availability } from './availability.ts';
 import { brakeFor, vetoFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
+import { availabilityAt, laneCensusOf, releaseOf } from './lookup.ts';
 import { olderLane } from './older-lane.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { regionStatus } from './region-window.ts';
@@ -27,17 +28,12 @@ export function openingGates(input: LaneInput): AskGate[] {
 
 /** What the roster knows of the lane; undefined: it counts a new one in the next pass. */
 export function censusOf({ snapshot, lane }: LaneInput): LaneCensus | undefined {
-  return snapshot.lanes.find((one) => one.laneId === lane.id);
+  return laneCensusOf(snapshot.lanes, lane.id);
 }
 
 export function availabilityOf({ snapshot, rollout, lane }: LaneInput, platform: string): Availability | undefined {
-  return snapshot.availability.find(
-    (one) =>
-      one.product === rollout.product &&
-      one.version === rollout.version &&
-      one.region === lane.region &&
-      one.platform === platform,
-  );
+  const { product, version } = rollout;
+  return availabilityAt(snapshot.availability, { product, version, region: lane.region, platform });
 }
 
 export function brakeGate({ snapshot, rollout, lane }: LaneInput): AskedGate {
@@ -156,7 +152,7 @@ function named(regions: readonly string[]): string {
 }
 
 function releaseGate({ snapshot, rollout }: LaneInput): AskedGate {
-  const trouble = troubleOf(snapshot.releases.find((one) => one.id === rollout.releaseId));
+  const trouble = troubleOf(releaseOf(snapshot.releases, rollout.releaseId));
   if (trouble === undefined) return pass('release', `${rollout.version} stands as it was published`);
   const remedy = 'a newer release takes this one’s place';
   return fail('release', { reason: 'not_available', detail: trouble, remedy });

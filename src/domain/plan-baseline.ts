@@ -35,12 +35,14 @@ export function planBaselines(snapshot: Snapshot, product: ProductRules, actions
 export function baselineFor(snapshot: Snapshot, product: string, region: string): Baseline | undefined {
   const own = baselineOf(snapshot, product, region);
   if (own !== undefined) return own;
-  const passed = snapshot.rollouts.filter((rollout) =>
-    rollout.lanes.some((lane) => lane.region === region && lane.state.name === 'completed'),
+  const passed = snapshot.rollouts.filter(
+    (rollout) =>
+      rollout.product === product &&
+      rollout.lanes.some((lane) => lane.region === region && lane.state.name === 'completed'),
   );
   return snapshot.regions
     .flatMap((other) => baselineOf(snapshot, product, other) ?? [])
-    .filter((one) => passed.some((rollout) => rollout.product === product && rollout.version === one.version))
+    .filter((one) => passed.some((rollout) => rollout.version === one.version))
     .toSorted((a, b) => a.at - b.at)
     .at(-1);
 }

@@ -3,6 +3,7 @@ import { vetoFor } from './directives.ts';
 import { gatesOf } from './gates.ts';
 import type { HoldReason } from './holds.ts';
 import { haltReason, verdictOf } from './lane-verdict.ts';
+import { releaseOf } from './lookup.ts';
 import { troubleOf } from './release.ts';
 import { isLiveLane, type Lane, type Rollout } from './rollout.ts';
 import type { Action, Snapshot } from './snapshot.ts';
@@ -43,7 +44,7 @@ export function planAlarm(input: LaneInput): LaneStep | undefined {
     const found = verdictOf(input, step);
     if (found.kind === 'halt') return halt(haltReason(step, found.budget), true);
   }
-  const trouble = troubleOf(snapshot.releases.find((one) => one.id === rollout.releaseId));
+  const trouble = troubleOf(releaseOf(snapshot.releases, rollout.releaseId));
   if (trouble !== undefined) return halt(trouble, false);
   const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
   return veto === undefined ? undefined : halt(`vetoed: ${veto.reason}`, false);

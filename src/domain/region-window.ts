@@ -8,6 +8,34 @@ export function regionStatus(
   region: string,
   now: number,
 ): WindowStatus {
+  const known = remembered(calendars, freezes, now);
+  const status = known.get(region) ?? reckon({ calendars, freezes }, region, now);
+  known.set(region, status);
+  return status;
+}
+
+interface Remembered {
+  freezes: readonly Freeze[];
+  now: number;
+  byRegion: Map<string, WindowStatus>;
+}
+
+const last = new WeakMap<readonly Calendar[], Remembered>();
+
+/** All lanes of a region ask the same of the same instant, and the answer is dear. The lists are never changed. */
+function remembered(calendars: readonly Calendar[], freezes: readonly Freeze[], now: number): Remembered['byRegion'] {
+  const found = last.get(calendars);
+  if (found !== undefined && found.now === now && found.freezes === freezes) return found.byRegion;
+  const byRegion = new Map<string, WindowStatus>();
+  last.set(calendars, { freezes, now, byRegion });
+  return byRegion;
+}
+
+function reckon(
+  { calendars, freezes }: { calendars: readonly Calendar[]; freezes: readonly Freeze[] },
+  region: string,
+  now: number,
+): WindowStatus {
   const calendar = calendars.find((one) => one.region === region);
   if (calendar === undefined) {
     return { open: false, reason: 'outside_window', detail: `the config does not name ${region}`, opensAt: null };

@@ -95,7 +95,11 @@ const table: [title: string, got: () => string[], expected: string[]][] = [
     () => results(going({ lanes: [soaking(61_000)], policy: manual, census: { eu: seen(3, 2) } })),
     ['pass brake', 'pass soak', 'wait present', 'wait approval', ...after('step')],
   ],
-  ['approval', () => results(going({ lanes: [soaking(0, 'approval')] })), ['wait approval', ...after('none')]],
+  [
+    'approval',
+    () => results(going({ lanes: [soaking(0, 'approval')] })),
+    ['wait approval', 'pass brake', ...after('none')],
+  ],
   ...(['paused', 'halted', 'completed', 'superseded', 'cancelled', 'rolled_back'] as const).map(
     (name): [string, () => string[], string[]] => [
       name,

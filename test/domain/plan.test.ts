@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { plan } from '../../src/domain/plan.ts';
+import type { Lane } from '../../src/domain/rollout.ts';
 import type { Snapshot } from '../../src/domain/snapshot.ts';
 import { rules, START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { going, NOW, open, RELEASE, seen, shown, soaking, waiting } from '../support/plans.ts';
@@ -308,6 +309,8 @@ describe('soak, approval, pause, halt', () => {
   const none = { previews: [{ step: 1, members: 0, eligible: 0 }] };
   const away = { previews: [{ step: 1, members: 0, eligible: 2 }] };
   const manual = { steps: [stepPolicy({ percent: 50, manual: true }), stepPolicy()] };
+  const asked = soaking(0, 'approval');
+  const promoted = { ...asked, state: { ...asked.state, approvedBy: 'somebody' } as Lane['state'] };
   const rows: [title: string, snapshot: Snapshot, expected: string[]][] = [
     ['a millisecond before the end', going({ lanes: [soaking(59_999)] }), ['hold eu soaking']],
     [
@@ -373,6 +376,11 @@ describe('soak, approval, pause, halt', () => {
       ['hold eu soaking'],
     ],
     ['approval waits for a person', going({ lanes: [soaking(0, 'approval')] }), ['hold eu needs_approval']],
+    [
+      'promoted, but braked: nothing opens',
+      going({ lanes: [promoted], policy: manual, snapshot: { brakes: [brakeOf('region:eu')] }, census: { eu: left } }),
+      ['hold eu braked'],
+    ],
     ['paused by a person', going({ lanes: [soaking(0, 'paused')] }), ['hold eu paused']],
     ...(['soaking', 'approval', 'paused'] as const).map((name): [string, Snapshot, string[]] => {
       const lane = soaking(0, name);

@@ -1,0 +1,38 @@
+// Finds one row of a snapshot's lists by what names it: each list is gone through once, however often it is asked.
+import type { Availability } from './availability.ts';
+import type { Release } from './release.ts';
+import type { LaneCensus } from './snapshot.ts';
+
+export const laneCensusOf = lookup((row: LaneCensus) => row.laneId);
+
+export const releaseOf = lookup((row: Release) => row.id);
+
+const byPlace = lookup((row: Availability) => placeKey(row.product, row.version, row.region, row.platform));
+
+export function availabilityAt(
+  rows: readonly Availability[],
+  place: Pick<Availability, 'product' | 'version' | 'region' | 'platform'>,
+): Availability | undefined {
+  return byPlace(rows, placeKey(place.product, place.version, place.region, place.platform));
+}
+
+// Names hold no blanks.
+function placeKey(product: string, version: string, region: string, platform: string): string {
+  return `${product} ${version} ${region} ${platform}`;
+}
+
+/**
+ * Remembers a list's rows by key for as long as the list itself is kept; the lists of a snapshot are replaced and never
+ * changed. The first row of a key wins, as `find` has it.
+ */
+function lookup<Row>(keyOf: (row: Row) => string): (rows: readonly Row[], key: string) => Row | undefined {
+  const known = new WeakMap<readonly Row[], Map<string, Row>>();
+  return (rows, key) => {
+    let index = known.get(rows);
+    if (index === undefined) {
+      index = new Map(rows.toReversed().map((row) => [keyOf(row), row]));
+      known.set(rows, index);
+    }
+    return index.get(key);
+  };
+}
