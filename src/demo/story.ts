@@ -66,7 +66,9 @@ async function build(stage: Stage, say: Say): Promise<Artifacts> {
 
 async function install(stage: Stage, say: Say, first: BuiltArtifact): Promise<void> {
   stage.publish('1.0.0', first, REGIONS);
-  await stage.until('1.0.0 is known', 20, (status) => status.products[0]?.newest === '1.0.0');
+  await stage.until('1.0.0 is known', 20, ({ products }) => {
+    return products.find((one) => one.name === PRODUCT)?.newest === '1.0.0';
+  });
   say(
     '1.0.0 is on GitHub and on the mirror of each region; eight hosts install it: three in us-west-2, one of them ' +
       'labelled role=canary, three in us-east-1, two in eu-west-1',
