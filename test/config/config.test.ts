@@ -153,7 +153,6 @@ describe('readConfig', () => {
     assert.equal(config.policies['plain']?.staleAfterMs, 1_800_000);
   });
 
-  test('takes the four overrides from the environment, and no other', () => {
   const TAGS: [keys: string, tags: string[]][] = [
     ['tagPrefix: ""', ['{version}']],
     ['tagPrefix: agent/v', ['agent/v{version}']],
@@ -167,6 +166,7 @@ describe('readConfig', () => {
     });
   }
 
+  test('takes the four overrides from the environment, and no other', () => {
     const env = {
       TIDEGATE_DATABASE: 'postgresql://u:pw@db/tidegate',
       TIDEGATE_LISTEN: '[::1]:9000',
@@ -329,7 +329,6 @@ describe('readConfig refuses', () => {
       ['expected a GitHub repository as owner/name'],
     ],
     [
-    [
       'a tag pattern without a version',
       SMALL.replace('policy: plain', 'policy: plain\n    tags: v'),
       ['15:11: products[0].tags: the pattern has no {version}; write e.g. "v{version}"'],
@@ -357,6 +356,7 @@ describe('readConfig refuses', () => {
           '"r{version}"',
       ],
     ],
+    [
       'a range that is none of the scheme',
       SMALL.replace('policy: plain', 'policy: plain\n    scheme: numeric\n    accept: ">=1.0.0-rc.1"'),
       ['16:13: products[0].accept: ">=1.0.0-rc.1" is not a range of the scheme numeric, or no version can be in it'],
