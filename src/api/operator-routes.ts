@@ -92,7 +92,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   }
 
   async function perform(name: string, request: VerbRequest, actor: string): Promise<VerbReply> {
-    const { verb, reason, region, expectedStep, scope } = request;
+    const { verb, reason, region, lane, expectedStep, scope } = request;
     checkVerb(request);
     const { id } = await viewOne(name);
     const changed = await operator.verb(id, {
@@ -100,6 +100,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
       region: region ?? null,
       expectedStep: expectedStep ?? null,
       vetoRelease: scope === 'release',
+      ...(lane === 'baseline' ? { baseline: true } : {}),
       actor,
       reason,
     });

@@ -42,6 +42,8 @@ export interface VerbOptions {
   expectedStep: number | null;
   /** With `halt`: the release is vetoed everywhere as well. */
   vetoRelease: boolean;
+  /** True: the baseline lanes that the rollout's release has, and not its own. */
+  baseline?: boolean;
   actor: string;
   reason: string;
 }

@@ -8,7 +8,7 @@ import type { AgentView, HoldView, LaneView, RolloutView, StepView } from '../pr
 import { countByState, liveAttemptsOfAgents } from '../store/attempts.ts';
 import type { Db } from '../store/database.ts';
 import { type HoldDuration, holdDurations, type OpenHold, openHolds } from '../store/holds.ts';
-import { loadRollout } from '../store/rollouts.ts';
+import { listBaselineLanes, loadRollout } from '../store/rollouts.ts';
 import type { OperatorService } from './services.ts';
 
 /** In the order of the rollouts; `now` in milliseconds since the epoch. */
@@ -20,6 +20,7 @@ export async function viewRollouts(db: Db, rollouts: readonly Rollout[], now: nu
     holds: new Map((await openHolds(db)).map((hold) => [hold.laneId, hold])),
     durations: await holdDurations(db, laneIds, now),
     names: await namesOfNewer(db, rollouts),
+    baselines: Map.groupBy(await listBaselineLanes(db), (lane) => lane.rolloutId),
   };
   return rollouts.map((rollout) => viewRollout(rollout, rows));
 }
@@ -30,6 +31,8 @@ interface LaneRows {
   durations: Map<string, HoldDuration[]>;
   /** What people call the rollouts that superseded a lane, by id. */
   names: Map<string, string>;
+  /** The baseline lanes that have not ended, by rollout. */
+  baselines: Map<string, Lane[]>;
 }
 
 async function namesOfNewer(db: Db, rollouts: readonly Rollout[]): Promise<Map<string, string>> {
@@ -54,7 +57,14 @@ function viewRollout(rollout: Rollout, rows: LaneRows): RolloutView {
     createdAt: rollout.createdAt,
     endedAt: rollout.endedAt,
     lanes: rollout.lanes.map((lane) => viewLane(lane, rollout, rows)),
+    baselines: (rows.baselines.get(rollout.id) ?? []).map((lane) => viewBaseline(lane, rows)),
   };
+}
+
+function viewBaseline({ id, region, state }: Lane, rows: LaneRows) {
+  const open = rows.holds.get(id);
+  const sentence = state.name === 'halted' ? sentenceOfLane(state, 1, null, rows.names) : 'newcomers are brought to it';
+  return { region, state: state.name, sentence, since: state.since, hold: open === undefined ? null : holdView(open) };
 }
 
 function viewLane(lane: Lane, rollout: Rollout, rows: LaneRows): LaneView {

@@ -15,8 +15,18 @@ export function rolloutPage(rollout: RolloutView, now: number, style: Style): st
       (line) => `  ${line}`,
     ),
     ...rollout.lanes.flatMap((lane) => ['', ...laneLines(lane, now, style)]),
+    ...baselineLines(rollout, style),
     ...legend(rollout, style),
   ];
+}
+
+/** Where newcomers are brought to it, and whether they are. */
+function baselineLines({ baselines = [] }: RolloutView, style: Style): string[] {
+  if (baselines.length === 0) return [];
+  const lines = baselines.flatMap(({ region, state, sentence, since }) =>
+    wrap(`baseline of ${region}: ${state} since ${instant(since)}: ${sentence}`, style.width, '  '),
+  );
+  return ['', ...lines];
 }
 
 const LEGEND =

@@ -16,7 +16,7 @@ import {
   putVeto,
 } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
-import { listRollouts, loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
+import { listBaselineLanes, listRollouts, loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 
 export interface VerbDeps {
   database: Database;
@@ -44,6 +44,8 @@ export interface VerbOptions {
   expectedStep: number | null;
   /** With `halt`: the release is vetoed everywhere as well. */
   vetoRelease: boolean;
+  /** True: the region's baseline lane, which the rollout's release has there, and not the rollout's own lane. */
+  baseline?: boolean;
   actor: string;
   reason: string;
 }
@@ -56,10 +58,7 @@ export async function performVerb(deps: VerbDeps, rolloutId: string, options: Ve
   return await transaction(deps.database, async (tx) => {
     const rollout = await loadRollout(tx, rolloutId);
     if (rollout === undefined) throw new AppError('not_found', `no rollout ${rolloutId}`);
-    const named = rollout.lanes.filter((lane) => options.region === null || lane.region === options.region);
-    if (named.length === 0)
-      throw new AppError('not_found', `the rollout of ${rollout.version} has no lane in ${options.region}`);
-    const ids = named.map((lane) => lane.id);
+    const ids = await namedLanes(tx, rollout, options);
     const lanes = lanesOf(rollout, await loadLanes(tx, ids, { forUpdate: true }), options);
     const moved: Lane[] = [];
     for (const lane of lanes) {
@@ -67,11 +66,37 @@ export async function performVerb(deps: VerbDeps, rolloutId: string, options: Ve
       if (next !== undefined) moved.push(next);
     }
     const vetoed = options.verb === 'halt' && options.vetoRelease && (await veto(tx, rollout, options, deps.now()));
-    if (options.verb === 'retry' && moved.length > 0) await liftVeto(tx, rollout, options, deps.now());
+    // The halt of a baseline lane has vetoed nothing.
+    if (options.verb === 'retry' && !options.baseline && moved.length > 0)
+      await liftVeto(tx, rollout, options, deps.now());
     const withdrawn = moved.filter((lane) => lane.state.name === 'halted' || isTerminalLane(lane.state.name));
     return await effectsOf(tx, moved.length > 0 || vetoed, moved, withdrawn);
   });
 }
+
+/** Ids of the lanes that the verb is about, as far as it names them. */
+async function namedLanes(tx: Tx, rollout: Rollout, { verb, region, baseline }: VerbOptions): Promise<string[]> {
+  if (baseline && !BASELINE_VERBS.has(verb)) {
+    throw new AppError('illegal_transition', `${verb} is not for baseline lanes`, {
+      hint: `They can be: ${[...BASELINE_VERBS].map((one) => PAST[one]).join(', ')}.`,
+    });
+  }
+  const lanes = baseline
+    ? (await listBaselineLanes(tx)).filter((lane) => lane.rolloutId === rollout.id)
+    : rollout.lanes;
+  const named = lanes.filter((lane) => region === null || lane.region === region);
+  if (named.length > 0) return named.map((lane) => lane.id);
+  const where = region === null ? 'any region' : region;
+  throw new AppError(
+    'not_found',
+    baseline
+      ? `${rollout.version} is not the baseline of ${where}`
+      : `the rollout of ${rollout.version} has no lane in ${where}`,
+  );
+}
+
+/** It is permanent and has no step to wait at: only its budget halts it, or a person. */
+const BASELINE_VERBS = new Set<LaneVerb>(['halt', 'retry']);
 
 /** On a whole rollout a verb is about the lanes for which it is legal; there must be one. */
 function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, vetoRelease }: VerbOptions): Lane[] {
@@ -104,7 +129,8 @@ async function moveByVerb(
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
   if (moved.state.name === 'halted' || isTerminalLane(moved.state.name)) await withdrawUngranted(tx, lane.id, now);
   for (const step of moved.steps) await saveStep(tx, lane.id, step);
-  const data = { region: lane.region, reason, was: lane.state.name };
+  const kind = lane.kind === 'baseline' ? { baseline: true } : {};
+  const data = { region: lane.region, ...kind, reason, was: lane.state.name };
   await appendAudit(tx, { at: now, actor, action: `lane.${PAST[verb]}`, subject: lane.id, data });
   return moved;
 }

@@ -63,6 +63,10 @@ export const RolloutView = Strict({
   createdAt: Integer,
   endedAt: Nullable(Integer),
   lanes: Type.Array(LaneView),
+  /** Where newcomers are brought to this release, and whether they are: open or halted. */
+  baselines: Type.Optional(
+    Type.Array(Strict({ region: Text, state: Text, sentence: Text, since: Integer, hold: Nullable(HoldView) })),
+  ),
 });
 export type RolloutView = Static<typeof RolloutView>;
 
@@ -211,6 +215,8 @@ export const VerbRequest = Strict({
   reason: Reason,
   /** One lane; without it every lane of the rollout for which the verb is legal. */
   region: Type.Optional(Name),
+  /** `baseline`: the baseline lane of the region, which can be halted and retried. Default `rollout`. */
+  lane: Type.Optional(Type.Enum(['rollout', 'baseline'])),
   /** The step that the person saw, from 0; `promote` must name it. */
   expectedStep: Type.Optional(Type.Integer({ minimum: 0, maximum: 999 })),
   /** With `halt`: `release` also vetoes the release everywhere. Default `lane`. */

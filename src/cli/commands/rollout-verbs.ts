@@ -13,6 +13,7 @@ interface Flags extends ConnectionFlags {
   /** From 0. */
   step?: number;
   release?: true;
+  baseline?: true;
   reason: string;
   json?: true;
 }
@@ -44,6 +45,8 @@ export function verbCommands(group: Command, rollout: string, context: CliContex
       .option('--region <name>', 'in one region only')
       .option('--step <number>', stepHelp(verb), readStep);
     if (verb === 'halt') command.option('--release', 'and veto the release everywhere');
+    if (verb === 'halt' || verb === 'retry')
+      command.option('--baseline', 'what brings newcomers to this release, instead of the rollout itself');
     command.requiredOption('--reason <text>', 'why; it is kept and shown').option('--json', 'as the server sent it');
     addConnectionFlags(command).action((name: string, flags: Flags) => perform(context, verb, name, flags));
   }
@@ -67,10 +70,12 @@ async function perform(context: CliContext, verb: Verb, name: string, flags: Fla
     verb,
     reason: flags.reason,
     ...(flags.region === undefined ? {} : { region: flags.region }),
+    ...(flags.baseline ? { lane: 'baseline' as const } : {}),
     ...(flags.step === undefined ? {} : { expectedStep: flags.step }),
     ...(verb === 'halt' ? { scope: flags.release ? 'release' : 'lane' } : {}),
   });
   if (flags.json) return terminal.print(json(reply));
+  if (flags.baseline) return terminal.print(baselineLines(verb, reply, flags, terminal));
   terminal.print(verb === 'halt' ? haltLines(reply, flags, terminal) : verbLines(verb, before, reply, flags, terminal));
 }
 
@@ -114,6 +119,14 @@ function commandFor(lane: LaneView, waiting: readonly LaneView[], name: string, 
     ...(flags.caFile === undefined ? [] : ['--ca-file', flags.caFile]),
   ];
   return words.map(shellWord).join(' ');
+}
+
+function baselineLines(verb: Verb, { rollout, changed }: VerbReply, flags: Flags, terminal: Terminal): string[] {
+  const title = `the baseline ${rollout.product} ${rollout.version}`;
+  const text = changed ? `${title} is ${DONE[verb]}` : `nothing changed: ${title} was already ${DONE[verb]}`;
+  const about = (rollout.baselines ?? []).filter((one) => flags.region === undefined || one.region === flags.region);
+  const rows = about.map((one) => [one.region, one.state, one.sentence]);
+  return [...wrap(text, terminal.width, '  '), ...table(rows, terminal.width)];
 }
 
 function haltLines({ rollout, changed }: VerbReply, flags: Flags, terminal: Terminal): string[] {
