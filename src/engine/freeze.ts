@@ -5,6 +5,7 @@ import { EVERYBODY, isBefore, rank } from '../domain/rank.ts';
 import type { Release } from '../domain/release.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { Scheme } from '../domain/version/scheme.ts';
+import { assert } from '../errors.ts';
 import type { Bitset } from './bitset.ts';
 import { newBitset, setBit } from './bitset.ts';
 import type { Roster } from './roster.ts';
@@ -78,68 +79,158 @@ export interface FreezeInput {
   isPresent: (handle: number) => boolean;
 }
 
-interface Candidate {
-  handle: number;
-  id: string;
+/** The lane's eligible agents, and the members of earlier steps, as columns: there may be a million. */
+interface Candidates {
+  length: number;
+  handles: Uint32Array;
+  places: Uint32Array;
+  kinds: Uint8Array;
+}
+
+const ELIGIBLE = 1;
+const EARLIER_MEMBER = 2;
+/** Inside an earlier step, whether or not it was there when that one opened. */
+const REACHED = 4;
+const PRESENT = 8;
+/** Becomes a member when the step reaches it. */
+const isNewMember = (kind: number) => (kind & (ELIGIBLE | EARLIER_MEMBER | REACHED | PRESENT)) === (ELIGIBLE | PRESENT);
+
+interface Place {
   place: number;
-  eligible: boolean;
-  isEarlierMember: boolean;
-  /** Inside an earlier step, whether or not it was there when that one opened. */
-  reached: boolean;
+  id: string;
 }
 
 /** Members: eligible, present, inside this step or an earlier one, and not members of an earlier one. */
 export function freezeStep(input: FreezeInput): Freeze {
   const candidates = candidatesOf(input);
+  const { policy, roster } = input;
   const { threshold, thresholdId } = input.before;
   const result: Freeze = { members: newBitset(), size: 0, eligible: 0, threshold, thresholdId };
-  for (const one of candidates) if (one.reached) admit(input, result, one);
-  if (input.policy.labels === null) return freezeByRank(input, candidates, result);
-  for (const one of candidates) {
-    if (!one.reached && carries(input.roster.labelsOf(one.handle), input.policy.labels)) admit(input, result, one);
+  const take = takerFor(candidates, result);
+  for (let index = 0; index < candidates.length; index += 1) if (isKind(candidates, index, REACHED)) take(index);
+  if (policy.labels !== null) {
+    for (let index = 0; index < candidates.length; index += 1) {
+      if (isKind(candidates, index, REACHED)) continue;
+      if (carries(roster.labelsOf(candidates.handles[index] as number), policy.labels)) take(index);
+    }
+    return result;
   }
-  return result;
+  const last = lastByRank(input, candidates, result.size);
+  if (last === undefined) return result;
+  const isInside = policy.percent === 100 ? () => true : insideOf(input, candidates, last);
+  for (let index = 0; index < candidates.length; index += 1) {
+    if (!isKind(candidates, index, REACHED) && isInside(index)) take(index);
+  }
+  if (policy.percent === 100) return { ...result, ...EVERYBODY };
+  if (!isBefore(result.threshold, result.thresholdId, last.place, last.id)) return result;
+  return { ...result, threshold: last.place, thresholdId: last.id };
+}
+
+/** Of eligible agents and earlier members a share is taken: who had the release without the lane uses up none of it. */
+function candidatesOf(input: FreezeInput): Candidates {
+  const { roster, population, seed, before, labelsBefore, isEarlierMember, isPresent } = input;
+  const size = population.handles.length;
+  const found = {
+    length: 0,
+    handles: new Uint32Array(size),
+    places: new Uint32Array(size),
+    kinds: new Uint8Array(size),
+  };
+  for (let at = 0; at < size; at += 1) {
+    const handle = population.handles[at] as number;
+    const eligible = population.eligible[at] === true;
+    const isMember = isEarlierMember(handle);
+    if (!eligible && !isMember) continue;
+    const place = rank(roster.hashOf(handle), seed);
+    const byRank =
+      place < before.threshold || (place === before.threshold && roster.idOf(handle) <= before.thresholdId);
+    const reached = byRank || labelsBefore.some((labels) => carries(roster.labelsOf(handle), labels));
+    found.handles[found.length] = handle;
+    found.places[found.length] = place;
+    found.kinds[found.length] =
+      (eligible ? ELIGIBLE : 0) |
+      (isMember ? EARLIER_MEMBER : 0) |
+      (reached ? REACHED : 0) |
+      (isPresent(handle) ? PRESENT : 0);
+    found.length += 1;
+  }
+  return found;
+}
+
+function isKind({ kinds }: Candidates, index: number, kind: number): boolean {
+  return ((kinds[index] as number) & kind) === kind;
+}
+
+/** Counts a candidate that the step reaches, and makes it a member where it can be one. */
+function takerFor(candidates: Candidates, result: Freeze): (index: number) => void {
+  return (index) => {
+    if (!isKind(candidates, index, ELIGIBLE) || isKind(candidates, index, EARLIER_MEMBER)) return;
+    if (!isKind(candidates, index, REACHED)) result.eligible += 1;
+    if (!isKind(candidates, index, PRESENT)) return;
+    result.members = setBit(result.members, candidates.handles[index] as number);
+    result.size += 1;
+  };
 }
 
 /**
- * The lane's eligible agents, and the members of earlier steps, which were: of these a count or a percentage is taken.
- * Who had the release without the lane does not use up a share.
+ * The last by rank that the step reaches: its share, widened until it has `min` members, as far as there are any.
+ * `size`: members that earlier steps reach. Undefined where there is nobody.
  */
-function candidatesOf({ roster, population, seed, before, labelsBefore, isEarlierMember }: FreezeInput): Candidate[] {
-  return population.handles.flatMap((handle, index) => {
-    const eligible = population.eligible[index] === true;
-    const isMember = isEarlierMember(handle);
-    if (!eligible && !isMember) return [];
-    const id = roster.idOf(handle);
-    const place = rank(roster.hashOf(handle), seed);
-    const reached =
-      !isBefore(before.threshold, before.thresholdId, place, id) ||
-      labelsBefore.some((labels) => carries(roster.labelsOf(handle), labels));
-    return [{ handle, id, place, eligible, isEarlierMember: isMember, reached }];
-  });
-}
-
-function freezeByRank(input: FreezeInput, candidates: Candidate[], result: Freeze): Freeze {
+function lastByRank(input: FreezeInput, candidates: Candidates, size: number): Place | undefined {
   const { policy } = input;
-  const ranked = candidates.sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1));
-  const share = policy.count ?? Math.ceil(((policy.percent as number) * ranked.length) / 100);
-  const everybody = policy.percent === 100;
-  for (const [index, one] of ranked.entries()) {
-    // `min` is at most what the lane has; a smaller step is widened by rank up to it.
-    if (!everybody && index >= share && result.size >= policy.min) break;
-    if (isBefore(result.threshold, result.thresholdId, one.place, one.id)) {
-      result.threshold = one.place;
-      result.thresholdId = one.id;
-    }
-    if (!one.reached) admit(input, result, one);
+  const all = candidates.length;
+  if (all === 0) return undefined;
+  const share = Math.min(all, policy.count ?? Math.ceil(((policy.percent as number) * all) / 100));
+  const last = nthByRank(input, candidates, share, () => true);
+  if (policy.percent === 100 || share === all) return last;
+  const isInside = insideOf(input, candidates, last);
+  const fresh = (index: number) => isNewMember(candidates.kinds[index] as number);
+  let inside = size;
+  let beyond = 0;
+  for (let index = 0; index < all; index += 1) {
+    if (!fresh(index)) continue;
+    if (isInside(index)) inside += 1;
+    else beyond += 1;
   }
-  return everybody ? { ...result, ...EVERYBODY } : result;
+  const lacking = policy.min - inside;
+  if (lacking <= 0) return last;
+  if (lacking > beyond) return nthByRank(input, candidates, all, () => true);
+  return nthByRank(input, candidates, lacking, (index) => fresh(index) && !isInside(index));
 }
 
-function admit(input: FreezeInput, result: Freeze, one: Candidate): void {
-  if (!one.eligible || one.isEarlierMember) return;
-  if (!one.reached) result.eligible += 1;
-  if (!input.isPresent(one.handle)) return;
-  result.members = setBit(result.members, one.handle);
-  result.size += 1;
+function insideOf({ roster }: FreezeInput, { handles, places }: Candidates, last: Place): (index: number) => boolean {
+  return (index) => {
+    const place = places[index] as number;
+    return place < last.place || (place === last.place && roster.idOf(handles[index] as number) <= last.id);
+  };
+}
+
+const BUCKETS = 65_536;
+
+/** The nth (from 1) of those that `isWanted`, by rank and then by id: found by counting, for sorting all is too slow. */
+function nthByRank(
+  { roster }: FreezeInput,
+  { length, handles, places }: Candidates,
+  nth: number,
+  isWanted: (index: number) => boolean,
+): Place {
+  const counts = new Uint32Array(BUCKETS);
+  const bucketOf = (index: number) => (places[index] as number) >>> 16;
+  for (let index = 0; index < length; index += 1) {
+    if (isWanted(index)) counts[bucketOf(index)] = (counts[bucketOf(index)] as number) + 1;
+  }
+  let bucket = 0;
+  let before = 0;
+  while (before + (counts[bucket] as number) < nth) {
+    before += counts[bucket] as number;
+    bucket += 1;
+    assert(bucket < BUCKETS, `there are ${nth} by rank`);
+  }
+  const inBucket: Place[] = [];
+  for (let index = 0; index < length; index += 1) {
+    if (bucketOf(index) !== bucket || !isWanted(index)) continue;
+    inBucket.push({ place: places[index] as number, id: roster.idOf(handles[index] as number) });
+  }
+  inBucket.sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1));
+  return inBucket[nth - before - 1] as Place;
 }

@@ -246,6 +246,33 @@ test('any steps of any lane: each only adds, none takes a member twice, the last
   );
 });
 
+test('a step by rank is what sorting everybody by rank and taking from the front gives', () => {
+  const host = fc.record({ has: fc.boolean(), away: fc.boolean() });
+  const share = fc.oneof(
+    fc.record({ percent: fc.integer({ min: 1, max: 99 }) }),
+    fc.record({ count: fc.integer({ min: 1, max: 80 }) }),
+  );
+  const step = fc.tuple(share, fc.nat({ max: 40 })).map(([one, min]) => ({ ...one, min }));
+  fc.assert(
+    fc.property(fc.array(host, { maxLength: 120 }), step, (hosts, policy) => {
+      const { members, eligible } = world(hosts.length, { ...hosts }).open(policy);
+      const ranked = hosts.flatMap((one, place) => (one.has ? [] : [{ ...one, place }]));
+      const wanted = 'count' in policy ? policy.count : Math.ceil((policy.percent * ranked.length) / 100);
+      const reached: typeof ranked = [];
+      for (const one of ranked) {
+        const present = reached.filter(({ away }) => !away).length;
+        if (reached.length >= wanted && present >= policy.min) break;
+        reached.push(one);
+      }
+      assert.deepEqual(
+        [members, eligible],
+        [reached.filter(({ away }) => !away).map(({ place }) => place), reached.length],
+      );
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test('orderOf: below, at, above; what cannot be read is none of them', () => {
   const order = orderOf(schemeOf('semver'), '1.2.0');
   const found = ['1.1.9', '1.2.0', '1.10.0', 'nightly', '1.1.9'].map((version) => Math.sign(order(version)));
