@@ -1,6 +1,7 @@
 // Collects everything that is wrong with a config, each with its place, so that a person mends it in one go.
 import { type Document, isMap, isScalar, isSeq, type LineCounter, type Node } from 'yaml';
 import { AppError } from '../errors.ts';
+import { showHidden } from './hidden.ts';
 
 /** From the root of the file, e.g. ['products', 0, 'accept']. */
 export type Path = readonly (string | number)[];
@@ -39,7 +40,7 @@ export function createReport(file: string, document: Document, lines: LineCounte
   function placed(offset: number, path: Path, what: string, mend: string): void {
     const { line, col } = lines.linePos(offset);
     const subject = path.length > 0 ? `${printPath(path)}: ` : '';
-    problems.push({ offset, text: `${file}:${line}:${col}: ${subject}${what}; ${mend}` });
+    problems.push({ offset, text: `${file}:${line}:${col}: ${showHidden(`${subject}${what}; ${mend}`)}` });
   }
 
   return {
