@@ -1,8 +1,9 @@
 // One rollout in full, and the list of rollouts, as lines of text.
 import type { LaneView, RolloutView, StepView } from '../protocol/operator.ts';
 import { age, duration, instant, table, wrap } from './render.ts';
-import { colourOf, holdLines, progress } from './status-page.ts';
+import { colourOf, holdLines, nextLines, progress } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
+import { toDo } from './to-do.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
 
@@ -14,10 +15,18 @@ export function rolloutPage(rollout: RolloutView, now: number, style: Style): st
     ...wrap(`policy ${rollout.policy}, begun ${instant(rollout.createdAt)}${ended}`, style.width - 2).map(
       (line) => `  ${line}`,
     ),
+    ...todoLines(rollout, style),
     ...rollout.lanes.flatMap((lane) => ['', ...laneLines(lane, now, style)]),
     ...baselineLines(rollout, style),
     ...legend(rollout, style),
   ];
+}
+
+/** What waits for a person; this page is what one looks at, so nothing sends them here. */
+function todoLines(rollout: RolloutView, style: Style): string[] {
+  if (rollout.endedAt !== null) return [];
+  const commands = toDo([rollout]).filter((line) => !line.includes('tidegate rollout show'));
+  return commands.flatMap((line) => wrap(`to do: ${line}`, style.width - 2, '  ').map((one) => `  ${one}`));
 }
 
 /** Where newcomers are brought to it, and whether they are. */
@@ -63,8 +72,10 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
   const head = `${lane.region}, wave ${lane.wave + 1}: ${lane.state} since ${instant(lane.since)}`;
   return [
     style.paint(colourOf(lane.state), wrap(head, style.width)[0] ?? ''),
-    ...listed('', [lane.sentence], style),
+    // A lane that waits says no more than its hold.
+    ...(lane.sentence === lane.hold?.sentence ? [] : listed('', [lane.sentence], style)),
     ...holdLines(lane.hold, now, style),
+    ...nextLines(lane, style),
     ...lane.steps.flatMap((step, index) => [rows[index] ?? '', ...detects(step)]),
     ...listed('attempts: ', attempts, style),
     ...listed('time in holds: ', holds, style),

@@ -1,6 +1,6 @@
 // The status page as lines of text: pure, from the reply to what is printed.
 import type { LaneView, ProductView, RolloutView, StatusReply, StepView } from '../protocol/operator.ts';
-import { age, bar, count, duration, instant, since, table, wrap } from './render.ts';
+import { age, bar, columns, count, duration, instant, since, table, wrap } from './render.ts';
 import type { Colour, Terminal } from './terminal.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
@@ -28,10 +28,7 @@ export function rolloutLines(rollout: RolloutView, now: number, style: Style): s
     return wrap(`${title}, ended ${age(rollout.endedAt, now)}`, style.width).map((line) => style.paint('dim', line));
   }
   const facts = `${rollout.id}, policy ${rollout.policy}, begun ${age(rollout.createdAt, now)}`;
-  const lanes = table(
-    rollout.lanes.map((lane) => laneCells(lane, now, style.width)),
-    style.width,
-  );
+  const lanes = laneRows(rollout.lanes, now, style.width);
   return [
     ...wrap(title, style.width).map((line) => style.paint('bold', line)),
     ...wrap(facts, style.width - 2).map((line) => `  ${line}`),
@@ -111,24 +108,61 @@ function releaseTrouble({ pending, rejected, rejectedTags }: ProductView, style:
 /** Figures come before the bar where the line is too short for both. */
 const BAR_FROM_WIDTH = 100;
 
-function laneCells(lane: LaneView, now: number, width: number): string[] {
-  const room = width < BAR_FROM_WIDTH ? 0 : 10;
+/** The figures say less where they do not fit: a cut one could be taken for another. */
+function laneRows(lanes: readonly LaneView[], now: number, width: number): string[] {
+  const waves = new Set(lanes.map((lane) => lane.wave)).size > 1;
+  const wide = width >= BAR_FROM_WIDTH;
+  const written = (figures: (step: StepView) => string) =>
+    lanes.map((lane) => laneCells(lane, now, figures, { waves, wide }));
+  const full = table(
+    written((step) => progress(step, wide ? 10 : 0)),
+    Number.MAX_SAFE_INTEGER,
+  );
+  if (full.every((line) => columns(line) <= width)) return full;
+  return table(
+    written((step) => `${step.succeeded}/${step.size} ok, bad ${step.bad}/${step.budget}${hotOf(step)}`),
+    width,
+  );
+}
+
+/** A lane that is in no step shows its wave in that place; where there is room it has a column. */
+function laneCells(
+  lane: LaneView,
+  now: number,
+  figures: (step: StepView) => string,
+  { waves, wide }: { waves: boolean; wide: boolean },
+): string[] {
+  const wave = waves ? `wave ${lane.wave + 1}` : '';
   const step = lane.step === null ? undefined : lane.steps.find((one) => one.step === lane.step);
-  const place = lane.step === null ? '' : `step ${lane.step + 1}/${lane.steps.length}`;
-  return [lane.region, lane.state, place, step === undefined ? '' : progress(step, room), since(lane.since, now)];
+  const inStep = lane.step === null ? '' : `step ${lane.step + 1}/${lane.steps.length}`;
+  const place = wide || inStep !== '' ? inStep : wave;
+  const done = step === undefined ? '' : figures(step);
+  return [...(wide && waves ? [wave] : []), lane.region, lane.state, place, done, since(lane.since, now)];
 }
 
 /** `room`: columns for a bar in front, 0 for none. */
 export function progress(step: StepView, room = 10): string {
-  const hot = step.hot === 0 ? '' : `, ${step.hot} hot`;
-  const figures = `${step.succeeded}/${step.size} ok, bad ${step.bad} of budget ${step.budget}${hot}`;
+  const figures = `${step.succeeded}/${step.size} ok, bad ${step.bad} of budget ${step.budget}${hotOf(step)}`;
   return room === 0 ? figures : `${bar(step.succeeded, step.size, room)} ${figures}`;
 }
 
+function hotOf({ hot }: StepView): string {
+  return hot === 0 ? '' : `, ${hot} hot`;
+}
+
 function laneRemark(lane: LaneView, now: number, style: Style): string[] {
-  if (lane.hold !== null) return holdLines(lane.hold, now, style, '    ');
-  if (lane.state !== 'halted' && lane.state !== 'paused' && lane.state !== 'superseded') return [];
+  if (lane.hold !== null) return [...holdLines(lane.hold, now, style, '    '), ...nextLines(lane, style, '    ')];
+  if (!TELLING.has(lane.state)) return nextLines(lane, style, '    ');
   return wrap(lane.sentence, style.width - 4).map((line) => `    ${line}`);
+}
+
+/** States whose sentence says more than the row. */
+const TELLING = new Set(['halted', 'paused', 'superseded']);
+
+/** What a lane that soaks, or that waits for a person, needs to go on. */
+export function nextLines({ next }: LaneView, style: Style, indent = '  '): string[] {
+  if (next === null) return [];
+  return wrap(`next: ${next}`, style.width - indent.length, '  ').map((line) => indent + line);
 }
 
 export function holdLines(hold: LaneView['hold'], now: number, style: Style, indent = '  '): string[] {

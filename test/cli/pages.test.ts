@@ -1,0 +1,276 @@
+// The pages of agents, regions, availability and lanes at 80 columns: aligned, in order, nothing of a reason cut off.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { agentsPage } from '../../src/cli/agents-page.ts';
+import { availabilityPage } from '../../src/cli/availability-page.ts';
+import { createdPage } from '../../src/cli/created-page.ts';
+import { regionsPage } from '../../src/cli/regions-page.ts';
+import { columns } from '../../src/cli/render.ts';
+import { rolloutPage } from '../../src/cli/rollout-page.ts';
+import { rolloutLines } from '../../src/cli/status-page.ts';
+import type { AgentView, AvailabilityView, LaneView, RegionView, RolloutView } from '../../src/protocol/operator.ts';
+
+const NOW = Date.UTC(2026, 0, 5, 12);
+const MINUTE = 60_000;
+const STYLE = { width: 80, paint: (_: string, text: string) => text };
+
+function agent(name: string, region: string, overrides: Partial<AgentView> = {}): AgentView {
+  return {
+    id: `id-of-${name}-${region}`,
+    name,
+    region,
+    platform: 'linux-x64',
+    products: [{ product: 'agentd', version: '1.0.0', digest: 'a'.repeat(64) }],
+    health: { status: 'ok', reason: null },
+    enrolledAt: NOW,
+    lastSeenAt: NOW - 5000,
+    attempts: [],
+    ...overrides,
+  };
+}
+
+describe('agentsPage', () => {
+  it('has a row for each product, in order, and says below what ails an agent', () => {
+    const busy = agent('edge-02', 'eu', {
+      products: [
+        { product: 'proxyd', version: '3.3.1611.0', digest: '' },
+        { product: 'agentd', version: '1.0.0', digest: '' },
+      ],
+      attempts: [{ id: 'x', product: 'proxyd', version: '3.4.0', state: 'staged' }],
+      health: { status: 'unhealthy', reason: `the disk is full: ${'very '.repeat(16)}full` },
+    });
+    const bare = agent('edge-03', 'ap', { products: [], lastSeenAt: null });
+    const lines = agentsPage([busy, agent('edge-01', 'eu'), bare], { more: false, now: NOW }, STYLE);
+    assert.deepEqual(lines, [
+      'NAME     REGION  PRODUCT  VERSION     ATTEMPT       HEALTH     SEEN',
+      'edge-03  ap               nothing                   ok         never',
+      'edge-01  eu      agentd   1.0.0                     ok         5s ago',
+      'edge-02  eu      agentd   1.0.0                     unhealthy  5s ago',
+      '                 proxyd   3.3.1611.0  staged 3.4.0',
+      '  unhealthy: the disk is full: very very very very very very very very very very',
+      '    very very very very very very full',
+      '',
+      '3 agents',
+    ]);
+  });
+
+  it('names one product in no row, and no other product when one is asked for', () => {
+    const both = agent('a', 'eu', {
+      products: [
+        { product: 'agentd', version: '1.0.0', digest: '' },
+        { product: 'proxyd', version: '2.0.0', digest: '' },
+      ],
+    });
+    const [head, row] = agentsPage([both], { product: 'proxyd', more: false, now: NOW }, STYLE);
+    assert.deepEqual(
+      [head, row],
+      ['NAME  REGION  VERSION  ATTEMPT  HEALTH  SEEN', 'a     eu      2.0.0             ok      5s ago'],
+    );
+  });
+
+  it('says how to see more, and why nothing is seen', () => {
+    const shown = { region: 'eu', more: true, now: NOW };
+    assert.equal(
+      agentsPage([agent('a', 'eu')], shown, STYLE).at(-1),
+      '1 agent in eu shown; there are more: see them with --limit 10 or --product',
+    );
+    assert.deepEqual(agentsPage([], { ...shown, product: 'agentd' }, STYLE), ['no agent in eu with agentd']);
+  });
+});
+
+describe('regionsPage', () => {
+  const region = (name: string, overrides: Partial<RegionView> = {}): RegionView => ({
+    name,
+    timeZone: 'Europe/Berlin',
+    mirror: false,
+    agents: { enrolled: 12, present: 11 },
+    window: { open: true, reason: null, detail: null, changesAt: null },
+    lanes: [],
+    ...overrides,
+  });
+  it('says below each region when its window changes, why it is closed, and what goes on', () => {
+    const lane = { product: 'agentd', version: '1.1.0', rollout: 'x', wave: 1, state: 'soaking', step: 0, steps: 3 };
+    const closing = { open: true, reason: null, detail: null, changesAt: NOW + 90 * MINUTE };
+    const frozen = {
+      open: false,
+      reason: 'frozen',
+      detail: 'new year, until 2026-01-06',
+      changesAt: NOW + 720 * MINUTE,
+    };
+    const shut = { open: false, reason: 'outside_window', detail: 'no window is configured', changesAt: null };
+    const regions = [
+      region('eu', { window: closing, lanes: [lane], mirror: true }),
+      region('ap-southeast-1', { timeZone: 'Australia/Sydney', window: frozen }),
+      region('us', { window: shut, agents: { enrolled: 0, present: 0 } }),
+    ];
+    assert.deepEqual(regionsPage({ now: NOW, regions }, STYLE), [
+      'REGION          ZONE              PRESENT   RELEASES FROM  WINDOW',
+      'eu              Europe/Berlin     11 of 12  its mirror     open',
+      '  the window closes 2026-01-05 13:30:00Z (in 1h 30m)',
+      '  agentd@1.1.0 is soaking, step 1 of 3, wave 2',
+      'ap-southeast-1  Australia/Sydney  11 of 12  GitHub         closed',
+      '  nothing starts until 2026-01-06 00:00:00Z (in 12h); frozen: new year, until',
+      '    2026-01-06',
+      'us              Europe/Berlin     0 of 0    GitHub         closed',
+      '  nothing starts; outside_window: no window is configured',
+    ]);
+  });
+});
+
+describe('availabilityPage', () => {
+  const row = (region: string, platform: string, overrides: Partial<AvailabilityView> = {}): AvailabilityView => ({
+    product: 'agentd',
+    version: '1.1.0',
+    region,
+    platform,
+    status: 'available',
+    why: 'HTTP 200',
+    since: NOW - 90 * MINUTE,
+    checkedAt: NOW - 12_000,
+    ...overrides,
+  });
+  it('has every region and platform in order; what nobody has looked for is unknown, never absent', () => {
+    const why = 'not confirmed for more than 600 s; last seen: HTTP 200 with the size of the artifact';
+    const availability = [
+      row('us', 'linux-x64', { status: 'unknown', why }),
+      row('eu', 'linux-x64'),
+      row('eu', 'linux-arm64', { status: 'absent', why: 'HTTP 404' }),
+      row('us', 'linux-arm64'),
+      row('eu', 'linux-x64', { version: '1.0.0' }),
+    ];
+    const lines = availabilityPage({ now: NOW, availability, more: true }, ['eu', 'us', 'ap'], STYLE);
+    assert.deepEqual(lines, [
+      'agentd 1.1.0: available in 2 of 6 regions and platforms, absent in 1, unknown in',
+      '  3',
+      '  REGION  PLATFORM     STATUS     FOR     CHECKED  WHY',
+      '  eu      linux-arm64  absent     1h 30m  12s ago  HTTP 404',
+      '  eu      linux-x64    available  1h 30m  12s ago  HTTP 200',
+      '  us      linux-arm64  available  1h 30m  12s ago  HTTP 200',
+      '  us      linux-x64    unknown    1h 30m  12s ago  not confirmed for more than',
+      '                                                   600 s; last seen: HTTP 200',
+      '                                                   with the size of the artifact',
+      '  ap      linux-arm64  unknown                     not looked for yet',
+      '  ap      linux-x64    unknown                     not looked for yet',
+      '',
+      'agentd 1.0.0: available in 1 of 3 regions, unknown in 2',
+      '  REGION  PLATFORM   STATUS     FOR     CHECKED  WHY',
+      '  eu      linux-x64  available  1h 30m  12s ago  HTTP 200',
+      '  us      linux-x64  unknown                     not looked for yet',
+      '  ap      linux-x64  unknown                     not looked for yet',
+      '',
+      'there is more: name a release with --product and --version',
+    ]);
+  });
+
+  it('puts a reason below its row where the names leave no room', () => {
+    const long = row('ap-southeast-1-zone-2', 'linux-arm64-musl', { status: 'absent', why: 'strange '.repeat(12) });
+    const lines = availabilityPage({ now: NOW, availability: [long], more: false }, [long.region], STYLE);
+    assert.ok(lines.every((line) => columns(line) <= 80));
+    assert.equal(lines.join(' ').split('strange').length - 1, 12);
+  });
+});
+
+function lane(region: string, wave: number, state: string, overrides: Partial<LaneView> = {}): LaneView {
+  return {
+    id: region,
+    region,
+    wave,
+    state,
+    sentence: `is ${state}`,
+    since: NOW - MINUTE,
+    step: null,
+    next: null,
+    steps: [],
+    attempts: {},
+    hold: null,
+    holds: [],
+    ...overrides,
+  };
+}
+
+function rollout(lanes: LaneView[], overrides: Partial<RolloutView> = {}): RolloutView {
+  const facts = { id: '019b', product: 'agentd', version: '1.1.0', state: 'active', policy: 'careful' };
+  return { ...facts, createdAt: NOW - MINUTE, endedAt: null, lanes, ...overrides };
+}
+
+const STEP = { step: 0, state: 'x', size: 120, succeeded: 110, bad: 1, hot: 10, pending: 3, budget: 3, detects: 0.03 };
+const STEPS = [STEP, { ...STEP, step: 1, size: 0 }];
+const HOLD = { reason: 'previous_wave', sentence: 'an earlier wave has not completed', since: NOW, until: null };
+
+describe('lanes of a rollout', () => {
+  const lanes = [
+    lane('eu-central-1', 0, 'completed'),
+    lane('us-east-1', 1, 'soaking', { step: 0, steps: STEPS, next: 'after the soak step 2 of 2 opens' }),
+    lane('ap-southeast-1', 2, 'waiting', { hold: HOLD, sentence: HOLD.sentence }),
+  ];
+
+  it('status shows the wave of what is in no step, and what comes next', () => {
+    const lines = rolloutLines(rollout(lanes), NOW, STYLE).slice(2);
+    assert.deepEqual(
+      lines.map((line) => line.replace(/(\S) +/g, '$1 ')),
+      [
+        '  eu-central-1 completed wave 1 since 1m',
+        '  us-east-1 soaking step 1/2 110/120 ok, bad 1/3, 10 hot since 1m',
+        '    next: after the soak step 2 of 2 opens',
+        '  ap-southeast-1 waiting wave 3 since 1m',
+        '    held 0s: an earlier wave has not completed (previous_wave)',
+      ],
+    );
+    assert.ok(
+      lines.every((line) => columns(line) <= 80),
+      lines.join('\n'),
+    );
+    const wide = rolloutLines(rollout(lanes), NOW, { ...STYLE, width: 120 });
+    assert.ok(
+      wide.some((line) => /^ {2}wave 2 {2}us-east-1 +soaking +step 1\/2 /.test(line)),
+      wide.join('\n'),
+    );
+    const [only] = rolloutLines(rollout([lane('eu', 0, 'waiting')]), NOW, STYLE).slice(2);
+    assert.equal(only, '  eu  waiting      since 1m');
+  });
+
+  it('rollout show says once why a lane waits, and what a person can do', () => {
+    const hold = { reason: 'needs_approval', sentence: 'a person must promote the step', since: NOW, until: null };
+    const next = 'a person promotes step 1; then step 2 of 2 opens';
+    const asking = lane('eu', 0, 'approval', { step: 0, steps: STEPS, next, hold });
+    const text = rolloutPage(rollout([asking, ...lanes.slice(2)]), NOW, STYLE).join('\n');
+    assert.match(text, /\n {2}to do: tidegate rollout promote agentd@1\.1\.0 --region eu --step 1 --reason/);
+    assert.match(text, /\n {2}next: a person promotes step 1; then step 2 of 2 opens\n/);
+    assert.equal(text.split(HOLD.sentence).length - 1, 1);
+  });
+});
+
+describe('createdPage', () => {
+  const rows: [title: string, rollout: RolloutView, changed: boolean, last: RegExp][] = [
+    [
+      'a first wave that is held',
+      rollout([
+        lane('eu', 0, 'waiting', { hold: { ...HOLD, sentence: 'a freeze is in force' } }),
+        lane('us', 1, 'waiting'),
+      ]),
+      true,
+      /wave 1 {2}eu {2}waiting {2}a freeze is in force\n.*\nnext: eu opens as soon as nothing holds it; then wave 2 follows: us\nfollow/,
+    ],
+    [
+      'nobody to update',
+      rollout([lane('eu', 0, 'completed')], { endedAt: NOW }),
+      true,
+      /\nnext: nothing; every region is done/,
+    ],
+    [
+      'one that is done',
+      rollout([lane('eu', 0, 'completed')], { endedAt: NOW, state: 'completed' }),
+      false,
+      /^nothing changed/,
+    ],
+    [
+      'one that is halted',
+      rollout([lane('eu', 0, 'halted')], { state: 'halted' }),
+      false,
+      /\nto do: .*tidegate rollout retry agentd@1\.1\.0/,
+    ],
+  ];
+  for (const [title, view, changed, expected] of rows) {
+    it(title, () => assert.match(createdPage({ rollout: view, changed }, NOW, STYLE).join('\n'), expected));
+  }
+});
