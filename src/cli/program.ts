@@ -1,11 +1,14 @@
 // The command line: which commands there are, and how a run of one ends.
 import { Command } from 'commander';
 import { agentCommands } from './commands/agent.ts';
+import { agentsCommand } from './commands/agents.ts';
+import { availabilityCommand } from './commands/availability.ts';
 import { brakeCommands } from './commands/brake.ts';
 import { configCommands } from './commands/config.ts';
 import { enrolTokenCommands } from './commands/enrol-token.ts';
 import { explainCommand } from './commands/explain.ts';
 import { productCommands } from './commands/product.ts';
+import { regionsCommand } from './commands/regions.ts';
 import { rolloutCommands } from './commands/rollout.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
@@ -38,6 +41,8 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   const program = new Command('tidegate')
     .description('Keeps fleets of agents up to date: region by region, step by step, behind gates.')
     .version(context.version)
+    // Else `--version` of a command would be taken for the program's.
+    .enablePositionalOptions()
     .exitOverride()
     .showSuggestionAfterError()
     .configureOutput({
@@ -54,6 +59,9 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   explainCommand(program, context);
   productCommands(program, context);
   rolloutCommands(program, context);
+  agentsCommand(program, context);
+  regionsCommand(program, context);
+  availabilityCommand(program, context);
   brakeCommands(program, context);
   enrolTokenCommands(program, context);
   serveCommand(program, context);

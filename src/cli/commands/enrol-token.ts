@@ -46,7 +46,9 @@ function expiresIn(): Option {
 function readLabel(text: string, labels: Record<string, string> = {}): Record<string, string> {
   const match = /^([a-z][a-z0-9_.-]{0,62})=(.{0,128})$/.exec(text);
   if (match === null) throw new InvalidArgumentError('A label is written key=value.');
-  return { ...labels, [match[1] as string]: match[2] as string };
+  const [, key = '', value = ''] = match;
+  if (Object.hasOwn(labels, key)) throw new InvalidArgumentError(`The label ${key} is given twice.`);
+  return { ...labels, [key]: value };
 }
 
 function readUses(text: string): number {

@@ -1,10 +1,11 @@
-// tidegate rollout list | show | status, and the verbs
+// tidegate rollout list | show | create | status, and the verbs
 import type { Command } from 'commander';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { json } from '../render.ts';
 import { findRollout } from '../rollout-name.ts';
 import { rolloutList, rolloutPage } from '../rollout-page.ts';
+import { rolloutCreateCommand } from './rollout-create.ts';
 import { rolloutStatusCommand } from './rollout-status.ts';
 import { verbCommands } from './rollout-verbs.ts';
 
@@ -30,6 +31,7 @@ export function rolloutCommands(program: Command, context: CliContext): void {
       .description('one rollout with all its lanes and steps')
       .option('--json', 'as the server sent it'),
   ).action((name: string, flags: ReadFlags) => show(context, name, flags));
+  rolloutCreateCommand(group, context);
   rolloutStatusCommand(group, ROLLOUT, context);
   verbCommands(group, ROLLOUT, context);
 }

@@ -1,0 +1,106 @@
+// The agents as lines of text: a row for each product that an agent runs, what ails it below.
+import type { AgentView } from '../protocol/operator.ts';
+import { age, count, table, wrap } from './render.ts';
+import { colourOf } from './status-page.ts';
+import type { Colour, Terminal } from './terminal.ts';
+
+type Style = Pick<Terminal, 'width' | 'paint'>;
+
+export interface AgentsShown {
+  region?: string;
+  product?: string;
+  /** There are others behind the last one. */
+  more: boolean;
+  now: number;
+}
+
+/** By region, then by name. */
+export function agentsPage(agents: readonly AgentView[], shown: AgentsShown, style: Style): string[] {
+  if (agents.length === 0) return [nobody(shown)];
+  const sorted = agents.toSorted((a, b) => order(a.region, b.region) || order(a.name, b.name) || order(a.id, b.id));
+  const products = new Set(agents.flatMap((agent) => listed(agent, shown).map(({ product }) => product)));
+  // The only product that there is need not be named in each row.
+  const named = products.size > 1;
+  const rows = sorted.map((agent) => rowsOf(agent, shown, named));
+  const head = ['NAME', 'REGION', ...(named ? ['PRODUCT'] : []), 'VERSION', 'ATTEMPT', 'HEALTH', 'SEEN'];
+  const [first = '', ...lines] = table([head, ...rows.flat().map(({ cells }) => cells)], style.width, '');
+  const twice = namedTwice(agents);
+  let at = 0;
+  return [
+    first,
+    ...sorted.flatMap((agent, index) => [
+      ...(rows[index] ?? []).map(({ colour }) => painted(lines[at++] ?? '', colour, style)),
+      ...remarks(agent, twice, style),
+    ]),
+    '',
+    ...footer(agents.length, shown, style),
+  ];
+}
+
+interface Row {
+  cells: string[];
+  colour: Colour | null;
+}
+
+function rowsOf(agent: AgentView, shown: AgentsShown, named: boolean): Row[] {
+  const products = listed(agent, shown);
+  const seen = age(agent.lastSeenAt, shown.now);
+  const rows = products.length === 0 ? [{ product: '', version: '' }] : products;
+  return rows.map(({ product, version }, index) => {
+    const attempt = agent.attempts.find((one) => one.product === product);
+    const tries = attempt === undefined ? '' : `${attempt.state} ${attempt.version}`;
+    const first = index === 0;
+    const head = first ? [agent.name, agent.region] : ['', ''];
+    const tail = first ? [agent.health.status, seen] : ['', ''];
+    const colour = attempt === undefined ? null : colourOf(attempt.state);
+    return { cells: [...head, ...(named ? [product] : []), version || 'nothing', tries, ...tail], colour };
+  });
+}
+
+function painted(line: string, colour: Colour | null, style: Style): string {
+  return colour === null ? line : style.paint(colour, line);
+}
+
+function listed(agent: AgentView, { product }: AgentsShown): AgentView['products'] {
+  return agent.products
+    .filter((one) => product === undefined || one.product === product)
+    .toSorted((a, b) => order(a.product, b.product));
+}
+
+/** `explain` takes a name only when no other agent has it. */
+function namedTwice(agents: readonly AgentView[]): Set<string> {
+  const seen = new Set<string>();
+  return new Set(agents.flatMap(({ name }) => (seen.size === seen.add(name).size ? [name] : [])));
+}
+
+function remarks(agent: AgentView, twice: ReadonlySet<string>, style: Style): string[] {
+  const id = twice.has(agent.name) ? [`  ${agent.id}`] : [];
+  const { reason } = agent.health;
+  if (reason === null) return id;
+  const why = wrap(`${agent.health.status}: ${reason}`, style.width - 2, '  ');
+  return [...id, ...why.map((line) => style.paint('yellow', `  ${line}`))];
+}
+
+function footer(number: number, { more, ...shown }: AgentsShown, style: Style): string[] {
+  const what = `${count(number, 'agent')}${whichOf(shown)}`;
+  if (!more) return [what];
+  const narrower = [
+    ...(shown.region === undefined ? ['--region'] : []),
+    ...(shown.product === undefined ? ['--product'] : []),
+  ];
+  const ways = [`--limit ${number * 10}`, ...narrower].join(' or ');
+  return wrap(`${what} shown; there are more: see them with ${ways}`, style.width, '  ');
+}
+
+function nobody(shown: AgentsShown): string {
+  return `no agent${whichOf(shown)}${shown.region === undefined && shown.product === undefined ? ' yet' : ''}`;
+}
+
+function whichOf({ region, product }: Pick<AgentsShown, 'region' | 'product'>): string {
+  const where = region === undefined ? '' : ` in ${region}`;
+  return product === undefined ? where : `${where} with ${product}`;
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

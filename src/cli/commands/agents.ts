@@ -1,0 +1,82 @@
+// tidegate agents
+import { type Command, InvalidArgumentError } from 'commander';
+import { AppError } from '../../errors.ts';
+import type { AgentView } from '../../protocol/operator.ts';
+import type { OperatorClient } from '../../protocol/operator-client.ts';
+import { agentsPage } from '../agents-page.ts';
+import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
+import type { CliContext } from '../context.ts';
+import { json } from '../render.ts';
+
+interface Flags extends ConnectionFlags {
+  region?: string;
+  product?: string;
+  limit: number;
+  json?: true;
+}
+
+const DEFAULT_LIMIT = 100;
+const MOST = 100_000;
+/** What the server gives at a time. */
+const PAGE = 200;
+
+export function agentsCommand(program: Command, context: CliContext): void {
+  const command = program
+    .command('agents')
+    .description('the enrolled agents: what they run, how they are, when they were seen')
+    .option('--region <name>', 'in one region')
+    .option('--product <name>', 'that run this product')
+    .option('--limit <number>', 'how many to show at most', readLimit, DEFAULT_LIMIT)
+    .option('--json', 'as the server sent it');
+  addConnectionFlags(command).action(async (flags: Flags) => {
+    const { terminal, settings, interrupted, now } = context;
+    const client = await openClient(flags, settings, interrupted);
+    const filter = filterOf(flags);
+    const found = await collect(client, filter, flags.limit);
+    if (found.agents.length === 0) await checkNames(client, filter);
+    const page = () => agentsPage(found.agents, { ...filter, more: found.next !== null, now: now() }, terminal);
+    terminal.print(flags.json ? json(found) : page());
+  });
+}
+
+type Filter = { region?: string; product?: string };
+
+function filterOf({ region, product }: Flags): Filter {
+  return { ...(region === undefined ? {} : { region }), ...(product === undefined ? {} : { product }) };
+}
+
+/** `next`: the cursor behind the last one, null when that was all. */
+async function collect(client: OperatorClient, filter: Filter, limit: number) {
+  const agents: AgentView[] = [];
+  let next: string | null = null;
+  do {
+    const after: { after?: string } = next === null ? {} : { after: next };
+    const page = await client.agents({ ...filter, ...after, limit: Math.min(PAGE, limit - agents.length) });
+    agents.push(...page.agents);
+    next = page.next;
+  } while (next !== null && agents.length < limit);
+  return { agents, next };
+}
+
+/** Nobody there, or a slip of the pen: the server lists what it finds for any name. */
+async function checkNames(client: OperatorClient, { region, product }: Filter): Promise<void> {
+  if (region !== undefined) {
+    check('region', region, (await client.regions()).regions);
+  }
+  if (product !== undefined) {
+    check('product', product, (await client.status()).products);
+  }
+}
+
+function check(kind: string, name: string, known: readonly { name: string }[]): void {
+  if (known.some((one) => one.name === name)) return;
+  throw new AppError('not_found', `the config has no ${kind} ${name}`, {
+    hint: `There are: ${known.map((one) => one.name).join(', ')}.`,
+  });
+}
+
+function readLimit(text: string): number {
+  const limit = /^[1-9]\d{0,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(limit <= MOST)) throw new InvalidArgumentError(`It is a number from 1 to ${MOST}.`);
+  return limit;
+}
