@@ -1,6 +1,7 @@
 // What plan may know of the agents: counts per version, and per lane what opening a step would freeze; taken from the roster.
 import type { InstalledProduct } from '../domain/agent.ts';
 import { buildsOf } from '../domain/directives.ts';
+import { releaseOf } from '../domain/lookup.ts';
 import { isBefore, rank } from '../domain/rank.ts';
 import type { Release } from '../domain/release.ts';
 import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
@@ -9,7 +10,7 @@ import { schemeOf } from '../domain/version/schemes.ts';
 import { assert } from '../errors.ts';
 import { type Bitset, clearBit, forEachBit, hasBit, setBit } from './bitset.ts';
 import { type Freeze, freezeStep, type LanePopulation, orderOf, populationOf } from './freeze.ts';
-import type { Roster, RosterEntry } from './roster.ts';
+import type { Group, Roster, RosterEntry } from './roster.ts';
 
 export interface CensusInput {
   roster: Roster;
@@ -20,46 +21,105 @@ export interface CensusInput {
   releases: readonly Release[];
   /** The frozen members of an opened step. */
   members: (laneId: string, step: number) => Bitset;
+  /** What has been counted of the roster so far, by stale time; begin with an empty one. */
+  groups: Map<number, readonly Group[]>;
 }
 
 export function countAgents(input: CensusInput): CensusRow[] {
   const rows = new Map<string, CensusRow>();
   for (const { name: product, policy } of input.products) {
-    for (const region of input.regions) {
-      input.roster.visit(product, region, (handle, version, platform) => {
-        const key = `${product} ${region} ${version} ${platform}`;
-        const row = rows.get(key) ?? { product, region, version, platform, agents: 0, present: 0 };
-        row.agents += 1;
-        if (input.roster.silentMs(handle, input.observedMs) < policy.staleAfterMs) row.present += 1;
-        rows.set(key, row);
-      });
+    for (const { region, platform, products, agents, present } of groupsOf(input, policy.staleAfterMs)) {
+      const version = products.find((one) => one.product === product)?.version;
+      if (version === undefined || !input.regions.includes(region)) continue;
+      const key = `${product} ${region} ${version} ${platform}`;
+      const row = rows.get(key) ?? { product, region, version, platform, agents: 0, present: 0 };
+      row.agents += agents;
+      row.present += present;
+      rows.set(key, row);
     }
   }
-  return [...rows.values()];
+  return [...rows.values()].sort(byPlace(input));
 }
 
-export function countLanes(input: CensusInput): LaneCensus[] {
+/** In the order of the config's products and regions; within a region as text. */
+function byPlace({ products, regions }: CensusInput): (a: CensusRow, b: CensusRow) => number {
+  const placeOf = new Map(products.map(({ name }, index) => [name, index]));
+  const regionOf = new Map(regions.map((name, index) => [name, index]));
+  const order = ({ product, region }: CensusRow) => [placeOf.get(product) as number, regionOf.get(region) as number];
+  const text = ({ version, platform }: CensusRow) => `${version} ${platform}`;
+  return (a, b) => {
+    const [product, region] = order(a);
+    const [otherProduct, otherRegion] = order(b);
+    return (
+      (product as number) - (otherProduct as number) ||
+      (region as number) - (otherRegion as number) ||
+      (text(a) < text(b) ? -1 : 1)
+    );
+  };
+}
+
+/** One pass over all agents serves everything that is counted of them; nearly all policies have the same stale time. */
+function groupsOf(input: CensusInput, staleMs: number): readonly Group[] {
+  const found = input.groups.get(staleMs) ?? input.roster.groups(staleMs, input.observedMs);
+  input.groups.set(staleMs, found);
+  return found;
+}
+
+/** `everyStep`: previews also of lanes that can open none now, for people who ask. */
+export function countLanes(input: CensusInput, { everyStep = false } = {}): LaneCensus[] {
   return input.rollouts.flatMap((rollout) =>
-    rollout.lanes.filter((lane) => !isTerminalLane(lane.state.name)).map((lane) => countLane(input, rollout, lane)),
+    rollout.lanes
+      .filter((lane) => !isTerminalLane(lane.state.name))
+      .map((lane) => countLane(input, rollout, lane, everyStep || mayOpenStep(input, rollout, lane))),
   );
 }
 
-function countLane(input: CensusInput, rollout: Rollout, lane: Lane): LaneCensus {
-  const population = lanePopulation(input, rollout, lane);
+/** What a step would freeze is dear to reckon, and asked only where one could open now. */
+function mayOpenStep({ observedMs }: CensusInput, rollout: Rollout, { state, wave }: Lane): boolean {
+  if (state.name === 'waiting') {
+    return rollout.lanes.every((one) => one.wave >= wave || one.state.name === 'completed');
+  }
+  if (state.name === 'approval') return state.approvedBy !== null;
+  if (state.name !== 'soaking') return false;
+  return observedMs - state.observedMs >= (rollout.policy.steps[state.step]?.soakMs ?? 0);
+}
+
+function countLane(input: CensusInput, rollout: Rollout, lane: Lane, withPreviews: boolean): LaneCensus {
   const opened = lane.steps.at(-1)?.step ?? -1;
+  const population = withPreviews ? lanePopulation(input, rollout, lane) : undefined;
   const previews = rollout.policy.steps.flatMap((_, step) => {
-    if (step <= opened) return [];
+    if (step <= opened || population === undefined) return [];
     const { size, eligible } = freezeLaneStep(input, rollout, lane, step, population);
     return [{ step, members: size, eligible }];
   });
   return {
     laneId: lane.id,
-    agents: population.agents,
-    eligible: population.eligible.filter(Boolean).length,
-    platforms: population.platforms,
+    ...countRegion(input, rollout, lane),
     previews,
     steps: lane.steps.map((step) => countStep(input, rollout, lane, step)),
   };
+}
+
+/** Who runs the product in the region, and who of them is below the release on a platform that it has. */
+function countRegion(
+  input: CensusInput,
+  rollout: Rollout,
+  lane: Lane,
+): Pick<LaneCensus, 'agents' | 'eligible' | 'platforms'> {
+  const found = { agents: 0, eligible: 0, platforms: new Set<string>() };
+  const release = releaseOf(input.releases, rollout.releaseId);
+  if (release === undefined) return { ...found, platforms: [] };
+  const offered = new Set(release.artifacts.map((artifact) => artifact.platform));
+  const order = orderIn(input, rollout);
+  for (const { region, platform, products, agents } of groupsOf(input, rollout.policy.staleAfterMs)) {
+    const running = region === lane.region ? products.find((one) => one.product === lane.product) : undefined;
+    if (running === undefined) continue;
+    found.agents += agents;
+    if (!(order(running.version) < 0) || !offered.has(platform)) continue;
+    found.eligible += agents;
+    found.platforms.add(platform);
+  }
+  return { ...found, platforms: [...found.platforms].sort() };
 }
 
 /** What opening the step would freeze now. */
@@ -92,7 +152,7 @@ export function freezeLaneStep(
 function lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): LanePopulation {
   const release = input.releases.find((one) => one.id === rollout.releaseId);
   const rules = input.products.find((one) => one.name === rollout.product);
-  if (release === undefined || rules === undefined) return { handles: [], eligible: [], agents: 0, platforms: [] };
+  if (release === undefined || rules === undefined) return { handles: [], eligible: [] };
   return populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release);
 }
 

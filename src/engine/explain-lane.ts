@@ -16,7 +16,7 @@ export async function explainLanes(deps: ExplainDeps, rolloutId: string): Promis
   return await exclusive(async () => {
     const now = clock.now();
     return await transaction(database, async (tx) => {
-      const { snapshot } = await loadSnapshot(tx, memory, roster, observed.now(), now);
+      const { snapshot } = await loadSnapshot(tx, memory, roster, observed.now(), now, { everyStep: true });
       // One of a product that the config does not name any more is in no snapshot.
       const rollout = snapshot.rollouts.find((one) => one.id === rolloutId) ?? (await loadRollout(tx, rolloutId));
       if (rollout === undefined) throw new AppError('not_found', `there is no rollout ${rolloutId}`);

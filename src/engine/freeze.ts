@@ -24,9 +24,6 @@ export interface LanePopulation {
   handles: number[];
   /** Parallel: runs a lower version. */
   eligible: boolean[];
-  /** Everybody who runs the product in the region. */
-  agents: number;
-  platforms: string[];
 }
 
 /** One pass over the roster; what the steps of the lane are reckoned from. */
@@ -39,17 +36,13 @@ export function populationOf(
 ): LanePopulation {
   const platforms = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderOf(scheme, rollout.version);
-  const found: LanePopulation = { handles: [], eligible: [], agents: 0, platforms: [] };
-  const needed = new Set<string>();
+  const found: LanePopulation = { handles: [], eligible: [] };
   roster.visit(lane.product, lane.region, (handle, version, platform) => {
-    found.agents += 1;
     const place = order(version);
     if (!(place <= 0) || !platforms.has(platform)) return;
     found.handles.push(handle);
     found.eligible.push(place < 0);
-    if (place < 0) needed.add(platform);
   });
-  found.platforms = [...needed].sort();
   return found;
 }
 

@@ -28,6 +28,7 @@ export async function loadSnapshot(
   roster: Roster,
   observedMs: number,
   now: number,
+  options: { everyStep?: boolean } = {},
 ): Promise<Loaded> {
   const { regions: mirrors, maxAgeMs } = memory.surroundings.mirrors;
   const mirrored = new Set(mirrors.filter((one) => one.mirror !== null).map((one) => one.name));
@@ -46,7 +47,8 @@ export async function loadSnapshot(
   }
   const live = rollouts.filter((rollout) => rollout.endedAt === null);
   const members = (laneId: string, step: number) => memory.membersOf(laneId, step);
-  const census: CensusInput = { roster, observedMs, products, regions, rollouts: live, releases, members };
+  const groups = new Map();
+  const census: CensusInput = { roster, observedMs, products, regions, rollouts: live, releases, members, groups };
   const baselineLanes = await listBaselineLanes(db);
   const bad = await recentBadAgents(
     db,
@@ -75,7 +77,7 @@ export async function loadSnapshot(
       recentBad: Object.fromEntries([...bad].map(([laneId, agents]) => [laneId, agents.size])),
       baselines: await listBaselines(db),
       census: countAgents(census),
-      lanes: countLanes(census),
+      lanes: countLanes(census, options),
       overdue: overdue.map((one) => ({
         id: one.id,
         laneId: one.laneId,

@@ -122,6 +122,7 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
     rollouts: [rollout],
     releases: RELEASES,
     members: () => members,
+    groups: new Map(),
   };
   return { input, rollout, lane };
 }

@@ -73,8 +73,6 @@ function world(size: number, hosts: Record<number, Host> = {}) {
         population: {
           handles,
           eligible: handles.map((handle) => now(handle).has !== true),
-          agents: size,
-          platforms: [],
         },
         policy,
         seed: SEED,
