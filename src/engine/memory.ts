@@ -77,6 +77,8 @@ export class Memory {
   private undisplaced: ReadonlySet<string> = new Set();
   private readonly members = new Map<string, Bitset>();
   private directives = new Map<string, Directive>();
+  /** The lane that each pair follows; as fresh as the directives. */
+  private followed = new Map<string, Lane | null>();
 
   readonly surroundings: Surroundings;
   private readonly windows = new Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>();
@@ -197,6 +199,11 @@ export class Memory {
 
   /** The lane that the region's agents follow: the live one, else the newest that has not ended. */
   laneFor(product: string, region: string): Lane | null {
+    const known = this.followed.get(`${product} ${region}`);
+    return known === undefined ? this.findLane(product, region) : known;
+  }
+
+  private findLane(product: string, region: string): Lane | null {
     const lanes = this.rollouts
       .filter((rollout) => rollout.product === product)
       .flatMap((rollout) => rollout.lanes.filter((lane) => lane.region === region));
@@ -279,11 +286,14 @@ export class Memory {
     const before = this.directives;
     const rows = { brakes: this.brakes, vetoes: this.vetoes, occupied: this.occupied, now };
     this.directives = new Map();
+    this.followed = new Map();
     const changed: Wake[] = [];
     for (const { name: product } of this.rules) {
       for (const region of this.regions) {
         const key = `${product} ${region}`;
-        const directive = this.compile(product, region, this.laneFor(product, region), rows);
+        const lane = this.findLane(product, region);
+        this.followed.set(key, lane);
+        const directive = this.compile(product, region, lane, rows);
         if (directive === undefined) continue;
         this.directives.set(key, directive);
         changed.push(...wakesFor(before.get(key), directive));
