@@ -2,7 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify';
 import { Type } from 'typebox';
 import { AppError } from '../errors.ts';
 import { MAX_BODY_BYTES, MAX_WAIT_SECONDS } from '../protocol/agent.ts';
@@ -81,6 +86,8 @@ function optionsOf({ config, logger }: ApiDeps): FastifyServerOptions {
     exposeHeadRoutes: false,
     requestIdHeader: false,
     genReqId: () => randomUUID(),
+    // What is logged of a request names its id itself; a logger for each would cost as much as its authentication.
+    childLoggerFactory: (parent: FastifyBaseLogger) => parent,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
     clientErrorHandler: answerBrokenRequest,

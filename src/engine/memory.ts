@@ -55,6 +55,8 @@ export interface DirectiveRows {
   recentBad?: Readonly<Record<string, number>>;
 }
 
+/** Nobody writes to the sets that memory gives out. */
+const NOBODY = newBitset();
 const LONGEST_WINDOW_MS = 3_600_000;
 
 export class Memory {
@@ -75,7 +77,8 @@ export class Memory {
   private chosen = new Map<string, string>();
   /** Lanes that do not give way although a newer release is there. */
   private undisplaced: ReadonlySet<string> = new Set();
-  private readonly members = new Map<string, Bitset>();
+  /** By lane, then by step. */
+  private readonly members = new Map<string, (Bitset | undefined)[]>();
   private directives = new Map<string, Directive>();
   /** The lane that each pair follows; as fresh as the directives. */
   private followed = new Map<string, Lane | null>();
@@ -256,11 +259,11 @@ export class Memory {
   }
 
   membersOf(laneId: string, step: number): Bitset {
-    return this.members.get(`${laneId} ${step}`) ?? newBitset();
+    return this.members.get(laneId)?.[step] ?? NOBODY;
   }
 
   hasMembers(laneId: string, step: number): boolean {
-    return this.members.has(`${laneId} ${step}`);
+    return this.members.get(laneId)?.[step] !== undefined;
   }
 
   /** The steps that the agent was frozen into, in the lanes that its products follow. */
@@ -273,13 +276,15 @@ export class Memory {
   }
 
   setMembers(laneId: string, step: number, members: Bitset): void {
-    this.members.set(`${laneId} ${step}`, members);
+    const steps = this.members.get(laneId) ?? [];
+    steps[step] = members;
+    this.members.set(laneId, steps);
   }
 
   /** Of rollouts that have ended: a bitset for every step that there ever was would grow for ever. */
   private forgetMembers(): void {
     const going = new Set(this.rollouts.flatMap((rollout) => rollout.lanes.map((lane) => lane.id)));
-    for (const key of this.members.keys()) if (!going.has(key.slice(0, key.indexOf(' ')))) this.members.delete(key);
+    for (const laneId of this.members.keys()) if (!going.has(laneId)) this.members.delete(laneId);
   }
 
   private recompile(now: number): Wake[] {
