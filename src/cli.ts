@@ -2,8 +2,8 @@
 // The bin `tidegate`: gives the commands what they need of other rooms, which are loaded only when they are used.
 import { runCli } from './cli/program.ts';
 import { createTerminal } from './cli/terminal.ts';
+import { readCliSettings } from './config/cli-settings.ts';
 import { packageVersion } from './config/package-version.ts';
-import { readCliSettings, readConfig } from './config.ts';
 
 const { env, stdout, stderr } = process;
 const settings = readCliSettings(env);
@@ -26,7 +26,7 @@ process.exitCode = await runCli(args, {
   interrupted: interrupt.signal,
   now: Date.now,
   serve: async (configFile) => (await import('./server.ts')).runServer({ configFile, env }),
-  checkConfig: (file) => readConfig({ file, env }),
+  checkConfig: async (file) => (await import('./config.ts')).readConfig({ file, env }),
   runAgent: async (root) => (await import('./agent/launch.ts')).runLauncher(root),
   installAgent: async (request) => (await import('./agent/install.ts')).installAgent(request),
 });

@@ -91,16 +91,6 @@ export interface Config {
   limits: Limits;
 }
 
-/** What the CLI takes from the environment; flags come before it. */
-export interface CliSettings {
-  server: string | null;
-  token: string | null;
-  tokenFile: string | null;
-  caFile: string | null;
-  noColor: boolean;
-  dumbTerminal: boolean;
-}
-
 /**
  * Reads the file, the four overrides (TIDEGATE_DATABASE, TIDEGATE_LISTEN, TIDEGATE_DATA_DIR, TIDEGATE_GITHUB_API) and
  * the secrets that the file names. The result is frozen throughout. Throws `config_missing` when the file cannot be
@@ -162,18 +152,6 @@ export function rulesOf(config: Config, product: ProductConfig): ProductRules {
 /** In the order of the config. */
 export function calendarsOf(config: Config): Calendar[] {
   return config.regions.map(({ name, timeZone, windows }) => ({ region: name, timeZone, windows }));
-}
-
-/** An empty variable counts as not set. NO_COLOR as on no-color.org: any value. */
-export function readCliSettings(env: Environment): CliSettings {
-  return {
-    server: env.TIDEGATE_SERVER || null,
-    token: env.TIDEGATE_TOKEN || null,
-    tokenFile: env.TIDEGATE_TOKEN_FILE || null,
-    caFile: env.TIDEGATE_CA_FILE || null,
-    noColor: (env.NO_COLOR ?? '') !== '',
-    dumbTerminal: env.TERM === 'dumb',
-  };
 }
 
 const LEAST_STALE_MS = 600_000;

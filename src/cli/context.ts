@@ -39,7 +39,7 @@ export interface CliContext {
   /** Milliseconds since the epoch. */
   now(): number;
   serve(configFile: string): Promise<void>;
-  checkConfig(file: string): CheckedConfig;
+  checkConfig(file: string): Promise<CheckedConfig>;
   /** Resolves with the exit code. */
   runAgent(root: string): Promise<number>;
   installAgent(request: InstallRequest): Promise<Installed>;

@@ -14,11 +14,11 @@ export function configCommands(program: Command, context: CliContext): void {
     .description('check the file alone, without a server; every problem with its place')
     .option('--config <file>', 'the same, as `serve` takes it')
     .option('--json', 'as JSON')
-    .action((named: string | undefined, flags: { config?: string; json?: true }, command: Command) => {
+    .action(async (named: string | undefined, flags: { config?: string; json?: true }, command: Command) => {
       if (named !== undefined && flags.config !== undefined) command.error('FILE and --config cannot go together');
       const { terminal } = context;
       const file = named ?? flags.config ?? DEFAULT_FILE;
-      const config = context.checkConfig(file);
+      const config = await context.checkConfig(file);
       const names = {
         products: config.products.map((one) => one.name),
         regions: config.regions.map((one) => one.name),
