@@ -1,6 +1,7 @@
 // The status page's data: products with their releases, sources and versions, the brakes, and the newest rollouts.
 import type { Config } from '../config.ts';
 import { highestOn, ownFilter } from '../domain/history.ts';
+import { ERROR_RULES, type ErrorCode } from '../errors.ts';
 import type { ProductView, StatusReply } from '../protocol/operator.ts';
 import { listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db } from '../store/database.ts';
@@ -94,11 +95,17 @@ function cut(text: string): string {
   return text.length > MAX_WHY ? `${text.slice(0, MAX_WHY - 3)}...` : text;
 }
 
+function hintOf(code: string | null | undefined): string | null {
+  return code != null && Object.hasOwn(ERROR_RULES, code) ? ERROR_RULES[code as ErrorCode].hint : null;
+}
+
 function sourceView(source: SourceState | undefined): ProductView['source'] {
   return {
     lastSuccessAt: source?.lastSuccessAt ?? null,
     nextPollAt: source?.nextPollAt ?? null,
     errorCode: source?.errorCode ?? null,
     error: source?.error ?? null,
+    hint: hintOf(source?.errorCode),
+    notice: source?.notice ?? null,
   };
 }

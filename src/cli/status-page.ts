@@ -88,10 +88,13 @@ function productLines(product: ProductView, now: number, style: Style): string[]
 }
 
 function sourceTrouble({ source }: ProductView, now: number, style: Style): string[] {
-  if (source.errorCode === null) return [];
   const next = source.nextPollAt === null ? '' : `; next poll ${age(source.nextPollAt, now)}`;
-  const text = `polling fails: ${source.error ?? ''} (${source.errorCode})${next}`;
-  return wrap(text, style.width - 2).map((line) => style.paint('yellow', `  ${line}`));
+  const { errorCode, error, hint, notice } = source;
+  const lines = [
+    ...(errorCode === null ? [] : [`polling fails: ${error ?? ''} (${errorCode})${next}`, ...(hint ? [hint] : [])]),
+    ...(notice ? [`not the whole list: ${notice}`] : []),
+  ];
+  return lines.flatMap((line) => wrap(line, style.width - 2, '  ').map((part) => style.paint('yellow', `  ${part}`)));
 }
 
 /** Releases that are newer than the one to let out, and tags that are no version: what a publisher looks for. */

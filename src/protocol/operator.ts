@@ -89,6 +89,10 @@ export const ProductView = Strict({
     nextPollAt: Nullable(Integer),
     errorCode: Nullable(Text),
     error: Nullable(Text),
+    /** How to mend the error. */
+    hint: Type.Optional(Nullable(Text)),
+    /** Why the last listing was not read to its end; what is not among it stays as it is. */
+    notice: Type.Optional(Nullable(Text)),
   }),
   /** Agents by version. */
   versions: Type.Array(Strict({ region: Text, version: Text, agents: Integer, present: Integer })),

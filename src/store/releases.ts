@@ -20,6 +20,8 @@ export interface SourceState {
   rejectedTags: { tag: string; why: string }[];
   /** All of them. */
   rejectedCount: number;
+  /** Why the last listing has not been read to its end, one sentence; null: it was. */
+  notice: string | null;
 }
 
 export interface KnownArtifact {
@@ -116,6 +118,7 @@ export async function saveSource(tx: Tx, state: SourceState): Promise<void> {
     error: state.error,
     rejected_tags: JSON.stringify(state.rejectedTags),
     rejected_count: state.rejectedCount,
+    notice: state.notice,
   };
   await tx
     .insertInto('sources')
@@ -233,6 +236,7 @@ function toSource(row: Selectable<DB['sources']>): SourceState {
     rejectedTags,
     // Rows from before there was a count hold none; the next listing writes it.
     rejectedCount: Math.max(row.rejected_count, rejectedTags.length),
+    notice: row.notice,
   };
 }
 

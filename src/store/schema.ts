@@ -27,6 +27,7 @@ export interface DB {
     error: string | null;
     rejected_tags: string;
     rejected_count: number;
+    notice: string | null;
   };
   releases: {
     id: string;

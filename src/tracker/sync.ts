@@ -158,6 +158,7 @@ async function record(
       ...state,
       rejectedTags: read.rejectedTags.slice(0, MAX_REJECTED_TAGS),
       rejectedCount: read.rejectedTags.length,
+      notice: listing.notice,
     });
     return { releases, changed: releases.length > 0 || rows.length > 0 };
   });
@@ -223,6 +224,7 @@ function newSource(product: string): SourceState {
     lastSuccessAt: null,
     rejectedTags: [],
     rejectedCount: 0,
+    notice: null,
     ...SUCCESS,
   };
 }

@@ -169,7 +169,7 @@ describe('views', () => {
         });
         const times = { lastAttemptAt: T0, lastSuccessAt: T0, nextPollAt: null };
         const source = { product: 'collector', etag: null, failures: 0, errorCode: null, error: null, ...times };
-        await saveSource(tx, { ...source, rejectedTags, rejectedCount: 107 });
+        await saveSource(tx, { ...source, rejectedTags, rejectedCount: 107, notice: null });
       });
       const response = await other.app.inject({
         url: '/api/v1/status',
@@ -196,7 +196,14 @@ describe('views', () => {
     assert.equal(product?.newest, '1.4.0');
     assert.equal(product?.releases, 2);
     assert.deepEqual([product?.pending, product?.rejected, product?.rejectedTags], [[], [], 0]);
-    assert.deepEqual(product?.source, { lastSuccessAt: null, nextPollAt: null, errorCode: null, error: null });
+    assert.deepEqual(product?.source, {
+      lastSuccessAt: null,
+      nextPollAt: null,
+      errorCode: null,
+      error: null,
+      hint: null,
+      notice: null,
+    });
     assert.deepEqual(product?.versions, [{ region: 'eu-central', version: '1.3.0', agents: 3, present: 2 }]);
     assert.deepEqual(
       status.rollouts.map((rollout) => rollout.version),

@@ -33,6 +33,7 @@ const RELEASE: Omit<Release, 'id'> = {
   missing: [{ platform: 'linux-x64', reason: 'no_assets' }],
 };
 const SOURCE: Omit<SourceState, 'rejectedTags' | 'rejectedCount'> = {
+  notice: 'GitHub lists more than 40 pages; what is not among them stays as it is',
   product: 'collector',
   etag: null,
   lastAttemptAt: T0,

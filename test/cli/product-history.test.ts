@@ -21,7 +21,7 @@ before(async () => {
   harness = await openHarness();
   const tracked = { ...SSM, name: PRODUCT, scheme: 'semver' as const, tags: ['v{version}'] };
   const { releases, rejectedTags } = readReal(tracked, 'alloy');
-  const rejected = { rejectedTags: rejectedTags.slice(0, 50), rejectedCount: rejectedTags.length };
+  const rejected = { rejectedTags: rejectedTags.slice(0, 50), rejectedCount: rejectedTags.length, notice: null };
   await transaction(harness.database, async (tx) => {
     for (const release of releases) await saveRelease(tx, release);
     await saveSource(tx, { product: PRODUCT, etag: null, ...TIMES, ...rejected });

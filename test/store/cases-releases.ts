@@ -83,6 +83,7 @@ export const releaseCases: Cases = {
       error: null,
       rejectedTags: [],
       rejectedCount: 0,
+      notice: null,
     };
     const polled: SourceState = {
       ...fresh,
@@ -94,6 +95,7 @@ export const releaseCases: Cases = {
       error: 'it is down',
       rejectedTags: [{ tag: 'nightly', why: 'not a version' }],
       rejectedCount: 250,
+      notice: 'GitHub lists more than 10000 releases',
     };
     await transaction(database, (tx) => saveSource(tx, fresh));
     assert.deepEqual(await loadSource(database.db, 'probe'), fresh);
@@ -121,7 +123,8 @@ export const releaseCases: Cases = {
     const found: boolean[] = [];
     for (const status of ['unknown', 'absent', 'unknown', 'unknown', 'available', 'unknown'] as const)
       found.push(await seen(status));
-    assert.deepEqual(found, [false, false, true, true, false, false]);
+    // One that nobody has seen there yet has not been available either.
+    assert.deepEqual(found, [true, false, true, true, false, false]);
   },
 
   'saveAvailability: `since` stays while the status does': async (database) => {
@@ -140,9 +143,14 @@ export const releaseCases: Cases = {
     const found: Availability = { ...row, status: 'available', why: '200', since: T0 + 9, checkedAt: T0 + 9 };
     await transaction(database, (tx) => saveAvailability(tx, [row, elsewhere]));
     await transaction(database, (tx) => saveAvailability(tx, [again]));
-    assert.deepEqual(await listAvailability(database.db, 'probe'), [{ ...again, since: T0 }, elsewhere]);
+    const unseen = { wasAbsent: true };
+    const known = [
+      { ...again, ...unseen, since: T0 },
+      { ...elsewhere, ...unseen },
+    ];
+    assert.deepEqual(await listAvailability(database.db, 'probe'), known);
     await transaction(database, (tx) => saveAvailability(tx, [found]));
-    assert.deepEqual(await listAvailability(database.db), [found, elsewhere]);
+    assert.deepEqual(await listAvailability(database.db), [found, { ...elsewhere, ...unseen }]);
     await transaction(database, (tx) => saveAvailability(tx, []));
     assert.deepEqual(await listAvailability(database.db, 'relay'), []);
   },

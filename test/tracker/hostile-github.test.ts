@@ -292,9 +292,11 @@ for (const [title, fault, notice] of ODD) {
     await setup.poll(5);
     assert.deepEqual((await setup.known()).slice(0, 2), ['1.1.0 complete', '1.0.0 complete']);
     assert.match(String(setup.lines.find((line) => line['notice'] !== undefined)?.['notice']), notice);
+    assert.match((await setup.source())?.notice ?? '', notice);
     setup.world.github.faults.clear();
     await setup.poll(10);
     assert.deepEqual((await setup.known()).slice(0, 2), ['1.1.0 complete', '1.0.0 withdrawn']);
+    assert.equal((await setup.source())?.notice, null);
   });
 }
 
