@@ -13,13 +13,27 @@ export interface Availability {
   /** Since when the status stands, milliseconds since the epoch. */
   since: number;
   checkedAt: number;
-  /** With `unknown`: the last that was known is that it is absent, so nothing is granted on it. */
+  /** With `unknown`: it was absent when somebody last knew, or has never been seen there. Nothing is granted on it. */
   wasAbsent?: boolean;
 }
 
 /** Absent as far as anybody knows: what nobody could check afterwards has not come back by that. */
 export function isLastAbsent({ status, wasAbsent }: Pick<Availability, 'status' | 'wasAbsent'>): boolean {
   return status === 'absent' || (status === 'unknown' && wasAbsent === true);
+}
+
+/**
+ * Why nothing may be granted on the row in a lane that opened at `openedAt` (milliseconds since the epoch); undefined:
+ * nothing stands against it. It must have been available since then, or when it opened, and not be absent since: nobody
+ * has asked for the platforms of agents that came later.
+ */
+export function objectionToGrant(
+  row: Pick<Availability, 'status' | 'since' | 'wasAbsent'> | undefined,
+  openedAt: number,
+): 'not_available' | 'availability_unknown' | undefined {
+  if (row === undefined) return 'availability_unknown';
+  if (isLastAbsent(row)) return 'not_available';
+  return row.status === 'unknown' && row.since < openedAt ? 'availability_unknown' : undefined;
 }
 
 /** A mirror's word begins with its address; GitHub's reasons never do. */

@@ -199,7 +199,8 @@ function decideLive(
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
   trace.pass('lane', `${lane.version} is going out in this region`);
   if (live.platform !== agent.platform) return trace.hold('artifact', 'no_artifact', agent.platform);
-  if (lane.absent.includes(live.platform)) return trace.hold('availability', 'not_available', live.platform);
+  const unavailable = unavailableFor(lane, live.platform);
+  if (unavailable !== undefined) return trace.hold('availability', unavailable, live.platform);
   const step = lane.steps.find((one) => one.step === live.step);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   if (live.state === 'staged' && agent.holding.includes(live.id))
@@ -212,6 +213,11 @@ function decideLive(
   // Also for a staged attempt that the agent does not hold any more: it has lost its disk, and stages again.
   trace.pass('attempt', `${live.version} is offered: the agent downloads and verifies it`);
   return { kind: 'stage', lane, step, artifact, attempt: live };
+}
+
+function unavailableFor(lane: LaneDirective, platform: string): HoldReason | undefined {
+  if (lane.absent.includes(platform)) return 'not_available';
+  return lane.unknown.includes(platform) ? 'availability_unknown' : undefined;
 }
 
 interface GrantQuestion {
@@ -279,7 +285,8 @@ function decideAdmission(
   const artifact = lane.artifacts.find((one) => one.platform === agent.platform);
   if (artifact === undefined) return trace.hold('artifact', 'no_artifact', agent.platform);
   trace.pass('artifact', `${artifact.name} is for ${agent.platform}`);
-  if (lane.absent.includes(agent.platform)) return trace.hold('availability', 'not_available', agent.platform);
+  const unavailable = unavailableFor(lane, agent.platform);
+  if (unavailable !== undefined) return trace.hold('availability', unavailable, agent.platform);
   const step = admittingStep(lane, agent);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   trace.pass('step', `is inside step ${step.step + 1}`);

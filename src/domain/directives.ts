@@ -1,7 +1,8 @@
 // What is asked of the agents of one product in one region, compiled from the rows of the moment: plain JSON.
-import { type Availability, isLastAbsent } from './availability.ts';
+import { type Availability, objectionToGrant } from './availability.ts';
 import type { HoldReason } from './holds.ts';
 import type { Limits, Occupied } from './limits.ts';
+import { availabilityAt } from './lookup.ts';
 import { attemptBudgetMs, attemptMs, type Policy } from './policy.ts';
 import { hash32, isBefore, rank } from './rank.ts';
 import { type Artifact, isUsable, type Release, troubleOf } from './release.ts';
@@ -33,6 +34,8 @@ export interface LaneDirective {
   artifacts: Artifact[];
   /** Platforms for which the release was not to be had in the region when somebody last knew. */
   absent: string[];
+  /** Platforms of which nobody has known since the lane opened whether the release can be had. */
+  unknown: string[];
   maxHot: number;
   attemptsPerAgent: number;
   stageWithinMs: number;
@@ -109,8 +112,8 @@ export interface DirectiveInput {
   brakes: readonly Brake[];
   vetoes: readonly Veto[];
   silence: (laneId: string, step: number) => Silence;
-  /** Rows of the release in the region; others are not looked at. */
-  availability?: readonly Availability[];
+  /** At least the rows of the releases in the region; others are not looked at. */
+  availability: readonly Availability[];
   baseline: BaselineInput | null;
   window: WindowStatus;
   limits: Limits;
@@ -214,7 +217,8 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
       counters: step.counters,
     })),
     artifacts: release.artifacts,
-    absent: absentPlatforms(input, rollout.version),
+    absent: platformsHeld(input, lane, release, 'not_available'),
+    unknown: platformsHeld(input, lane, release, 'availability_unknown'),
     maxHot: policy.maxHot,
     attemptsPerAgent: policy.attemptsPerAgent,
     stageWithinMs: policy.stageWithinMs,
@@ -275,9 +279,18 @@ function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Re
   return null;
 }
 
-function absentPlatforms({ product, region, availability = [] }: DirectiveInput, version: string): string[] {
-  return availability
-    .filter((one) => one.product === product && one.region === region && one.version === version)
-    .filter((one) => isLastAbsent(one))
-    .map((one) => one.platform);
+function platformsHeld(
+  { product, region, availability }: DirectiveInput,
+  lane: Lane,
+  { version, artifacts }: Release,
+  reason: ReturnType<typeof objectionToGrant>,
+): string[] {
+  const [first] = lane.steps;
+  if (first === undefined) return [];
+  return artifacts
+    .map(({ platform }) => platform)
+    .filter((platform) => {
+      const row = availabilityAt(availability, { product, version, region, platform });
+      return objectionToGrant(row, first.openedAt) === reason;
+    });
 }

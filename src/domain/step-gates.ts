@@ -1,6 +1,6 @@
 // The gates of a step that has opened: what it must show while it is open, while it soaks, and what a person must say.
 import { assert } from '../errors.ts';
-import { isLastAbsent } from './availability.ts';
+import { objectionToGrant } from './availability.ts';
 import { brakeFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { haltReason, silenceOf } from './lane-verdict.ts';
@@ -128,18 +128,28 @@ function shown(step: Step, { need }: Verdict): string {
   return `${nameOf(step)}: ${step.counters.succeeded} of ${need} successes needed`;
 }
 
-/** Who has it already goes on; nothing more is granted where it has turned absent. */
+/** Who has it already goes on; nothing more is granted where it has turned absent, or nobody knew when the lane opened. */
 function stillThereGate(input: LaneInput, platform: string): AskedGate {
   const row = availabilityOf(input, platform);
   const what = `${input.rollout.version} for ${platform}`;
-  if (row === undefined || (row.status === 'unknown' && !isLastAbsent(row))) {
-    const why = row === undefined ? 'not probed yet' : `${row.why}, since ${instantOf(row.since)}`;
-    return pass('availability', `nobody knows now whether ${input.lane.region} has ${what} (${why}): it goes on`);
+  const reason = objectionToGrant(row, input.lane.steps[0]?.openedAt ?? input.now);
+  if (row === undefined) {
+    const detail = `${platform}: not probed yet`;
+    return wait('availability', {
+      reason: 'availability_unknown',
+      detail,
+      remedy: 'passes when a probe finds it there',
+    });
   }
   const since = `since ${instantOf(row.since)}`;
+  if (reason !== undefined) {
+    const again = reason === 'not_available' ? ' again' : '';
+    const remedy = `so ${since}; passes when a probe finds it there${again}`;
+    return wait('availability', { reason, detail: `${platform}: ${row.why}`, remedy });
+  }
   if (row.status === 'available') return pass('availability', `${input.lane.region} has ${what} ${since}`);
-  const remedy = `so ${since}; passes when a probe finds it there again`;
-  return wait('availability', { reason: 'not_available', detail: `${platform}: ${row.why}`, remedy });
+  const why = `${row.why}, ${since}`;
+  return pass('availability', `nobody knows now whether ${input.lane.region} has ${what} (${why}): it goes on`);
 }
 
 function membersGate(input: LaneInput, step: Step): AskedGate {

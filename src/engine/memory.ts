@@ -1,7 +1,7 @@
 // What the server keeps in memory of the database to answer check-ins: rollouts going out, brakes, and the compiled directives.
 
 import type { Attempt } from '../domain/agent.ts';
-import { type Availability, isLastAbsent } from '../domain/availability.ts';
+import type { Availability } from '../domain/availability.ts';
 import { chooseRelease } from '../domain/choose.ts';
 import type { BaselineInput, Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
@@ -105,11 +105,11 @@ export class Memory {
     this.recentBad = snapshot.recentBad;
     // Asked of the whole snapshot: memory forgets the ended rollouts that passed a region by.
     this.undisplaced = undisplaced(snapshot, now);
-    // Few rows: what directives look at is what cannot be had of the releases that go out.
-    const going = new Set(this.rollouts.map(({ product, version }) => `${product} ${version}`));
-    this.availability = snapshot.availability.filter(
-      (row) => isLastAbsent(row) && going.has(`${row.product} ${row.version}`),
+    // Few rows: those of the releases that go out or stand as a baseline.
+    const given = new Set(
+      [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => `${product} ${version}`),
     );
+    this.availability = snapshot.availability.filter((row) => given.has(`${row.product} ${row.version}`));
     this.brakes = snapshot.brakes;
     this.vetoes = snapshot.vetoes;
     this.lanes = snapshot.lanes;
@@ -215,7 +215,7 @@ export class Memory {
 
   /** Versions whose availability matters: what goes out, is chosen, or stands as a baseline. */
   wanted(): { product: string; version: string }[] {
-    const going = this.rollouts.map(({ product, version }) => ({ product, version }));
+    const going = [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => ({ product, version }));
     const chosen = [...this.chosen].map(([product, version]) => ({ product, version }));
     return [...going, ...chosen];
   }
@@ -352,7 +352,16 @@ function roomOf(lane: LaneDirective): Room {
 
 function shape(directive: Directive): string {
   const { lane } = directive;
-  const baseline = directive.baseline === null ? null : [directive.baseline.laneId, directive.baseline.hold];
+  const baseline =
+    directive.baseline === null
+      ? null
+      : [
+          directive.baseline.laneId,
+          directive.baseline.budgetEpoch,
+          directive.baseline.hold,
+          directive.baseline.absent,
+          directive.baseline.unknown,
+        ];
   if (lane === null) return JSON.stringify([directive.brake, directive.window, baseline]);
   return JSON.stringify([
     directive.brake,
@@ -362,6 +371,7 @@ function shape(directive: Directive): string {
     lane.budgetEpoch,
     lane.hold,
     lane.absent,
+    lane.unknown,
     lane.steps.map((step) => [step.step, step.threshold, step.thresholdId]),
   ]);
 }

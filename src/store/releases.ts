@@ -153,7 +153,7 @@ export async function saveAvailability(tx: Tx, rows: readonly Availability[]): P
   // `where true`: without it SQLite reads `on conflict` as a join condition.
   await sql`insert into availability (product, version, region, platform, status, why, since, checked_at, was_absent)
     select product, version, region, platform, status, why, since, checked_at,
-      case when status = 'absent' then 1 else 0 end
+      case when status = 'available' then 0 else 1 end
     from (${values}) as v where true
     on conflict (product, version, region, platform) do update set
       since = case when availability.status = excluded.status then availability.since else excluded.since end,

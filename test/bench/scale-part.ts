@@ -298,6 +298,7 @@ function directiveFor(): Directive {
     brakes: [],
     vetoes: [],
     silence: () => NO_SILENCE,
+    availability: [],
     baseline: null,
     window: { open: true, closesAt: null },
     limits: NO_LIMITS,

@@ -1,6 +1,7 @@
 // What a lane's rows are compiled to: the hold of the lane, budgets, who is inside a step.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Availability } from '../../src/domain/availability.ts';
 import {
   brakeFor,
   carries,
@@ -12,9 +13,10 @@ import {
 } from '../../src/domain/directives.ts';
 import { countOccupied, NO_LIMITS } from '../../src/domain/limits.ts';
 import { hash32, rank } from '../../src/domain/rank.ts';
+import type { Release } from '../../src/domain/release.ts';
 import type { Lane, LaneStateName } from '../../src/domain/rollout.ts';
 import { NO_SILENCE } from '../../src/domain/verdict.ts';
-import { stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
+import { START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import {
   availabilityOf,
   brakeOf,
@@ -41,6 +43,7 @@ function inputOf(lane: Lane, overrides: Partial<DirectiveInput> = {}): Directive
     brakes: [],
     vetoes: [],
     silence: () => NO_SILENCE,
+    availability: [availabilityOf(RELEASE, 'eu')],
     baseline: null,
     window: { open: true, closesAt: null },
     limits: NO_LIMITS,
@@ -142,14 +145,42 @@ describe('compileDirective: which lanes give', () => {
     );
   });
 
-  test('absent platforms of the release in the region, never unknown ones', () => {
-    const availability = [
-      { ...availabilityOf(RELEASE, 'eu', 'absent'), platform: 'linux-arm64' },
-      { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'linux-x64' },
-      { ...availabilityOf(RELEASE, 'us', 'absent'), platform: 'darwin-arm64' },
-      { ...availabilityOf(testRelease('1.0.0'), 'eu', 'absent'), platform: 'linux-x64-musl' },
-    ];
-    assert.deepEqual(compileDirective(inputOf(open, { availability })).lane?.absent, ['linux-arm64']);
+  const platforms = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const [artifact] = RELEASE.artifacts as [Release['artifacts'][number]];
+  const wide = { ...RELEASE, artifacts: platforms.map((platform) => ({ ...artifact, platform })) };
+  const known: Availability[] = [
+    { ...availabilityOf(RELEASE, 'eu', 'available'), platform: 'a' },
+    { ...availabilityOf(RELEASE, 'eu', 'absent'), platform: 'b' },
+    { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'c', wasAbsent: true },
+    { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'd', since: START - 1 },
+    { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'e' },
+    // Of another region, and of another release.
+    { ...availabilityOf(RELEASE, 'us', 'available'), platform: 'f' },
+    { ...availabilityOf(testRelease('1.0.0'), 'eu', 'absent'), platform: 'a' },
+  ];
+
+  test('platforms that cannot be had, and those of which nobody has known since the lane opened', () => {
+    const { lane } = compileDirective(inputOf(open, { release: wide, availability: known }));
+    assert.deepEqual(
+      [lane?.absent, lane?.unknown],
+      [
+        ['b', 'c'],
+        ['d', 'f'],
+      ],
+    );
+  });
+
+  test('the same of a baseline', () => {
+    const lane = laneIn('eu', stateNamed('open'), { kind: 'baseline', steps: [openedStep({ size: 0 })] });
+    const baseline = { lane, rollout: rolloutOf('1.1.0', [open]), release: wide, recentBad: 0 };
+    const found = compileDirective(inputOf(open, { lane: null, availability: known, baseline })).baseline;
+    assert.deepEqual(
+      [found?.absent, found?.unknown],
+      [
+        ['b', 'c'],
+        ['d', 'f'],
+      ],
+    );
   });
 });
 
