@@ -1,4 +1,4 @@
-// The real bin against the real server: exit codes, what stands where, 80 columns, hostile text, and how it ends.
+// The commands and the real bin against the real server: exit codes, what stands where, 80 columns, hostile text, the end.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { deleteBrake, putBrake } from '../../src/store/controls.ts';
 import { transaction } from '../../src/store/database.ts';
 import { type SourceState, saveRelease, saveSource } from '../../src/store/releases.ts';
 import { T0 } from '../api/harness.ts';
-import { run, type Served, serveSeeded, start } from './bin.ts';
+import { run, runBin, type Served, serveSeeded, start } from './bin.ts';
 
 /** Newer than what goes out, and without a file. */
 const RELEASE: Omit<Release, 'id'> = {
@@ -137,7 +137,7 @@ describe('reading', { concurrency: 3 }, () => {
   ];
   for (const [args, says] of rows) {
     it(`${args.join(' ')}`, async () => {
-      const { code, out, err } = await run(args, served.env);
+      const { code, out, err } = await runBin(args, served.env);
       assert.equal(err, '');
       assert.equal(code, 0);
       assertPlain(out);
@@ -158,7 +158,7 @@ describe('reading', { concurrency: 3 }, () => {
     const flags = ['--server', served.url, '--token-file', tokenFile];
     assert.equal((await run(['rollout', 'list', ...flags], wrong)).code, 0);
     const environment = { TIDEGATE_SERVER: served.url, TIDEGATE_TOKEN_FILE: tokenFile };
-    assert.equal((await run(['rollout', 'list'], environment)).code, 0);
+    assert.equal((await runBin(['rollout', 'list'], environment)).code, 0);
   });
 
   it('a rollout by the beginning of its id', async () => {
@@ -192,7 +192,7 @@ describe('changing', () => {
       '--reason',
       'it crashes',
     ];
-    const { code, out } = await run(args, served.env);
+    const { code, out } = await runBin(args, served.env);
     assert.equal(code, 0);
     assert.match(out, /^collector 1\.4\.0 is halted in .*; the release is vetoed$/m);
     assert.deepEqual(served.harness.operator.calls.verb, [
@@ -334,6 +334,22 @@ describe('failing', { concurrency: 3 }, () => {
     });
   }
 
+  // Ways in which the process can end, `agent install` has 7, with the reason on standard error alone.
+  const ends: [args: string[], env: () => Record<string, string>, code: number][] = [
+    [['statsu'], () => ({}), 2],
+    [['config', 'check', '/nowhere.yaml'], () => ({}), 3],
+    [['status'], () => ({ TIDEGATE_SERVER: served.url }), 4],
+    [['explain', 'edge-02'], () => served.env, 5],
+    [['status', '--server', nobody, '--token', token], () => ({}), 6],
+  ];
+  for (const [args, env, code] of ends) {
+    it(`the process of ${args.slice(0, 2).join(' ')} ends with ${code}`, async () => {
+      const ran = await runBin(args, env());
+      assert.deepEqual([ran.code, ran.out], [code, ''], ran.err);
+      assert.match(ran.err, /^error\[[a-z_]+\]: [^\n]+\n/);
+    });
+  }
+
   it('https to a server without TLS: one line that says so', async () => {
     const { code, err } = await run(['status'], {
       ...served.env,
@@ -354,7 +370,7 @@ describe('failing', { concurrency: 3 }, () => {
   });
 
   it('without a command: the help, on standard error, and 2', async () => {
-    const { code, out, err } = await run([]);
+    const { code, out, err } = await runBin([]);
     assert.deepEqual([code, out], [2, '']);
     assertPlain(err);
     assert.match(err, /enrol-token/);
@@ -375,7 +391,7 @@ describe('failing', { concurrency: 3 }, () => {
     const help = await run(['rollout', 'halt', '--help']);
     assert.equal(help.code, 0);
     assertPlain(help.out);
-    const version = await run(['--version']);
+    const version = await runBin(['--version']);
     assert.match(version.out, /^\d+\.\d+\.\d+\n$/);
   });
 
@@ -421,7 +437,7 @@ describe('config check', () => {
     assert.equal(bad.code, 3);
     assert.match(bad.err, /^error\[config_invalid\]/);
     assert.match(bad.err, /tidegate\.yaml:2:/);
-    const good = await run(['config', 'check', join(import.meta.dirname, '../../config/tidegate.yaml')]);
+    const good = await runBin(['config', 'check', join(import.meta.dirname, '../../config/tidegate.yaml')]);
     assert.equal(good.code, 0, good.err);
     assert.match(good.out, /is sound: \d+ products?, \d+ regions?, \d+ polic/);
     const flag = await run(['config', 'check', '--config', join(import.meta.dirname, '../../config/tidegate.yaml')]);
@@ -463,12 +479,14 @@ describe('agent', () => {
       assert.match(refused.err, says);
       assert.equal(existsSync(root), false, more.join(' '));
     }
+    const ended = await runBin([...args, '--server', served.url, '--enrol-token', TOKEN]);
+    assert.deepEqual([ended.code, ended.out, existsSync(root)], [7, '', false], ended.err);
   });
 });
 
 describe('agent run', () => {
   it('where nothing is installed: what, where, and how to mend it', async () => {
-    const { code, err } = await run(['agent', 'run', '--root', join(dir, 'nowhere')]);
+    const { code, err } = await runBin(['agent', 'run', '--root', join(dir, 'nowhere')]);
     assert.equal(code, 3);
     assert.match(err, /^error\[file_unusable\]: no agent is installed here\n {2}where: .*nowhere\n {2}Name the root/);
   });

@@ -1,18 +1,20 @@
-// Runs the real bin against the real app on a socket.
+// Runs commands against the real app on a socket: in this process, or through the real bin where the process itself counts.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { installAgent } from '../../src/agent/install.ts';
+import { runLauncher } from '../../src/agent/launch.ts';
+import { runCli } from '../../src/cli/program.ts';
+import { createTerminal } from '../../src/cli/terminal.ts';
+import { readCliSettings } from '../../src/config/cli-settings.ts';
+import { packageVersion } from '../../src/config/package-version.ts';
+import { readConfig } from '../../src/config.ts';
 import { type Harness, openHarness } from '../api/harness.ts';
 import { type Seeded, seed } from '../api/seed.ts';
 
 const BIN = join(import.meta.dirname, '../../src/cli.ts');
-// Halves the start of the many short processes.
-const COMPILE_CACHE = mkdtempSync(join(tmpdir(), 'tidegate-compile-'));
-process.on('exit', () => rmSync(COMPILE_CACHE, { recursive: true, force: true }));
 
 export interface Ran {
   code: number | null;
@@ -44,15 +46,15 @@ export async function serveSeeded(): Promise<Served> {
   };
 }
 
-/** Nothing of this process's environment reaches it, but PATH. */
+/** Nothing of this process's environment reaches it, but PATH and what the run of the tests has compiled. */
 export function start(args: readonly string[], env: Env = {}): ChildProcessByStdio<null, Readable, Readable> {
-  return spawn(process.execPath, [BIN, ...args], {
-    env: { PATH: process.env['PATH'] ?? '', NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+  const own = NODE_COMPILE_CACHE === undefined ? { PATH } : { PATH, NODE_COMPILE_CACHE };
+  return spawn(process.execPath, [BIN, ...args], { env: { ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-export async function run(args: readonly string[], env: Env = {}): Promise<Ran> {
+/** The real bin in a process of its own, until its end. */
+export async function runBin(args: readonly string[], env: Env = {}): Promise<Ran> {
   const child = start(args, env);
   let out = '';
   let err = '';
@@ -64,4 +66,27 @@ export async function run(args: readonly string[], env: Env = {}): Promise<Ran> 
   });
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, out, err };
+}
+
+/**
+ * The same command with the same outcome, without the start of a process, which takes longer than most commands. What it
+ * is given is what the bin gives it, all but signals; `serve` has to be a process.
+ */
+export async function run(args: readonly string[], env: Env = {}): Promise<Ran> {
+  const ran: Ran = { code: null, out: '', err: '' };
+  const settings = readCliSettings(env);
+  const out = { write: (text: string) => void (ran.out += text) };
+  const err = { write: (text: string) => void (ran.err += text) };
+  ran.code = await runCli(args, {
+    version: packageVersion(),
+    terminal: createTerminal(out, err, settings.noColor, settings.dumbTerminal),
+    settings,
+    interrupted: new AbortController().signal,
+    now: Date.now,
+    serve: () => Promise.reject(new Error('a server is started with start()')),
+    checkConfig: async (file) => readConfig({ file, env }),
+    runAgent: runLauncher,
+    installAgent,
+  });
+  return ran;
 }

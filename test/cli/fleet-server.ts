@@ -94,9 +94,10 @@ products:
     },
     async until(args, says) {
       let last: Ran | undefined;
-      for (let tries = 0; tries < 60; tries += 1) {
+      for (let tries = 0; tries < 400; tries += 1) {
         last = await run(args, env);
         if (says.test(last.out)) return last;
+        await new Promise((resolve) => setTimeout(resolve, 50));
       }
       throw new Error(`never said ${says}: ${last?.out}${last?.err}`);
     },
