@@ -110,14 +110,16 @@ export async function update(
 export async function advance(world: World, ms: number, present: readonly string[]): Promise<string[]> {
   const fleet = await world.fleet();
   const lines: string[] = [];
+  let before = await laneStates(fleet);
   for (let passed = 0; passed < ms; passed += 60_000) {
-    const before = await laneStates(fleet);
     fleet.clock.advance(Math.min(60_000, ms - passed));
     await fleet.engine.plan();
     const there = present.filter((name) => !world.away.has(name));
     await update(world, there, (name) => world.behaviours.get(name) ?? 'works');
     await fleet.engine.plan();
-    lines.push(...changes(before, await laneStates(fleet), fleet.clock.now()));
+    const after = await laneStates(fleet);
+    lines.push(...changes(before, after, fleet.clock.now()));
+    before = after;
   }
   return lines;
 }
