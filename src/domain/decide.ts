@@ -152,6 +152,8 @@ function laneFor(agent: AgentView, directive: Directive): LaneDirective | null {
 function isInStep(agent: AgentView, directive: Directive): boolean {
   const { lane } = directive;
   if (lane === null || lane.hold !== null || !isBelow(agent, directive, lane)) return false;
+  // A step is a share of those that the release has a file for: nobody else is inside, whatever its rank.
+  if (!lane.artifacts.some(({ platform }) => platform === agent.platform)) return false;
   return admittingStep(lane, agent) !== undefined;
 }
 

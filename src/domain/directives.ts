@@ -97,6 +97,8 @@ export interface BaselineInput {
   release: Release;
   /** Agents that went bad within the policy's window. */
   recentBad: number;
+  /** The region has another baseline now: what is hot comes to its end, and nothing else begins. */
+  outdated: boolean;
 }
 
 export interface DirectiveInput {
@@ -231,7 +233,8 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
 }
 
 /** The same shape as a rollout's lane: one strict step for everybody, with the sliding budget of the baseline. */
-function compileBaseline(input: DirectiveInput, { lane, rollout, release, recentBad }: BaselineInput): LaneDirective {
+function compileBaseline(input: DirectiveInput, baseline: BaselineInput): LaneDirective {
+  const { lane, rollout, release, recentBad, outdated } = baseline;
   const { maxHot, badCount } = rollout.policy.baseline;
   const veto = vetoFor(input.vetoes, input.product, release.version);
   const trouble = troubleOf(release);
@@ -239,6 +242,7 @@ function compileBaseline(input: DirectiveInput, { lane, rollout, release, recent
     if (lane.state.name === 'halted') return { reason: 'halted', detail: lane.state.reason };
     if (veto !== undefined) return { reason: 'vetoed', detail: veto.reason };
     if (trouble !== undefined) return { reason: 'not_available', detail: trouble };
+    if (outdated) return { reason: 'not_in_step', detail: 'the baseline lane gives way to a new baseline' };
     return lane.state.name === 'open'
       ? null
       : { reason: 'not_in_step', detail: `the baseline lane is ${lane.state.name}` };

@@ -28,6 +28,14 @@ export function planBaselines(snapshot: Snapshot, product: ProductRules, actions
   }
 }
 
+/** Ids of the lanes whose region has another baseline now: they offer and grant nothing more, until nothing is hot. */
+export function outdatedBaselines(snapshot: Snapshot): Set<string> {
+  const outdated = snapshot.baselineLanes.filter(({ product, region, rolloutId }) => {
+    return rolloutOf(snapshot, baselineFor(snapshot, product, region))?.id !== rolloutId;
+  });
+  return new Set(outdated.map((lane) => lane.id));
+}
+
 /**
  * The region's own; a region where the rollout's lane completed without anybody to update takes the newest of the
  * rollout's other regions.

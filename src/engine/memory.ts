@@ -9,6 +9,7 @@ import type { HoldReason } from '../domain/holds.ts';
 import { silenceOf } from '../domain/lane-verdict.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
+import { outdatedBaselines } from '../domain/plan-baseline.ts';
 import { regionStatus } from '../domain/region-window.ts';
 import type { Release } from '../domain/release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
@@ -77,6 +78,8 @@ export class Memory {
   private chosen = new Map<string, string>();
   /** Lanes that do not give way although a newer release is there. */
   private undisplaced: ReadonlySet<string> = new Set();
+  /** Baseline lanes that give way to another one. */
+  private outdated: ReadonlySet<string> = new Set();
   /** By lane, then by step. */
   private readonly members = new Map<string, (Bitset | undefined)[]>();
   private directives = new Map<string, Directive>();
@@ -105,6 +108,7 @@ export class Memory {
     this.recentBad = snapshot.recentBad;
     // Asked of the whole snapshot: memory forgets the ended rollouts that passed a region by.
     this.undisplaced = undisplaced(snapshot, now);
+    this.outdated = outdatedBaselines(snapshot);
     // Few rows: those of the releases that go out or stand as a baseline.
     const given = new Set(
       [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => `${product} ${version}`),
@@ -237,7 +241,7 @@ export class Memory {
     const rollout = lane === null ? undefined : this.rollout(lane.rolloutId);
     const release = rollout === undefined ? undefined : this.releases.find((one) => one.id === rollout.releaseId);
     if (lane === null || rollout === undefined || release === undefined) return null;
-    return { lane, rollout, release, recentBad: recentBad[lane.id] ?? 0 };
+    return { lane, rollout, release, recentBad: recentBad[lane.id] ?? 0, outdated: this.outdated.has(lane.id) };
   }
 
   rollout(id: string): Rollout | undefined {

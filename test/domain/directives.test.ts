@@ -172,7 +172,7 @@ describe('compileDirective: which lanes give', () => {
 
   test('the same of a baseline', () => {
     const lane = laneIn('eu', stateNamed('open'), { kind: 'baseline', steps: [openedStep({ size: 0 })] });
-    const baseline = { lane, rollout: rolloutOf('1.1.0', [open]), release: wide, recentBad: 0 };
+    const baseline = { lane, rollout: rolloutOf('1.1.0', [open]), release: wide, recentBad: 0, outdated: false };
     const found = compileDirective(inputOf(open, { lane: null, availability: known, baseline })).baseline;
     assert.deepEqual(
       [found?.absent, found?.unknown],

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foldCounters } from '../../src/store/attempts.ts';
 import { listBaselineLanes, listRollouts } from '../../src/store/rollouts.ts';
-import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { digestOf, rules, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 
 const POLICY = testPolicy({
@@ -127,4 +127,56 @@ test('a new baseline takes the place of the old one, and being inside an opened 
   const inside = answer.attempt.version === '1.2.0';
   const lane = inside ? rollouts[0]?.lanes[0]?.id : (await lanesOf(fleet))[0]?.id;
   assert.equal(answer.attempt.laneId, lane);
+});
+
+test('a baseline lane that has to go because there is a newer one offers nothing more, and goes when nothing is hot', async (t) => {
+  const policy = {
+    ...POLICY,
+    doneRatio: 5000,
+    baseline: { ...POLICY.baseline, maxHot: 2 },
+    steps: [stepPolicy({ soakMs: 0 })],
+  };
+  const fleet = await openFleet(t, rules(policy));
+  await fleet.publish('1.0.0');
+  const agents = [await fleet.enrol('a'), await fleet.enrol('b')];
+  await fleet.publish('1.1.0');
+  for (const agent of agents) await agent.run();
+  await fleet.engine.plan();
+  const vanished = await fleet.enrol('vanished');
+  assert.equal(await vanished.run(() => 'vanishes'), 'vanished');
+  await fleet.publish('1.2.0');
+  for (const agent of agents) await agent.run();
+  await fleet.engine.plan();
+  assert.equal((await listRollouts(fleet.database.db, { limit: 1 }))[0]?.lanes[0]?.state.name, 'completed');
+  const late = await fleet.enrol('late');
+  assert.equal(await late.run(), 'not_in_step');
+  // What is hot ends by itself: the agent comes back and says so.
+  assert.equal(await vanished.run(), 'none');
+  assert.equal(vanished.products[0]?.version, '1.1.0');
+  await fleet.engine.plan();
+  for (const agent of [late, vanished]) {
+    assert.equal(await agent.run(), 'none');
+    assert.equal(agent.products[0]?.version, '1.2.0');
+  }
+});
+
+test('an agent whose platform the newer release has no file for is brought to the baseline meanwhile', async (t) => {
+  const fleet = await openFleet(t, rules(testPolicy({ steps: [stepPolicy({ soakMs: 3_600_000 })] })));
+  const [artifact] = testRelease('1.1.0').artifacts;
+  assert(artifact !== undefined);
+  const arm = { ...artifact, platform: 'linux-arm64', sha256: digestOf('arm'), assetId: 'arm' };
+  await fleet.publish('1.0.0');
+  const first = await fleet.enrol('a');
+  await fleet.publish('1.1.0', { artifacts: [artifact, arm] });
+  await first.run();
+  await fleet.engine.plan();
+  for (let minute = 0; minute < 61; minute += 1) {
+    fleet.clock.advance(60_000);
+    await first.checkIn();
+    await fleet.engine.plan();
+  }
+  await fleet.publish('1.2.0');
+  const late = await fleet.enrol('late');
+  const { answer } = await late.checkIn({ platform: 'linux-arm64' });
+  assert.equal(answer.kind === 'instruction' && answer.attempt.version, '1.1.0');
 });
