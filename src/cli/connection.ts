@@ -96,8 +96,10 @@ export function readText(file: string, code: 'auth_missing' | 'usage'): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const what = missing ? `there is no file ${file}` : `cannot read ${file}: ${(error as Error).message}`;
     const hint = 'Check the path and the rights.';
-    throw new AppError(code, `cannot read the file: ${(error as Error).message}`, { where: file, cause: error, hint });
+    throw new AppError(code, what, { cause: error, hint });
   }
 }
 

@@ -1,6 +1,7 @@
 // A product's releases with their dates and jumps, what was picked, and what could not be read, as lines of text.
 import type { ProductHistoryReply } from '../protocol/operator.ts';
 import { count, table, wrap } from './render.ts';
+import { troubleOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
@@ -67,8 +68,8 @@ function reasonLines(rows: readonly Row[], style: Style): string[] {
   const reasons = [...Map.groupBy(withWhy, ({ state, why }) => `${state}\n${why}`).values()];
   const lines = reasons.slice(0, MAX_REASONS).map((group) => {
     const [{ tag, state, why } = { tag: '', state: '', why: '' }] = group;
-    const who = group.length === 1 ? `${tag} is` : `${group.length} shown here are`;
-    return `${who} ${state}: ${why}`;
+    if (group.length === 1) return troubleOf({ tag, state, why });
+    return `${group.length} shown here are ${state}: ${why}`;
   });
   const more = reasons.length - MAX_REASONS;
   return yellow([...lines, ...(more > 0 ? [`and ${count(more, 'more reason')}: --json`] : [])], style);

@@ -1,16 +1,17 @@
 // The regions as lines of text: zone, agents, window, and below each what goes on there.
-import type { RegionsReply, RegionView } from '../protocol/operator.ts';
+import type { RegionsReply, RegionView, StatusReply } from '../protocol/operator.ts';
 import { age, instant, shellWord, table, wrap } from './render.ts';
-import { colourOf } from './status-page.ts';
+import { brakeLines, colourOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
 
 const HEAD = ['REGION', 'ZONE', 'PRESENT', 'RELEASES FROM', 'WINDOW'];
 
-/** In the order of the config. */
-export function regionsPage({ regions, now }: RegionsReply, style: Style): string[] {
-  if (regions.length === 0) return ['the config has no region'];
+/** In the order of the config, under the brakes: an open window lets nothing start where one is set. */
+export function regionsPage({ regions, now }: RegionsReply, brakes: StatusReply['brakes'], style: Style): string[] {
+  const stops = brakeLines(brakes, now, style);
+  if (regions.length === 0) return [...stops, 'the config has no region'];
   const rows = regions.map((region) => [
     region.name,
     region.timeZone,
@@ -19,7 +20,7 @@ export function regionsPage({ regions, now }: RegionsReply, style: Style): strin
     region.window.open ? 'open' : 'closed',
   ]);
   const [head = '', ...lines] = table([HEAD, ...rows], style.width, '');
-  return [head, ...regions.flatMap((region, index) => [lines[index] ?? '', ...below(region, now, style)])];
+  return [...stops, head, ...regions.flatMap((region, index) => [lines[index] ?? '', ...below(region, now, style)])];
 }
 
 function below(region: RegionView, now: number, style: Style): string[] {

@@ -2,9 +2,12 @@
 import { AppError } from '../errors.ts';
 import type { RolloutView } from '../protocol/operator.ts';
 import type { OperatorClient } from '../protocol/operator-client.ts';
+import { checkNames } from './known-names.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const PREFIX = /^[0-9a-f][0-9a-f-]{3,34}$/;
+
+const NOT_YET = 'One that has not begun yet is explained in `tidegate status`.';
 
 /** Throws `usage` for what is no name, `not_found`, `conflict` when several fit. */
 export async function findRollout(client: OperatorClient, name: string): Promise<RolloutView> {
@@ -21,9 +24,10 @@ async function byVersion(client: OperatorClient, product: string, version: strin
   const rollouts = await client.rollouts({ product });
   const found = rollouts.find((rollout) => rollout.version === version);
   if (found !== undefined) return found;
+  if (rollouts.length === 0) await checkNames(client, { product });
   const known = rollouts.slice(0, 5).map((rollout) => rollout.version);
   throw new AppError('not_found', `${product} has no rollout of ${version}`, {
-    hint: known.length === 0 ? 'See `tidegate rollout list`.' : `There are: ${known.join(', ')}.`,
+    hint: known.length === 0 ? NOT_YET : `There are: ${known.join(', ')}. ${NOT_YET}`,
   });
 }
 

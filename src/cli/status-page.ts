@@ -9,13 +9,7 @@ export function statusPage(status: StatusReply, style: Style): string[] {
   const { agents, now } = status;
   return [
     `${count(agents.enrolled, 'agent')} enrolled, ${agents.present} present at ${instant(now)}`,
-    ...status.brakes.flatMap((brake) =>
-      wrap(
-        `BRAKE on ${scopeName(brake.scope)}, set by ${brake.actor} ${age(brake.at, now)}: ${brake.reason}`,
-        style.width,
-        '  ',
-      ).map((line) => style.paint('red', line)),
-    ),
+    ...brakeLines(status.brakes, now, style),
     ...status.products.flatMap((product) => ['', ...productLines(product, now, style)]),
     ...rolloutSection(status.rollouts, now, style),
   ];
@@ -37,6 +31,14 @@ export function rolloutLines(rollout: RolloutView, now: number, style: Style): s
       ...laneRemark(lane, now, style),
     ]),
   ];
+}
+
+export function brakeLines(brakes: StatusReply['brakes'], now: number, style: Style): string[] {
+  return brakes.flatMap(({ scope, actor, at, reason }) =>
+    wrap(`BRAKE on ${scopeName(scope)}, set by ${actor} ${age(at, now)}: ${reason}`, style.width, '  ').map((line) =>
+      style.paint('red', line),
+    ),
+  );
 }
 
 export function scopeName(scope: string): string {
@@ -101,11 +103,16 @@ function sourceTrouble({ source }: ProductView, now: number, style: Style): stri
 function releaseTrouble({ pending, rejected, rejectedTags }: ProductView, style: Style): string[] {
   const more = rejectedTags - rejected.length;
   const lines = [
-    ...pending.map(({ tag, state, why }) => `${tag} is ${state}: ${why}`),
+    ...pending.map(troubleOf),
     ...rejected.map(({ tag, why }) => `tag ${tag} is rejected: ${why}`),
     ...(more > 0 ? [`and ${count(more, 'more tag')} rejected`] : []),
   ];
   return lines.flatMap((line) => wrap(line, style.width - 2, '  ').map((part) => style.paint('yellow', `  ${part}`)));
+}
+
+/** A veto does not take from what a release has: it is the whole answer, not a remark on `complete`. */
+export function troubleOf({ tag, state, why }: { tag: string; state: string; why: string | null }): string {
+  return why?.startsWith('vetoed: ') ? `${tag} is ${why}` : `${tag} is ${state}: ${why}`;
 }
 
 /** Figures come before the bar where the line is too short for both. */

@@ -4,7 +4,7 @@ import { fitRows, type Ranked } from './fit-rows.ts';
 import { laneRows, type Row, type RowKind } from './lane-rows.ts';
 import { laneTable, remarkOf, tally, when } from './lane-table.ts';
 import { age, clean, count, duration, fit, instant, wrap } from './render.ts';
-import { colourOf, scopeName } from './status-page.ts';
+import { colourOf, scopeName, troubleOf } from './status-page.ts';
 import type { Colour, Size, Terminal } from './terminal.ts';
 import { toDo } from './to-do.ts';
 
@@ -155,9 +155,7 @@ function productTrouble({ source, baselines, pending }: ProductView, now: number
           RANK.trouble,
           'red',
         )),
-    ...(release === undefined
-      ? []
-      : paragraph(`${release.tag} is ${release.state}: ${release.why}`, '  ', width, RANK.release, 'yellow')),
+    ...(release === undefined ? [] : paragraph(troubleOf(release), '  ', width, RANK.release, 'yellow')),
   ];
 }
 

@@ -1,11 +1,11 @@
 // `status --watch`: swim lanes that change in place on a terminal; elsewhere one line for every thing that changed.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../errors.ts';
-import type { StatusReply } from '../protocol/operator.ts';
+import type { LaneView, StatusReply } from '../protocol/operator.ts';
 import type { OperatorClient } from '../protocol/operator-client.ts';
 import { failureLines } from './failure.ts';
 import { clean, instant } from './render.ts';
-import { progress, scopeName } from './status-page.ts';
+import { progress, scopeName, troubleOf } from './status-page.ts';
 import { swimLanes } from './swim-lanes.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -145,10 +145,10 @@ function factsOf(status: StatusReply): Map<string, string> {
     facts.set(`brake ${brake.scope}`, `brake on ${scopeName(brake.scope)} by ${brake.actor}: ${brake.reason}`);
   }
   for (const product of status.products) {
-    facts.set(`newest ${product.name}`, `${product.name}: newest release ${product.newest ?? 'none'}`);
+    facts.set(`newest ${product.name}`, `${product.name}: ${newestOf(product)}`);
     const trouble = product.source.errorCode;
-    for (const { tag, state, why } of product.pending) {
-      facts.set(`release ${product.name} ${tag}`, `${product.name}: ${tag} is ${state}: ${why}`);
+    for (const release of product.pending) {
+      facts.set(`release ${product.name} ${release.tag}`, `${product.name}: ${troubleOf(release)}`);
     }
     for (const { tag, why } of product.rejected) {
       facts.set(`tag ${product.name} ${tag}`, `${product.name}: tag ${tag} is rejected: ${why}`);
@@ -166,8 +166,18 @@ function factsOf(status: StatusReply): Map<string, string> {
       const detail = step === undefined ? '' : `, ${progress(step)}`;
       const hold = lane.hold === null ? '' : `, held (${lane.hold.reason})`;
       const name = `${rollout.product}@${rollout.version} ${lane.region}`;
-      facts.set(`lane ${lane.id}`, `${name} ${lane.state}: ${lane.sentence}${detail}${hold}`);
+      facts.set(`lane ${lane.id}`, `${name} ${stateAnd(lane)}${detail}${hold}`);
     }
   }
   return facts;
+}
+
+/** The words of the status. */
+function newestOf({ newest }: StatusReply['products'][number]): string {
+  return newest === null ? 'no release to let out' : `newest release ${newest}`;
+}
+
+/** `completed: there was nothing to do`: some sentences begin with the state. */
+function stateAnd({ state, sentence }: LaneView): string {
+  return sentence === state || sentence.startsWith(`${state}:`) ? sentence : `${state}: ${sentence}`;
 }

@@ -220,6 +220,8 @@ describe('changing', () => {
       'the brake on region eu-central was already on since 2026-01-05 12:00:00Z, set by\n' +
         '  operator because: smoke; nothing is changed\n',
     );
+    const regions = await run(['regions'], served.env);
+    assert.match(regions.out, /^BRAKE on region eu-central, set by operator .* ?now: smoke$/m);
     const status = await run(['status'], served.env);
     assert.match(status.out, /^BRAKE on region eu-central, set by operator .* ?now: smoke$/m);
     const fleet = await run(['brake', 'on', '--reason', 'all'], served.env);
@@ -294,7 +296,7 @@ describe('failing', { concurrency: 3 }, () => {
       ['status', '--token-file', '/nowhere'],
       () => served.env,
       4,
-      /auth_missing.*\/nowhere/s,
+      /^error\[auth_missing\]: there is no file \/nowhere\n {2}Check the path/,
     ],
     ['token of another kind', ['status', '--token', 'abc'], () => served.env, 4, /begin with tgo1/],
     [

@@ -7,7 +7,7 @@ import { createdPage } from '../../src/cli/created-page.ts';
 import { regionsPage } from '../../src/cli/regions-page.ts';
 import { columns } from '../../src/cli/render.ts';
 import { rolloutPage } from '../../src/cli/rollout-page.ts';
-import { rolloutLines } from '../../src/cli/status-page.ts';
+import { rolloutLines, troubleOf } from '../../src/cli/status-page.ts';
 import type { AgentView, AvailabilityView, LaneView, RegionView, RolloutView } from '../../src/protocol/operator.ts';
 
 const NOW = Date.UTC(2026, 0, 5, 12);
@@ -78,6 +78,12 @@ describe('agentsPage', () => {
   });
 });
 
+it('troubleOf: a veto is the answer, other reasons stand behind the state', () => {
+  const release = { tag: 'v1.2.0', state: 'complete' };
+  assert.equal(troubleOf({ ...release, why: 'vetoed: it crashes' }), 'v1.2.0 is vetoed: it crashes');
+  assert.equal(troubleOf({ ...release, state: 'pending', why: 'no file' }), 'v1.2.0 is pending: no file');
+});
+
 describe('regionsPage', () => {
   const region = (name: string, overrides: Partial<RegionView> = {}): RegionView => ({
     name,
@@ -103,7 +109,9 @@ describe('regionsPage', () => {
       region('ap-southeast-1', { timeZone: 'Australia/Sydney', window: frozen }),
       region('us', { window: shut, agents: { enrolled: 0, present: 0 } }),
     ];
-    assert.deepEqual(regionsPage({ now: NOW, regions }, STYLE), [
+    const brake = { scope: 'region:us', actor: 'anna', reason: 'network work', at: NOW - 10 * MINUTE };
+    assert.deepEqual(regionsPage({ now: NOW, regions }, [brake], STYLE), [
+      'BRAKE on region us, set by anna 10m ago: network work',
       'REGION          ZONE              PRESENT   RELEASES FROM  WINDOW',
       'eu              Europe/Berlin     11 of 12  its mirror     open',
       '  the window closes 2026-01-05 13:30:00Z (in 1h 30m)',

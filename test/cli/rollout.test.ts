@@ -30,6 +30,20 @@ test('a whole promotion by hand, and the ways in which it is refused', { timeout
   assert.deepEqual([timedOut.code, timedOut.out], [5, 'active\n']);
   assert.match(timedOut.err, /^error\[wait_not_reached\]: agentd 1\.1\.0 is active after 1s, not completed; eu: /);
 
+  // A state of a lane is what was asked for, so it is what is said, whatever the rollout is called as a whole.
+  assert.equal((await cli('rollout', 'status', ROLLOUT, '--wait', 'open')).out, 'open\n');
+  const misnamed = await cli('rollout', 'status', 'agentdd@1.1.0');
+  assert.deepEqual([misnamed.code, misnamed.out], [3, '']);
+  assert.match(misnamed.err, /the config has no product agentdd\n {2}There are: agentd\./);
+  const slip = await cli('brake', 'off', '--region', 'eus', ...reason);
+  assert.equal(slip.code, 3);
+  assert.match(slip.err, /the config has no region eus\n {2}There are: eu, us\./);
+  assert.match((await cli('rollout', 'list', '--product', 'agentdd')).err, /the config has no product agentdd/);
+  assert.match(
+    (await cli('rollout', 'show', 'agentd@1.7.0')).err,
+    /no rollout of 1\.7\.0\n {2}There are: 1\.1\.0.*begun/,
+  );
+
   const waiting = cli('rollout', 'status', ROLLOUT, '--region', 'eu', '--wait', 'approval', '--timeout', '1m');
   // Which of the two goes first is the rank's to say.
   const first = await firstInstructed(agents);
@@ -54,6 +68,8 @@ test('a whole promotion by hand, and the ways in which it is refused', { timeout
   const promoted = await cli('rollout', 'promote', ROLLOUT, '--step', '1', ...reason);
   assert.equal(promoted.code, 0, promoted.err);
   assert.match(promoted.out, /^agentd 1\.1\.0 is promoted\n {2}eu {2}open {2}step 2 of 2 is open\n$/);
+  const running = await cli('rollout', 'resume', ROLLOUT, '--region', 'eu', ...reason);
+  assert.match(running.out, /^nothing changed: agentd 1\.1\.0 is not paused in eu\n/);
   const paused = await cli('rollout', 'pause', ROLLOUT, ...reason);
   assert.match(paused.out, /^agentd 1\.1\.0 is paused\n {2}eu {2}paused {2}paused by operator: it's good\n$/);
   assert.match((await cli('rollout', 'pause', ROLLOUT, '--region', 'eu', ...reason)).out, /^nothing changed: /);

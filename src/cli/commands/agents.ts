@@ -1,11 +1,11 @@
 // tidegate agents
 import { type Command, InvalidArgumentError } from 'commander';
-import { AppError } from '../../errors.ts';
 import type { AgentView } from '../../protocol/operator.ts';
 import type { OperatorClient } from '../../protocol/operator-client.ts';
 import { agentsPage } from '../agents-page.ts';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
+import { checkNames } from '../known-names.ts';
 import { json } from '../render.ts';
 
 interface Flags extends ConnectionFlags {
@@ -56,23 +56,6 @@ async function collect(client: OperatorClient, filter: Filter, limit: number) {
     next = page.next;
   } while (next !== null && agents.length < limit);
   return { agents, next };
-}
-
-/** Nobody there, or a slip of the pen: the server lists what it finds for any name. */
-async function checkNames(client: OperatorClient, { region, product }: Filter): Promise<void> {
-  if (region !== undefined) {
-    check('region', region, (await client.regions()).regions);
-  }
-  if (product !== undefined) {
-    check('product', product, (await client.status()).products);
-  }
-}
-
-function check(kind: string, name: string, known: readonly { name: string }[]): void {
-  if (known.some((one) => one.name === name)) return;
-  throw new AppError('not_found', `the config has no ${kind} ${name}`, {
-    hint: `There are: ${known.map((one) => one.name).join(', ')}.`,
-  });
 }
 
 function readLimit(text: string): number {

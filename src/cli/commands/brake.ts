@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
+import { checkNames } from '../known-names.ts';
 import { instant, json, wrap } from '../render.ts';
 import { scopeName } from '../status-page.ts';
 
@@ -35,6 +36,8 @@ async function setBrake({ terminal, settings, interrupted }: CliContext, on: boo
   const scope = scopeOf(flags);
   const client = await openClient(flags, settings, interrupted);
   const reply = await client.setBrake({ scope, on, reason: flags.reason });
+  // A brake may outlive its region in the config; what was never set on a name that is not there is a slip of the pen.
+  if (!on && !reply.changed) await checkNames(client, flags);
   if (flags.json) return terminal.print(json(reply));
   const state = `the brake on ${scopeName(scope)} ${reply.changed ? 'is' : 'was already'} ${on ? 'on' : 'off'}`;
   const kept = reply.changed ? undefined : reply.brakes.find((brake) => brake.scope === scope);

@@ -16,7 +16,9 @@ export function regionsCommand(program: Command, context: CliContext): void {
     .option('--json', 'as the server sent it');
   addConnectionFlags(command).action(async (flags: Flags) => {
     const { terminal, settings, interrupted } = context;
-    const reply = await (await openClient(flags, settings, interrupted)).regions();
-    terminal.print(flags.json ? json(reply) : regionsPage(reply, terminal));
+    const client = await openClient(flags, settings, interrupted);
+    const reply = await client.regions();
+    if (flags.json) return terminal.print(json(reply));
+    terminal.print(regionsPage(reply, (await client.status()).brakes, terminal));
   });
 }

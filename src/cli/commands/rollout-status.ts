@@ -43,7 +43,11 @@ export function rolloutStatusCommand(group: Command, rollout: string, context: C
     .argument('<rollout>', rollout)
     .description('its state in one word; or wait until a state is reached')
     .option('--region <name>', 'the state of one region')
-    .option('--wait [state]', 'until it is completed, or in this state in any region; 5 when that cannot be', readState)
+    .option(
+      '--wait [state]',
+      'until it is completed, or in this state in any region; exit code 5 when that cannot be, or not in time',
+      readState,
+    )
     .addOption(timeoutOption())
     .option('--json', 'the rollout as the server sent it');
   addConnectionFlags(command).action((name: string, flags: Flags) => status(context, name, flags));
@@ -74,8 +78,9 @@ async function status(context: CliContext, name: string, flags: Flags): Promise<
   const first = await findRollout(client, name);
   const waitFor = flags.wait === undefined ? null : flags.wait === true ? 'completed' : flags.wait;
   const last = waitFor === null ? first : await waitUntil(client, first, waitFor, flags, interrupted);
-  terminal.print(flags.json ? json(last) : stateOf(last, flags.region));
-  if (waitFor === null || isIn(last, waitFor, flags.region)) return;
+  const reached = waitFor !== null && isIn(last, waitFor, flags.region);
+  terminal.print(flags.json ? json(last) : reached ? waitFor : stateOf(last, flags.region));
+  if (waitFor === null || reached) return;
   const state = stateOf(last, flags.region);
   const title = `${last.product} ${last.version}`;
   const why = ENDS.includes(state) ? '' : ` after ${duration(flags.timeout)}`;

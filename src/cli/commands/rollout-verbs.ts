@@ -152,7 +152,9 @@ function verbLines(
     return !changed || was.get(lane.id)?.state !== lane.state || was.get(lane.id)?.step !== lane.step;
   });
   const title = `${rollout.product} ${rollout.version}`;
-  const text = changed ? `${title} is ${DONE[verb]}` : `nothing changed: ${title} was already ${DONE[verb]}`;
+  const where = flags.region === undefined ? '' : ` in ${flags.region}`;
+  const already = verb === 'resume' ? `is not paused${where}` : `was already ${DONE[verb]}${where}`;
+  const text = changed ? `${title} is ${DONE[verb]}${where}` : `nothing changed: ${title} ${already}`;
   const rows = about.map((lane) => [lane.region, lane.state, lane.sentence]);
   return [...wrap(text, terminal.width, '  '), ...table(rows, terminal.width)];
 }

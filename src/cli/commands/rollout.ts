@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
+import { checkNames } from '../known-names.ts';
 import { json } from '../render.ts';
 import { findRollout } from '../rollout-name.ts';
 import { rolloutList, rolloutPage } from '../rollout-page.ts';
@@ -39,6 +40,7 @@ export function rolloutCommands(program: Command, context: CliContext): void {
 async function list({ terminal, settings, interrupted, now }: CliContext, flags: ReadFlags & { product?: string }) {
   const client = await openClient(flags, settings, interrupted);
   const rollouts = await client.rollouts(flags.product === undefined ? {} : { product: flags.product });
+  if (rollouts.length === 0) await checkNames(client, { product: flags.product });
   terminal.print(flags.json ? json({ rollouts }) : rolloutList(rollouts, now(), terminal));
 }
 
