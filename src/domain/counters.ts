@@ -9,7 +9,10 @@ export interface AgentTally {
   weight: Weight;
   hot: boolean;
   pending: boolean;
-  /** No success, nothing bad, and no further attempt will be offered. */
+  /**
+   * Declined, or used up its attempts without a success or anything bad; not while it is hot. Whether another attempt is
+   * offered or staged does not matter: these are withdrawn by the thousand when a lane ends, and nothing is counted anew.
+   */
   exhausted: boolean;
 }
 
@@ -54,14 +57,14 @@ export function retally(
 /** Attempts of one agent, in one step and epoch; never empty. */
 export function tally(attempts: readonly Attempt[], attemptsPerAgent: number): AgentTally {
   const weight = worst(attempts.map(weigh));
-  const live = attempts.some((attempt) => isLive(attempt.state));
+  const hot = attempts.some((attempt) => isHot(attempt.state));
   const setbacks = attempts.filter((attempt) => isSetback(weigh(attempt))).length;
   return {
     member: attempts.some((attempt) => attempt.member),
     weight,
-    hot: attempts.some((attempt) => isHot(attempt.state)),
+    hot,
     pending: attempts.some((attempt) => isLive(attempt.state) && !isHot(attempt.state)),
-    exhausted: !live && (weight === 'declined' || (isSetback(weight) && setbacks >= attemptsPerAgent)),
+    exhausted: !hot && (weight === 'declined' || (isSetback(weight) && setbacks >= attemptsPerAgent)),
   };
 }
 

@@ -79,7 +79,7 @@ export interface StepCounters {
   declined: number;
   failedBeforeGrant: number;
   inconclusive: number;
-  /** Members that declined, or whose attempts are used up without a success or a bad outcome. */
+  /** Members, not hot, that declined or whose attempts are used up without a success or a bad outcome. */
   exhausted: number;
 }
 

@@ -76,7 +76,7 @@ describe('foldStep with two attempts per agent', () => {
         ['a', 'failed'],
         ['a', 'offered'],
       ],
-      { failedBeforeGrant: 1, pending: 1 },
+      { failedBeforeGrant: 1, pending: 1, exhausted: 1 },
     ],
     // A bad agent that tries again is bad and hot.
     [

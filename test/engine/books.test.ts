@@ -142,3 +142,23 @@ test('an agent that could not stage is offered its second attempt in the reply t
   assert.equal(agent.products[0]?.version, '1.1.0');
   await checkBooks(fleet);
 });
+
+test('an agent that declined and is trying again counts as out, also when the lane ends and takes its attempt back', async (t) => {
+  const fleet = await openFleet(t, rules(testPolicy({ ...POLICY, doneRatio: 5_000, maxHot: 10 })));
+  await fleet.publish('1.0.0');
+  const [one, two, unwilling] = [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c')];
+  assert(one !== undefined && two !== undefined && unwilling !== undefined);
+  await fleet.publish('1.1.0');
+  const { answer } = await unwilling.checkIn();
+  assert(answer.kind === 'instruction');
+  const declined = { product: 'agentd', state: 'declined', cause: 'host_policy', detail: null } as const;
+  unwilling.attempts = [{ id: answer.attempt.id, ...declined }];
+  const again = await unwilling.checkIn();
+  assert(again.answer.kind === 'instruction' && again.answer.action === 'stage');
+  await checkBooks(fleet);
+  for (const agent of [one, two]) assert.equal(await agent.run(), 'none');
+  await passMinutes(fleet, 2, [one, two]);
+  const [rollout] = await listRollouts(fleet.database.db, {});
+  assert.equal(rollout?.lanes[0]?.state.name, 'completed');
+  await checkBooks(fleet);
+});
