@@ -1,6 +1,7 @@
 // Finds one row of a snapshot's lists by what names it: each list is gone through once, however often it is asked.
 import type { Availability } from './availability.ts';
 import type { Release } from './release.ts';
+import type { Lane, Rollout } from './rollout.ts';
 import type { LaneCensus } from './snapshot.ts';
 
 export const laneCensusOf = lookup((row: LaneCensus) => row.laneId);
@@ -14,6 +15,25 @@ export function availabilityAt(
   place: Pick<Availability, 'product' | 'version' | 'region' | 'platform'>,
 ): Availability | undefined {
   return byPlace(rows, placeKey(place.product, place.version, place.region, place.platform));
+}
+
+/** A lane with its rollout. */
+export interface Place {
+  rollout: Rollout;
+  lane: Lane;
+}
+
+const lanesByRegion = new WeakMap<readonly Rollout[], Map<string, Place[]>>();
+
+/** The lanes in the region, in the order of the rollouts. */
+export function lanesThere(rollouts: readonly Rollout[], region: string): readonly Place[] {
+  let known = lanesByRegion.get(rollouts);
+  if (known === undefined) {
+    const all = rollouts.flatMap((rollout) => rollout.lanes.map((lane) => ({ rollout, lane })));
+    known = Map.groupBy(all, ({ lane }) => lane.region);
+    lanesByRegion.set(rollouts, known);
+  }
+  return known.get(region) ?? [];
 }
 
 // Names hold no blanks.

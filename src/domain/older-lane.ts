@@ -1,4 +1,5 @@
 // What a waiting lane waits for in its region: at most one rollout of a product is live there at a time.
+import { lanesThere } from './lookup.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { isLiveLane } from './rollout.ts';
 import { goesFirst } from './supersede.ts';
@@ -7,12 +8,13 @@ import { goesFirst } from './supersede.ts';
 export function olderLane(input: LaneInput): string | undefined {
   const { rollouts, rollout, lane } = input;
   const place = rollouts.indexOf(rollout);
+  const live = lanesThere(rollouts, lane.region).filter((one) => isLiveLane(one.lane.state.name));
   const other = rollouts.find(
     (one, index) =>
       one.id !== rollout.id &&
       // `finish`: the newer rollout waits until the older one has ended everywhere.
       ((index < place && one.policy.supersede === 'finish' && one.endedAt === null) ||
-        one.lanes.some(({ region, state }) => region === lane.region && isLiveLane(state.name))),
+        live.some((there) => there.rollout === one)),
   );
   return other === undefined ? skippedTooOften(input) : `${other.version} is still going out`;
 }

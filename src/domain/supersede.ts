@@ -2,7 +2,7 @@
 import { type Veto, vetoFor } from './directives.ts';
 import { hold } from './gate.ts';
 import { verdictOf } from './lane-verdict.ts';
-import { releaseOf } from './lookup.ts';
+import { lanesThere, type Place, releaseOf } from './lookup.ts';
 import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
@@ -77,25 +77,49 @@ export function goesFirst(input: LaneInput): Owed | undefined {
  */
 function skipsIn(input: LaneInput): number {
   const { rollouts, rollout, lane } = input;
-  const place = rollouts.indexOf(rollout);
-  const older = rollouts.slice(0, place).flatMap((one) => {
-    const there = one.lanes.find(({ region }) => region === lane.region);
-    return there === undefined ? [] : [{ rollout: one, lane: there }];
-  });
-  const completedAt = Math.max(
-    ...older.map((one) => (one.lane.state.name === 'completed' ? one.lane.state.since : Number.NEGATIVE_INFINITY)),
-  );
-  const isSkipped = ({ state, steps }: Lane) =>
-    state.name === 'superseded' && state.since > completedAt && steps.length === 0;
-  const skipped = older.filter((one) => isSkipped(one.lane)).length;
-  const waiting = older.filter((one) => one.lane.state.name === 'waiting');
+  const { older, skipped, waiting } = passedBy(rollouts, lane);
   // Most regions are far from it: what the older ones wait for is asked only where it matters.
   if (skipped + waiting.length < rollout.policy.maxSkips) return 0;
   const hasTurn = older.some((one) => isLiveLane(one.lane.state.name)) || waiting.some((one) => isFirst(input, one));
   return hasTurn ? 0 : skipped + waiting.length;
 }
 
-function isFirst(input: LaneInput, older: Pick<LaneInput, 'rollout' | 'lane'>): boolean {
+/** What older rollouts have in the lane's region. */
+interface Passed {
+  older: readonly Place[];
+  /** Superseded before they began, since one last completed there. */
+  skipped: number;
+  waiting: readonly Place[];
+}
+
+const passedIn = new WeakMap<readonly Rollout[], Map<string, Passed>>();
+
+/** Every lane of an earlier wave asks it, so it is counted once for each list of rollouts, which is never changed. */
+function passedBy(rollouts: readonly Rollout[], lane: Lane): Passed {
+  const known = passedIn.get(rollouts) ?? new Map<string, Passed>();
+  passedIn.set(rollouts, known);
+  const found = known.get(lane.id) ?? countPassed(rollouts, lane);
+  known.set(lane.id, found);
+  return found;
+}
+
+function countPassed(rollouts: readonly Rollout[], lane: Lane): Passed {
+  const all = lanesThere(rollouts, lane.region);
+  const end = all.findIndex((one) => one.rollout.id === lane.rolloutId);
+  const older = all.slice(0, end);
+  const completedAt = Math.max(
+    ...older.map((one) => (one.lane.state.name === 'completed' ? one.lane.state.since : Number.NEGATIVE_INFINITY)),
+  );
+  const isSkipped = ({ state, steps }: Lane) =>
+    state.name === 'superseded' && state.since > completedAt && steps.length === 0;
+  return {
+    older,
+    skipped: older.filter((one) => isSkipped(one.lane)).length,
+    waiting: older.filter((one) => one.lane.state.name === 'waiting'),
+  };
+}
+
+function isFirst(input: LaneInput, older: Place): boolean {
   return older.rollout.policy.supersede === 'finish' || goesFirst({ ...input, ...older }) !== undefined;
 }
 
