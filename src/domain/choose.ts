@@ -1,7 +1,7 @@
 // Which release of a product is the one to let out now, or why none is.
 import { vetoFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
-import { releaseOf } from './lookup.ts';
+import { baselinesThere, releaseOf } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
 import type { Action, Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
@@ -120,8 +120,8 @@ export function policyFor(snapshot: Snapshot, product: ProductRules, version: st
 
 /** The newest that the region has completed and that nothing has been said against since. */
 export function baselineOf(snapshot: Snapshot, product: string, region: string): Baseline | undefined {
-  return snapshot.baselines
-    .filter((one) => one.product === product && one.region === region && !isBarredVersion(snapshot, one))
+  return baselinesThere(snapshot.baselines, product, region)
+    .filter((one) => !isBarredVersion(snapshot, one))
     .toSorted((a, b) => a.at - b.at)
     .at(-1);
 }

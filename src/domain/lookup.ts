@@ -2,7 +2,7 @@
 import type { Availability } from './availability.ts';
 import type { Release } from './release.ts';
 import type { Lane, Rollout } from './rollout.ts';
-import type { LaneCensus } from './snapshot.ts';
+import type { Baseline, LaneCensus } from './snapshot.ts';
 
 export const laneCensusOf = lookup((row: LaneCensus) => row.laneId);
 
@@ -23,18 +23,26 @@ export interface Place {
   lane: Lane;
 }
 
-const lanesByRegion = new WeakMap<readonly Rollout[], Map<string, Place[]>>();
-
 /** The lanes in the region, in the order of the rollouts. */
 export function lanesThere(rollouts: readonly Rollout[], region: string): readonly Place[] {
-  let known = lanesByRegion.get(rollouts);
-  if (known === undefined) {
-    const all = rollouts.flatMap((rollout) => rollout.lanes.map((lane) => ({ rollout, lane })));
-    known = Map.groupBy(all, ({ lane }) => lane.region);
-    lanesByRegion.set(rollouts, known);
-  }
-  return known.get(region) ?? [];
+  return lanesByRegion(rollouts, region);
 }
+
+const lanesByRegion = grouping((rollouts: readonly Rollout[]) =>
+  Map.groupBy(
+    rollouts.flatMap((rollout) => rollout.lanes.map((lane): Place => ({ rollout, lane }))),
+    ({ lane }) => lane.region,
+  ),
+);
+
+/** What the region has completed of the product, in the order of the list. */
+export function baselinesThere(baselines: readonly Baseline[], product: string, region: string): readonly Baseline[] {
+  return baselinesByPlace(baselines, `${product} ${region}`);
+}
+
+const baselinesByPlace = grouping((baselines: readonly Baseline[]) =>
+  Map.groupBy(baselines, ({ product, region }) => `${product} ${region}`),
+);
 
 // Names hold no blanks.
 function placeKey(product: string, version: string, region: string, platform: string): string {
@@ -54,5 +62,17 @@ function lookup<Row>(keyOf: (row: Row) => string): (rows: readonly Row[], key: s
       known.set(rows, index);
     }
     return index.get(key);
+  };
+}
+
+/** Remembers the groups of a list in the same way. */
+function grouping<List extends object, Row>(
+  group: (list: List) => Map<string, Row[]>,
+): (list: List, key: string) => readonly Row[] {
+  const known = new WeakMap<List, Map<string, Row[]>>();
+  return (list, key) => {
+    const groups = known.get(list) ?? group(list);
+    known.set(list, groups);
+    return groups.get(key) ?? [];
   };
 }
