@@ -5,6 +5,7 @@ import { NO_COUNTS, type StepCounters } from './rollout.ts';
 
 /** What one agent's attempts in one step and budget epoch come to. */
 export interface AgentTally {
+  /** As of its latest attempt: who lost the seat to another one gives no evidence any more. */
   member: boolean;
   weight: Weight;
   hot: boolean;
@@ -60,12 +61,16 @@ export function tally(attempts: readonly Attempt[], attemptsPerAgent: number): A
   const hot = attempts.some((attempt) => isHot(attempt.state));
   const setbacks = attempts.filter((attempt) => isSetback(weigh(attempt))).length;
   return {
-    member: attempts.some((attempt) => attempt.member),
+    member: latest(attempts)?.member === true,
     weight,
     hot,
     pending: attempts.some((attempt) => isLive(attempt.state) && !isHot(attempt.state)),
     exhausted: !hot && (weight === 'declined' || (isSetback(weight) && setbacks >= attemptsPerAgent)),
   };
+}
+
+function latest(attempts: readonly Attempt[]): Attempt | undefined {
+  return attempts.toSorted((a, b) => a.sequence - b.sequence).at(-1);
 }
 
 /** An end that says nothing about the release. */

@@ -96,6 +96,16 @@ describe('foldStep with two attempts per agent', () => {
       ],
       { succeeded: 1, bad: 1, badMembers: 1, hot: 1, hotMembers: 1, failedBeforeGrant: 1, pending: 1 },
     ],
+    // It was a member and lost its seat while it was silent: back again it is a late joiner. The other way round it counts.
+    [
+      [
+        ['a', 'expired', { sequence: 1 }],
+        ['a', 'succeeded', { ...granted, ...late, sequence: 2 }],
+        ['b', 'failed', { ...late, sequence: 1 }],
+        ['b', 'succeeded', { ...granted, sequence: 2 }],
+      ],
+      { succeeded: 1 },
+    ],
   ];
   for (const [list, expected] of rows) {
     const title = list.map(([agent, state, options]) => `${agent} ${state}${options?.member === false ? ' late' : ''}`);

@@ -79,9 +79,15 @@ test('a member that falls silent gives its seat to the next by rank, and the ste
     for (const agent of agents) if (agent !== silent) await agent.checkIn();
   }
   await fleet.engine.plan();
+  const laneNow = async () =>
+    (await listRollouts(fleet.database.db, {})).find((one) => one.version === '1.1.0')?.lanes[0];
+  // Back again it is a late joiner: its success is no evidence.
+  assert.equal(await silent?.run(), 'none');
+  assert.equal(silent?.products[0]?.version, '1.1.0');
+  assert.equal((await laneNow())?.steps[0]?.counters.succeeded, 0);
   for (const agent of agents) if (agent !== silent) await agent.run();
   await fleet.engine.plan();
-  const lane = (await listRollouts(fleet.database.db, {})).find((one) => one.version === '1.1.0')?.lanes[0];
+  const lane = await laneNow();
   assert.deepEqual([lane?.steps[0]?.size, lane?.steps[0]?.counters.succeeded, lane?.steps[0]?.done], [2, 2, true]);
 });
 
