@@ -41,6 +41,11 @@ const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
 const LIVE = new Set<LaneStateName>(['open', 'soaking', 'approval', 'paused', 'rolling_back']);
 const TERMINAL = new Set<LaneStateName>(['completed', 'rolled_back', 'superseded', 'cancelled']);
 
+/** The state in words that follow “is”. */
+export function wordsOf(name: LaneStateName): string {
+  return name === 'approval' ? 'waiting for approval' : name.replaceAll('_', ' ');
+}
+
 export function isLiveLane(name: LaneStateName): boolean {
   return LIVE.has(name);
 }
@@ -58,7 +63,7 @@ export function moveLane(lane: Lane, state: LaneState): Lane {
   if (!mayMoveLane(lane.state.name, state.name)) {
     throw new AppError(
       'illegal_transition',
-      `the lane in ${lane.region} cannot go from ${lane.state.name} to ${state.name}`,
+      `the lane in ${lane.region} cannot go from ${wordsOf(lane.state.name)} to ${wordsOf(state.name)}`,
     );
   }
   return { ...lane, state, revision: lane.revision + 1 };

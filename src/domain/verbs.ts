@@ -1,7 +1,15 @@
 // What people do to a lane: one table of what is legal in which state, and the lane as the verb leaves it.
 import { AppError, assert } from '../errors.ts';
 import { lastStep, withdrawn } from './apply.ts';
-import { type Lane, type LaneState, type LaneStateName, moveLane, NO_COUNTS, type RunningState } from './rollout.ts';
+import {
+  type Lane,
+  type LaneState,
+  type LaneStateName,
+  moveLane,
+  NO_COUNTS,
+  type RunningState,
+  wordsOf,
+} from './rollout.ts';
 
 export const LANE_VERBS = ['promote', 'pause', 'resume', 'halt', 'retry', 'cancel'] as const;
 export type LaneVerb = (typeof LANE_VERBS)[number];
@@ -36,12 +44,6 @@ export interface VerbInput {
   manual: readonly boolean[];
 }
 
-/** States whose name alone does not say how a lane is. */
-const SPOKEN: Partial<Record<LaneStateName, string>> = {
-  waiting: 'waiting for their turn',
-  approval: 'waiting for approval',
-};
-
 /**
  * The lane has passed the step that is to be promoted: a manual step is passed by a promotion alone, so this is one whose
  * reply was lost.
@@ -55,7 +57,9 @@ export function isPromoted(lane: Lane, { expectedStep, manual }: Pick<VerbInput,
 
 /** The states of a lane for which the verb is, in words that follow “lanes that are”. */
 export function legalStates(verb: LaneVerb): string {
-  const words = (Object.keys(LEGAL[verb]) as LaneStateName[]).map((name) => SPOKEN[name] ?? name);
+  const words = (Object.keys(LEGAL[verb]) as LaneStateName[]).map((name) =>
+    name === 'waiting' ? 'waiting for their turn' : wordsOf(name),
+  );
   const last = words.pop() as string;
   return words.length === 0 ? last : `${words.join(', ')} or ${last}`;
 }
@@ -72,7 +76,7 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   if (verb === 'promote' && isPromoted(lane, input)) return undefined;
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {
-    throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${lane.state.name}`, {
+    throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${wordsOf(lane.state.name)}`, {
       hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
     });
   }

@@ -45,7 +45,7 @@ describe('swimLanes', () => {
             hold: hold('needs_approval', 'a person must promote the step: step 1'),
           }),
           lane('ap', 2, 'waiting', {
-            hold: hold('previous_wave', 'an earlier wave has not completed: us is approval'),
+            hold: hold('previous_wave', 'an earlier wave has not completed: us is waiting for approval'),
           }),
         ]),
         ...['1.1.0', '1.0.2', '1.0.1', '1.0.0'].map((version, index) =>
@@ -63,7 +63,7 @@ describe('swimLanes', () => {
       '  2  us      1.2.0    [----------]   0%  to promote 5m  1/3',
       '      held 10m: a person promotes step 1; then step 2 of 3 opens',
       '  3  ap      1.2.0    [----------]   0%  waiting 5m',
-      '      held 10m: an earlier wave has not completed: us is approval',
+      '      held 10m: an earlier wave has not completed: us is waiting for approval',
       '  -  lab     1.1.0    [##########] 100%  baseline',
       '',
       'agentd 1.1.0: completed, ended 1h ago',
