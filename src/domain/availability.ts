@@ -33,7 +33,7 @@ export function objectionToGrant(
 ): 'not_available' | 'availability_unknown' | undefined {
   if (row === undefined) return 'availability_unknown';
   if (isLastAbsent(row)) return 'not_available';
-  return row.status === 'unknown' && row.since < openedAt ? 'availability_unknown' : undefined;
+  return row.status === 'unknown' && row.since <= openedAt ? 'availability_unknown' : undefined;
 }
 
 /** A mirror's word begins with its address; GitHub's reasons never do. */

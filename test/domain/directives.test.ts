@@ -152,8 +152,8 @@ describe('compileDirective: which lanes give', () => {
     { ...availabilityOf(RELEASE, 'eu', 'available'), platform: 'a' },
     { ...availabilityOf(RELEASE, 'eu', 'absent'), platform: 'b' },
     { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'c', wasAbsent: true },
-    { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'd', since: START - 1 },
-    { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'e' },
+    { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'd' },
+    { ...availabilityOf(RELEASE, 'eu', 'unknown'), platform: 'e', since: START + 1 },
     // Of another region, and of another release.
     { ...availabilityOf(RELEASE, 'us', 'available'), platform: 'f' },
     { ...availabilityOf(testRelease('1.0.0'), 'eu', 'absent'), platform: 'a' },

@@ -37,7 +37,9 @@ const opened = (not: Record<string, string> = {}) =>
   OPEN.map((gate) => `${not[gate] ?? (gate === 'members' ? 'wait' : 'pass')} ${gate}`);
 const after = (name: 'step' | 'none') => (name === 'none' ? ['pass step'] : ['pass step', 'pass window']);
 const vetoed = { vetoes: [vetoOf('1.1.0')], brakes: [brakeOf('fleet')] };
-const status = (name: 'absent' | 'unknown') => ({ availability: [availabilityOf(RELEASE, 'eu', name)] });
+const status = (name: 'absent' | 'unknown', since = START) => ({
+  availability: [{ ...availabilityOf(RELEASE, 'eu', name), since }],
+});
 const manual = { steps: [stepPolicy({ percent: 50, soakMs: 60_000, manual: true }), stepPolicy()] };
 
 const table: [title: string, got: () => string[], expected: string[]][] = [
@@ -79,7 +81,16 @@ const table: [title: string, got: () => string[], expected: string[]][] = [
     () => results(going({ lanes: [open()], snapshot: status('absent') })),
     opened({ availability: 'wait' }),
   ],
-  ['open: unknown goes on', () => results(going({ lanes: [open()], snapshot: status('unknown') })), opened()],
+  [
+    'open: unknown since it opened goes on',
+    () => results(going({ lanes: [open()], snapshot: status('unknown', START + 1) })),
+    opened(),
+  ],
+  [
+    'open: unknown already when it opened',
+    () => results(going({ lanes: [open()], snapshot: status('unknown') })),
+    opened({ availability: 'wait' }),
+  ],
   [
     'open and done: what stops grants is not asked',
     () => results(going({ lanes: [open({ succeeded: 3 })], snapshot: { brakes: [brakeOf('fleet')] } })),

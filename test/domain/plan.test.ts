@@ -283,7 +283,10 @@ describe('an open lane', () => {
     ],
     [
       'the probe fails after it opened',
-      going({ lanes: [open()], snapshot: { availability: [availabilityOf(RELEASE, 'eu', 'unknown')] } }),
+      going({
+        lanes: [open()],
+        snapshot: { availability: [{ ...availabilityOf(RELEASE, 'eu', 'unknown'), since: START + 1 }] },
+      }),
       [],
     ],
     [

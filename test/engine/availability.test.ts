@@ -9,7 +9,8 @@ import { type Fleet, type ModelAgent, openFleet } from '../support/fleet.ts';
 
 async function mark(fleet: Fleet, status: Availability['status'], why: string): Promise<void> {
   const rows = await listAvailability(fleet.database.db, 'agentd', ['1.1.0']);
-  const marked = rows.map((row) => ({ ...row, status, why, checkedAt: fleet.clock.now() }));
+  const now = fleet.clock.now();
+  const marked = rows.map((row) => ({ ...row, status, why, since: now, checkedAt: now }));
   await transaction(fleet.database, (tx) => saveAvailability(tx, marked));
   await fleet.engine.plan();
 }
@@ -49,6 +50,7 @@ test('what nobody could check since the lane opened goes on: unknown is not abse
   await fleet.publish('1.0.0');
   const agent = await fleet.enrol('a');
   await fleet.publish('1.1.0');
+  fleet.clock.advance(1);
   await mark(fleet, 'unknown', 'the mirror does not answer');
   assert.equal(await agent.run(), 'none');
 });
