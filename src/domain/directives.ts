@@ -6,7 +6,7 @@ import { availabilityAt } from './lookup.ts';
 import { attemptBudgetMs, attemptMs, type Policy } from './policy.ts';
 import { hash32, isBefore, rank } from './rank.ts';
 import { type Artifact, isUsable, type Release, troubleOf } from './release.ts';
-import { isLiveLane, type Lane, type Rollout, type StepCounters } from './rollout.ts';
+import { isLiveLane, type Lane, type Rollout, type StepCounters, wordsOf } from './rollout.ts';
 import { budgetOf, type Silence, verdict } from './verdict.ts';
 import type { SchemeName } from './version/scheme.ts';
 import type { WindowStatus } from './window.ts';
@@ -245,7 +245,7 @@ function compileBaseline(input: DirectiveInput, baseline: BaselineInput): LaneDi
     if (outdated) return { reason: 'not_in_step', detail: 'the baseline lane gives way to a new baseline' };
     return lane.state.name === 'open'
       ? null
-      : { reason: 'not_in_step', detail: `the baseline lane is ${lane.state.name}` };
+      : { reason: 'not_in_step', detail: `the baseline lane is ${wordsOf(lane.state.name)}` };
   })();
   return {
     ...compileLane(input, lane, rollout, release),
@@ -272,7 +272,7 @@ function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Re
   if (lane.state.name === 'paused') return { reason: 'paused', detail: lane.state.reason };
   if (lane.state.name === 'waiting') return { reason: 'not_in_step', detail: NOT_OPENED };
   if (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back')
-    return { reason: 'not_in_step', detail: `the lane is ${lane.state.name}` };
+    return { reason: 'not_in_step', detail: `the lane is ${wordsOf(lane.state.name)}` };
   for (const step of lane.steps) {
     const found = verdict(step.size, step.counters, input.silence(lane.id, step.step), policy, lane.allowance);
     if (found.kind === 'halt')
