@@ -19,6 +19,7 @@ const CONNECTIONS = 64;
 const SERVER_CORE = '0';
 const LOAD_CORE = '1';
 const FORGED_EVERY = 5;
+const IDLE_SECONDS = 5;
 
 interface Round {
   requestsPerSecond: number;
@@ -65,6 +66,7 @@ async function measure() {
   const tidegate = await startServer(['tidegate', configFile]);
   const quiet = await countRows(tidegate, sample);
   await ask(tidegate, 'start');
+  const idleMs = await idleCpu(tidegate);
   const byServer: { bare: Round[]; tidegate: Round[] } = { bare: [], tidegate: [] };
   const forged: number[] = [];
   await runWrk(bare.url, requestsFile, 1);
@@ -89,6 +91,8 @@ async function measure() {
     bare: bareMedian,
     tidegate: medianRound,
     cpuRatio: round2(medianRound.cpuUsPerRequest / bareMedian.cpuUsPerRequest),
+    /** What planning and the like take while nobody checks in; it is part of the figure for each request. */
+    idleCpuMsPerSecond: idleMs,
     /** With the timers off, so that nothing but check-ins could have written. */
     rowsWritten: quiet,
     /** With them on, over all rounds: last-seen times, flushed in sets. */
@@ -196,6 +200,13 @@ async function countRows(server: Server, sample: readonly string[]): Promise<num
     }),
   );
   return (await ask<number>(server, 'changes')) - before;
+}
+
+async function idleCpu(server: Server): Promise<number> {
+  const before = await ask<Usage>(server, 'usage');
+  await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000));
+  const after = await ask<Usage>(server, 'usage');
+  return round2((after.cpuUs - before.cpuUs) / 1000 / IDLE_SECONDS);
 }
 
 async function timed(server: Server, requestsFile: string): Promise<Round> {
