@@ -219,6 +219,7 @@ export async function openEngine(deps: EngineDeps) {
       // What cannot be written at the end is found again by the next start; the rest of the server closes all the same.
       const failed = (error: unknown) => logger.error({ err: error }, 'the last writes before the end failed');
       await planning().catch(failed);
+      roster.oweAll();
       await flush().catch(failed);
     },
   };

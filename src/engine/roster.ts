@@ -7,6 +7,11 @@ import { hash32 } from '../domain/rank.ts';
 import { assert } from '../errors.ts';
 
 const FIRST_CAPACITY = 1024;
+/**
+ * The database's last-seen times are for people, after a restart; while the server is up it asks its own memory. A row
+ * for every check-in would cost as much as the check-in.
+ */
+const FLUSH_AGAIN_MS = 300_000;
 /** An agent's products share one interned list: agents that run the same set at the same versions hold one number. */
 type ProductList = readonly InstalledProduct[];
 
@@ -115,6 +120,8 @@ export class Roster {
   private readonly hot = new Set<number>();
   private readonly spent = new Map<number, readonly Spent[]>();
   private readonly unflushed = new Set<number>();
+  /** Seconds since the epoch of the last-seen time that the database has. */
+  private flushedAt = new Uint32Array(FIRST_CAPACITY);
 
   get size(): number {
     return this.handles.size;
@@ -266,13 +273,16 @@ export class Roster {
     this.heard[handle] = 1;
     this.seenAt[handle] = wallMs;
     this.seenObserved[handle] = observedMs;
-    this.unflushed.add(handle);
+    // Either way: a clock that was set back is no reason to write no more.
+    const apartMs = Math.abs(wallMs - (this.flushedAt[handle] as number) * 1000);
+    if (apartMs >= FLUSH_AGAIN_MS) this.unflushed.add(handle);
   }
 
   /** From the database at start: shown to people, but silence is counted anew. */
   setLastSeen(handle: number, wallMs: number): void {
     this.grow(handle);
     this.seenAt[handle] = wallMs;
+    this.flushedAt[handle] = wallMs / 1000;
   }
 
   lastSeenAt(handle: number): number | null {
@@ -364,7 +374,18 @@ export class Roster {
 
   /** Back to those that are not in the database yet: they could not be written. */
   putBackUnflushed(rows: readonly { handle: number }[]): void {
-    for (const { handle } of rows) this.unflushed.add(handle);
+    for (const { handle } of rows) {
+      this.flushedAt[handle] = 0;
+      this.unflushed.add(handle);
+    }
+  }
+
+  /** At the end every time is due that the database does not have. */
+  oweAll(): void {
+    for (const handle of this.all()) {
+      if ((this.seenAt[handle] as number) - (this.flushedAt[handle] as number) * 1000 >= 1000)
+        this.unflushed.add(handle);
+    }
   }
 
   /** Takes out at most `limit` last-seen times that are not in the database yet. */
@@ -373,6 +394,7 @@ export class Roster {
     for (const handle of this.unflushed) {
       if (rows.length >= limit) break;
       this.unflushed.delete(handle);
+      this.flushedAt[handle] = (this.seenAt[handle] as number) / 1000;
       rows.push({ handle, seenAt: this.seenAt[handle] as number });
     }
     return rows;
@@ -391,6 +413,7 @@ export class Roster {
     this.seenObserved = enlarge(this.seenObserved, new Float64Array(capacity));
     this.seenAt = enlarge(this.seenAt, new Float64Array(capacity));
     this.heard = enlarge(this.heard, new Uint8Array(capacity));
+    this.flushedAt = enlarge(this.flushedAt, new Uint32Array(capacity));
   }
 }
 

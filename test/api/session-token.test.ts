@@ -21,6 +21,8 @@ describe('createSessionTokens', () => {
 
   it('notices every changed character, the spare bits of the last one included', () => {
     const token = tokens.issue(12_345, T0);
+    // Also once the right one has been seen and is remembered.
+    assert.equal(tokens.verify(token, T0), 12_345);
     for (let index = 0; index < token.length; index += 1) {
       for (const other of ['A', 'a', '0', '1', '_', '.']) {
         if (token[index] === other) continue;
@@ -28,6 +30,20 @@ describe('createSessionTokens', () => {
         assert.throws(() => tokens.verify(changed, T0), { code: 'auth_invalid' }, changed);
       }
     }
+    assert.equal(tokens.verify(token, T0), 12_345);
+  });
+
+  it('one that is remembered ends with its time, with the epoch, and stands beside a newer one', () => {
+    let epoch = 1;
+    const some = createSessionTokens(secret, () => epoch);
+    const [older, newer] = [some.issue(7, T0), some.issue(7, T0 + 1000)];
+    for (const token of [older, older, newer, older]) assert.equal(some.verify(token, T0 + 2000), 7);
+    assert.throws(() => some.verify(older, T0 + SESSION_MS), { code: 'auth_expired' });
+    assert.throws(() => some.verify(older.replace('.7.', '.07.'), T0), { code: 'auth_invalid' });
+    assert.throws(() => some.verify(older.replace('.7.', '.8.'), T0), { code: 'auth_invalid' });
+    epoch = 2;
+    assert.throws(() => some.verify(older, T0 + 2000), { code: 'auth_invalid' });
+    assert.equal(some.verify(some.issue(7, T0), T0), 7);
   });
 
   it('is void under another secret and another epoch', () => {

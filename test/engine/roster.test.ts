@@ -53,3 +53,30 @@ test('a value that was forgotten and comes back is found, and a count sees each 
     roster.visit('agentd', region, (handle, version) => void seen.push(`${region} ${handle} ${version}`));
   assert.deepEqual(seen, ['eu-west-1 1 1.0.0', 'eu-west-1 2 2.0.0']);
 });
+
+test('a last-seen time is owed to the database once in five minutes, and every one of them at the end', () => {
+  const roster = new Roster();
+  const start = Date.UTC(2026, 0, 1);
+  for (const handle of [1, 2]) {
+    roster.put(agent(handle), 0);
+    roster.seen(handle, start, 0);
+  }
+  const owed = () => roster.takeUnflushed(10).map(({ handle, seenAt }) => [handle, seenAt - start]);
+  assert.deepEqual(owed(), [
+    [1, 0],
+    [2, 0],
+  ]);
+  roster.seen(1, start + 60_000, 60_000);
+  assert.deepEqual(owed(), []);
+  assert.equal(roster.lastSeenAt(1), start + 60_000, 'memory knows better');
+  roster.seen(1, start + 300_000, 300_000);
+  assert.deepEqual(owed(), [[1, 300_000]]);
+  roster.seen(2, start + 60_000, 300_000);
+  roster.oweAll();
+  assert.deepEqual(owed(), [[2, 60_000]]);
+  roster.seen(2, start - 86_400_000, 300_000);
+  const lost = roster.takeUnflushed(10);
+  assert.deepEqual(lost, [{ handle: 2, seenAt: start - 86_400_000 }], 'the clock was set back');
+  roster.putBackUnflushed(lost);
+  assert.deepEqual(roster.takeUnflushed(10), lost, 'it could not be written');
+});
