@@ -1,7 +1,7 @@
 // `npm run bench:check-in`: what a check-in that changes nothing costs, as a ratio to a bare Fastify in the same run.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -45,6 +45,7 @@ if (spawnSync('wrk', ['-v']).error !== undefined) {
   process.exit(2);
 }
 const pins = spawnSync('taskset', ['--version']).error === undefined;
+const awake = keepCoresAwake();
 const directory = mkdtempSync(join(tmpdir(), 'tidegate-bench-'));
 const servers: ChildProcess[] = [];
 const github = await startRecordedGitHub();
@@ -55,6 +56,7 @@ try {
   const admissions = await benchAdmissions({ agents: Number(values['admission-agents']), directory });
   process.stdout.write(`${JSON.stringify({ ...report, admissions })}\n`);
 } finally {
+  if (awake !== undefined) closeSync(awake);
   for (const server of servers) server.kill('SIGKILL');
   await github.close();
   rmSync(directory, { recursive: true, force: true });
@@ -86,6 +88,7 @@ async function measure() {
     agents,
     regions: REGIONS.length,
     pinned: pins,
+    coresKeptAwake: awake !== undefined,
     rounds,
     secondsPerRound: seconds,
     bare: bareMedian,
@@ -163,6 +166,21 @@ function bodyOf(digest: string): string {
     health: { status: 'ok' },
     attempts: [],
   });
+}
+
+/**
+ * While the file is open the kernel lets no core sleep (https://docs.kernel.org/power/pm_qos_interface.html). Else the
+ * slower server pays more for each reply: the load has time to fall asleep in between, and to wake a sleeping core of a
+ * virtual machine costs the sender more than all of its own work.
+ */
+function keepCoresAwake(): number | undefined {
+  try {
+    const fd = openSync('/dev/cpu_dma_latency', 'w');
+    writeSync(fd, new Uint8Array(4));
+    return fd;
+  } catch {
+    return undefined;
+  }
 }
 
 interface Server {
