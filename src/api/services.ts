@@ -4,8 +4,8 @@ import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
 import type { TraceLine } from '../domain/decide.ts';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
 import type { HoldReason } from '../domain/holds.ts';
+import type { BrakeOptions, CreateRolloutOptions, VerbOptions } from '../domain/requests.ts';
 import type { Lane } from '../domain/rollout.ts';
-import type { LaneVerb } from '../domain/verbs.ts';
 import type { WindowStatus } from '../domain/window.ts';
 
 export interface AgentService {
@@ -34,28 +34,6 @@ export interface ExplainedProduct {
   trace: TraceLine[];
 }
 
-export interface VerbOptions {
-  verb: LaneVerb;
-  /** Null: every lane of the rollout for which the verb is legal. */
-  region: string | null;
-  /** The step that the person saw, from 0; null: whatever it is. */
-  expectedStep: number | null;
-  /** With `halt`: the release is vetoed everywhere as well. */
-  vetoRelease: boolean;
-  /** True: the baseline lanes that the rollout's release has, and not its own. */
-  baseline?: boolean;
-  actor: string;
-  reason: string;
-}
-
-export interface CreateRolloutOptions {
-  product: string;
-  /** As the product's scheme prints it, or the release's tag. */
-  version: string;
-  actor: string;
-  reason: string;
-}
-
 export interface RegionNow {
   name: string;
   enrolled: number;
@@ -71,7 +49,7 @@ export interface OperatorService {
   /** Now, whatever schedule and minimum age say. Unchanged when the release has a rollout. Throws `not_found`, `conflict`. */
   createRollout(options: CreateRolloutOptions): Promise<{ id: string; changed: boolean }>;
   /** Idempotent: false when it already was so. */
-  setBrake(options: { scope: string; on: boolean; actor: string; reason: string }): Promise<boolean>;
+  setBrake(options: BrakeOptions): Promise<boolean>;
   /** Agents that have checked in within the stale time, by handle. */
   isPresent(handle: number): boolean;
   /** Milliseconds since the epoch; null when not seen since the server knows it. */

@@ -1,4 +1,4 @@
-// Session tokens and session challenges: HMAC-SHA256 over what they say, so that checking one costs no memory and no database.
+// Session tokens and session challenges: HMAC-SHA256 over what they say, so that checking one needs no database.
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { AppError } from '../errors.ts';
 import { openKnownTokens } from './known-tokens.ts';
@@ -30,8 +30,7 @@ export function createSessionTokens(secret: Buffer, epoch: () => number): Sessio
     return mac(key, `session-v1 ${epoch()} ${handle} ${expires}`);
   }
   /** The code is made anew only for a token that was not found right before: it is the dearest part of a check-in. */
-  function isRight(token: string, handle: string, expires: string, code: string): boolean {
-    const number = Number.parseInt(handle, 36);
+  function isRight(token: string, number: number, handle: string, expires: string, code: string): boolean {
     if (knownEpoch !== epoch()) known.clear();
     knownEpoch = epoch();
     if (known.has(number, token)) return true;
@@ -48,9 +47,11 @@ export function createSessionTokens(secret: Buffer, epoch: () => number): Sessio
       const match = TOKEN.exec(token);
       if (match === null) throw new AppError('auth_invalid', 'not a session token');
       const [, handle = '', expires = '', code = ''] = match;
-      if (!isRight(token, handle, expires, code)) throw new AppError('auth_invalid', 'session token: the mac differs');
+      const number = Number.parseInt(handle, 36);
+      if (!isRight(token, number, handle, expires, code))
+        throw new AppError('auth_invalid', 'session token: the mac differs');
       if (now >= Number.parseInt(expires, 36)) throw new AppError('auth_expired', 'the session has expired');
-      return Number.parseInt(handle, 36);
+      return number;
     },
   };
 }

@@ -1,8 +1,7 @@
 // The demo's stage: a recorded GitHub and a mirror per region, the server and the agents as processes of their own, all
 // in one directory.
-import { once } from 'node:events';
+
 import { mkdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import type { FetchLike } from '../protocol/agent-client.ts';
 import type { LaneView, RolloutView, StatusReply } from '../protocol/operator.ts';
@@ -10,6 +9,7 @@ import { createOperatorClient, type OperatorClient } from '../protocol/operator-
 import { type BuiltArtifact, buildAgentArtifact } from './build-agent.ts';
 import { type Children, openChildren, TIDEGATE } from './children.ts';
 import { writeDemoConfig } from './demo-config.ts';
+import { freePort } from './free-port.ts';
 import { HISTORIES_DIR } from './histories.ts';
 import { type RecordedGitHub, startRecordedGitHub } from './recorded-github.ts';
 import { openRegionMirrors, type RegionMirrors } from './region-mirrors.ts';
@@ -192,14 +192,4 @@ async function listening(url: string, exitCode: () => number | null): Promise<vo
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
   throw new Error('the server does not answer');
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

@@ -1,5 +1,6 @@
 // A rollout that a person begins now: one transaction with its audit row, through the way by which the planner's come about.
 import { createByHand } from '../domain/create-by-hand.ts';
+import type { CreateRolloutOptions } from '../domain/requests.ts';
 import { assert } from '../errors.ts';
 import { appendAudits } from '../store/audit.ts';
 import { type Database, transaction } from '../store/database.ts';
@@ -18,14 +19,6 @@ export interface CreateRolloutDeps {
   clock: Clock;
   observed: ObservedTime;
   newId: () => string;
-}
-
-export interface CreateRolloutOptions {
-  product: string;
-  /** As the product's scheme prints it, or the release's tag. */
-  version: string;
-  actor: string;
-  reason: string;
 }
 
 export interface CreatedRollout {

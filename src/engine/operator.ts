@@ -1,6 +1,7 @@
 // What people do to the fleet: the verbs on lanes, and brakes, each one transaction with its audit row, acknowledged after the commit.
 
 import type { Brake, Veto } from '../domain/directives.ts';
+import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import { applyVerb, isLegal, isPromoted, type LaneVerb, legalStates } from '../domain/verbs.ts';
 import { AppError } from '../errors.ts';
@@ -34,20 +35,6 @@ export interface VerbEffects {
   withdrawnLanes: string[];
   vetoes: Veto[];
   brakes: Brake[];
-}
-
-export interface VerbOptions {
-  verb: LaneVerb;
-  /** Null: every lane of the rollout for which the verb is legal. */
-  region: string | null;
-  /** The step that the person saw, from 0; null: whatever it is. */
-  expectedStep: number | null;
-  /** With `halt`: the release is vetoed everywhere as well. */
-  vetoRelease: boolean;
-  /** True: the region's baseline lane, which the rollout's release has there, and not the rollout's own lane. */
-  baseline?: boolean;
-  actor: string;
-  reason: string;
 }
 
 /**
@@ -194,14 +181,6 @@ async function veto(
       data: { reason },
     });
   return isNew;
-}
-
-export interface BrakeOptions {
-  /** `fleet`, `product:<name>` or `region:<name>`. */
-  scope: string;
-  on: boolean;
-  actor: string;
-  reason: string;
 }
 
 /** Unchanged when it already was so. */

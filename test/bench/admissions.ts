@@ -1,16 +1,13 @@
 // What agents that are being updated cost: every answer waits for its commit on a synced SQLite file.
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { pino } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import type { AgentReport, ReportedAttempt } from '../../src/domain/agent.ts';
 import type { CheckInResult } from '../../src/domain/check-in.ts';
-import { NO_LIMITS } from '../../src/domain/limits.ts';
-import { systemClock } from '../../src/engine/clock.ts';
-import { type Engine, openEngine } from '../../src/engine/engine.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import { openDatabase, transaction } from '../../src/store/database.ts';
 import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
-import { digestOf, rules, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
+import { digestOf, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
+import { openBenchEngine } from './bench-engine.ts';
 import { fillFleetFile } from './fleet-file.ts';
 
 export interface AdmissionFigures {
@@ -41,7 +38,8 @@ export async function benchAdmissions(options: { agents: number; directory: stri
   const database = await openDatabase(`sqlite:${path}`);
   await publish(database, '1.0.0');
   await publish(database, '1.1.0');
-  const engine = await open(database);
+  const policy = testPolicy({ waves: [REGIONS], steps: [stepPolicy({ soakMs: 3_600_000 })], maxHot: 1_000 });
+  const engine = await openBenchEngine(database, policy, REGIONS);
   try {
     await engine.plan();
     return await run(engine, options.agents);
@@ -123,27 +121,6 @@ function reportOf(handle: number, version: string, attempts: ReportedAttempt[]):
     facts: null,
     attempts,
   };
-}
-
-async function open(database: Awaited<ReturnType<typeof openDatabase>>): Promise<Engine> {
-  const policy = testPolicy({ waves: [REGIONS], steps: [stepPolicy({ soakMs: 3_600_000 })], maxHot: 1_000 });
-  return await openEngine({
-    database,
-    clock: systemClock,
-    logger: pino({ level: 'error' }),
-    newId: uuidv7,
-    random: Math.random,
-    products: [rules(policy)],
-    regions: REGIONS,
-    surroundings: {
-      calendars: REGIONS.map((region) => ({ region, timeZone: 'UTC', windows: { allow: [], deny: [] } })),
-      freezes: [],
-      limits: NO_LIMITS,
-      mirrors: { regions: [], maxAgeMs: 600_000 },
-    },
-    pollMs: 60_000,
-    maxWaitMs: 25_000,
-  });
 }
 
 async function publish(database: Awaited<ReturnType<typeof openDatabase>>, version: string): Promise<void> {

@@ -1,5 +1,3 @@
-// One measurement of the scale benchmark, in a process of its own: prints one JSON object.
-import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import type { Agent } from '../../src/domain/agent.ts';
 import { type AgentView, decide } from '../../src/domain/decide.ts';
@@ -12,11 +10,10 @@ import type { Snapshot } from '../../src/domain/snapshot.ts';
 import { NO_SILENCE } from '../../src/domain/verdict.ts';
 import { newBitset } from '../../src/engine/bitset.ts';
 import { countAgents, countLanes, freezeLaneStep } from '../../src/engine/census.ts';
-import { systemClock } from '../../src/engine/clock.ts';
-import { openEngine } from '../../src/engine/engine.ts';
 import { Roster } from '../../src/engine/roster.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { digestOf, rules, START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
+import { digestOf, rules, START, stepPolicy, testAgent, testPolicy, testRelease } from '../support/fixtures.ts';
+import { openBenchEngine } from './bench-engine.ts';
 
 export type ScalePart = 'roster' | 'start' | 'plan' | 'decide' | 'freeze';
 
@@ -54,23 +51,7 @@ async function measureStart() {
   const startedAt = performance.now();
   const database = await openDatabase(`sqlite:${path}`);
   const openedAt = performance.now();
-  const engine = await openEngine({
-    database,
-    clock: systemClock,
-    logger: pino({ level: 'error' }),
-    newId: uuidv7,
-    random: Math.random,
-    products: [rules(testPolicy({ waves: [REGIONS] }))],
-    regions: REGIONS,
-    surroundings: {
-      calendars: REGIONS.map((region) => ({ region, timeZone: 'UTC', windows: { allow: [], deny: [] } })),
-      freezes: [],
-      limits: NO_LIMITS,
-      mirrors: { regions: [], maxAgeMs: 600_000 },
-    },
-    pollMs: 60_000,
-    maxWaitMs: 25_000,
-  });
+  const engine = await openBenchEngine(database, testPolicy({ waves: [REGIONS] }), REGIONS);
   const loadedAt = performance.now();
   const report = {
     handle: size,
@@ -175,24 +156,13 @@ function filledRoster(agents: number, regions: readonly string[] = REGIONS): Ros
 }
 
 function agentOf(handle: number, regions: readonly string[]): Agent {
-  return {
+  return testAgent(handle, {
     id: uuidv7(),
-    handle,
-    name: `host-${handle}`,
     region: regions[handle % regions.length] as string,
-    platform: 'linux-x64',
-    labels: {},
     // As long as a true one, and no two alike.
     publicKey: `${handle}`.padStart(43, 'k'),
-    enrolTokenId: 'token',
-    enrolledAt: START,
-    sequence: 0,
     facts: {},
-    health: 'ok',
-    healthReason: null,
-    revision: 0,
-    products: [{ product: 'agentd', version: '1.0.0', digest: digestOf('1.0.0') }],
-  };
+  });
 }
 
 function rolloutOf(

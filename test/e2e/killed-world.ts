@@ -1,12 +1,13 @@
 // A server that is killed and started again, with its GitHub, mirrors and database, for the test of what survives.
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { freePort } from '../../src/demo/free-port.ts';
 import { type Mirror, startMirror } from '../../src/demo/mirror.ts';
 import { type RecordedGitHub, startRecordedGitHub } from '../../src/demo/recorded-github.ts';
 import type { FetchLike } from '../../src/protocol/agent-client.ts';
@@ -234,14 +235,4 @@ products:
     artifacts: [{ platform: linux-x64, asset: "${PRODUCT}-{version}-linux-x64.tar.gz" }]
     policy: canary-first
 `;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

@@ -1,4 +1,5 @@
 // `tidegate serve` as its own process against what goes wrong at a start: each says what, where and how to mend it.
+
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import SqliteDatabase from 'better-sqlite3';
+import { freePort } from '../../src/demo/free-port.ts';
 
 const BIN = join(import.meta.dirname, '..', '..', 'src', 'tidegate.mjs');
 
@@ -102,15 +104,6 @@ test('it goes on serving when nobody reads what it prints any more, and says whe
   assert.equal(code, 0);
   assert.match(errors, /"msg":"stopping"/);
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
 
 async function answering(url: string, child: ChildProcess): Promise<void> {
   for (let tries = 0; tries < 500; tries += 1) {

@@ -1,12 +1,11 @@
 // What the roster says of a step's members: who is gone, who is out, who is updated; each kind of member by itself.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Agent } from '../../src/domain/agent.ts';
 import { type Lane, NO_COUNTS, type Rollout, type StepCounters } from '../../src/domain/rollout.ts';
 import { newBitset, setBit } from '../../src/engine/bitset.ts';
 import { type CensusInput, countLanes, takeSeats } from '../../src/engine/census.ts';
 import { Roster } from '../../src/engine/roster.ts';
-import { digestOf, rules, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
+import { digestOf, rules, stepPolicy, testAgent, testPolicy, testRelease } from '../support/fixtures.ts';
 
 const STALE = 600_000;
 const POLICY = testPolicy({ attemptsPerAgent: 2, steps: [stepPolicy({ percent: 50 }), stepPolicy()] });
@@ -37,23 +36,11 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
   let members = newBitset();
   kinds.forEach((kind, handle) => {
     const version = kind.version ?? '1.0.0';
-    const agent: Agent = {
-      id: `00000000-0000-7000-8000-${String(handle).padStart(12, '0')}`,
-      handle,
-      name: `host-${handle}`,
+    const agent = testAgent(handle, {
       region: kind.region ?? 'eu-west-1',
       platform: kind.platform ?? 'linux-x64',
-      labels: {},
-      publicKey: `key-${handle}`,
-      enrolTokenId: 'token',
-      enrolledAt: 0,
-      sequence: 0,
-      facts: null,
-      health: 'ok',
-      healthReason: null,
-      revision: 0,
       products: kind.withoutProduct ? [] : [{ product: 'agentd', version, digest: kind.digest ?? digestOf(version) }],
-    };
+    });
     roster.put(agent, 0);
     if (kind.silent !== true) roster.seen(handle, 0, observedMs);
     if (kind.setbacks !== undefined) {

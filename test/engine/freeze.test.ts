@@ -8,7 +8,7 @@ import { schemeOf } from '../../src/domain/version/schemes.ts';
 import { forEachBit } from '../../src/engine/bitset.ts';
 import { type Freeze, freezeStep, orderOf } from '../../src/engine/freeze.ts';
 import { Roster } from '../../src/engine/roster.ts';
-import { stepPolicy } from '../support/fixtures.ts';
+import { stepPolicy, testAgent } from '../support/fixtures.ts';
 
 const SEED = 12345;
 
@@ -22,29 +22,10 @@ interface Host {
 /** So many agents; `ranked[0]` is the first by rank, and `hosts` says what is special, by that place. */
 function world(size: number, hosts: Record<number, Host> = {}) {
   const handles = Array.from({ length: size }, (_, handle) => handle);
-  const idOf = (handle: number) => `00000000-0000-7000-8000-${String(handle).padStart(12, '0')}`;
+  const idOf = (handle: number) => testAgent(handle).id;
   const probe = new Roster();
   const put = (roster: Roster, handle: number, labels: Record<string, string>) =>
-    roster.put(
-      {
-        id: idOf(handle),
-        handle,
-        name: `host-${handle}`,
-        region: 'eu',
-        platform: 'linux-x64',
-        labels,
-        publicKey: `key-${handle}`,
-        enrolTokenId: 'token',
-        enrolledAt: 0,
-        sequence: 0,
-        facts: null,
-        health: 'ok',
-        healthReason: null,
-        revision: 0,
-        products: [],
-      },
-      0,
-    );
+    roster.put(testAgent(handle, { region: 'eu', labels, products: [] }), 0);
   for (const handle of handles) put(probe, handle, {});
   const place = (handle: number) => rank(probe.hashOf(handle), SEED);
   const ranked = [...handles].sort((a, b) => (isBefore(place(a), idOf(a), place(b), idOf(b)) ? -1 : 1));

@@ -1,37 +1,16 @@
 // The roster over years: what agents report of themselves is kept once and no longer than somebody reports it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Agent } from '../../src/domain/agent.ts';
 import { Roster } from '../../src/engine/roster.ts';
-
-function agent(handle: number, overrides: Partial<Agent> = {}): Agent {
-  return {
-    id: `00000000-0000-7000-8000-${String(handle).padStart(12, '0')}`,
-    handle,
-    name: `host-${handle}`,
-    region: 'eu-west-1',
-    platform: 'linux-x64',
-    labels: {},
-    publicKey: `key-${handle}`,
-    enrolTokenId: 'token',
-    enrolledAt: 0,
-    sequence: 0,
-    facts: null,
-    health: 'ok',
-    healthReason: null,
-    revision: 0,
-    products: [{ product: 'agentd', version: '1.0.0', digest: 'a'.repeat(64) }],
-    ...overrides,
-  };
-}
+import { testAgent } from '../support/fixtures.ts';
 
 test('ever new health reasons, platforms and products of one agent do not pile up', () => {
   const roster = new Roster();
-  roster.put(agent(1), 0);
+  roster.put(testAgent(1), 0);
   for (let round = 0; round < 70_000; round += 1) {
     const products = [{ product: 'agentd', version: `1.0.${round}`, digest: 'b'.repeat(64) }];
     const health = { health: 'unhealthy', healthReason: `the disk has ${round} bytes left` } as const;
-    roster.put(agent(2, { ...health, products, platform: `p${round % 1000}-x64` }), 0);
+    roster.put(testAgent(2, { ...health, products, platform: `p${round % 1000}-x64` }), 0);
   }
   assert.equal(roster.distinctValues, 6);
   assert.equal(roster.entry(1)?.platform, 'linux-x64');
@@ -44,10 +23,10 @@ test('ever new health reasons, platforms and products of one agent do not pile u
 test('a value that was forgotten and comes back is found, and a count sees each agent once', () => {
   const roster = new Roster();
   const other = [{ product: 'agentd', version: '2.0.0', digest: 'c'.repeat(64) }];
-  roster.put(agent(1), 0);
-  roster.put(agent(1, { products: other, region: 'us-east-1' }), 0);
-  roster.put(agent(2, { products: other }), 0);
-  roster.put(agent(1), 0);
+  roster.put(testAgent(1), 0);
+  roster.put(testAgent(1, { products: other, region: 'us-east-1' }), 0);
+  roster.put(testAgent(2, { products: other }), 0);
+  roster.put(testAgent(1), 0);
   const seen: string[] = [];
   for (const region of ['eu-west-1', 'us-east-1', 'nowhere'])
     roster.visit('agentd', region, (handle, version) => void seen.push(`${region} ${handle} ${version}`));
@@ -58,7 +37,7 @@ test('a last-seen time is owed to the database once in five minutes, and every o
   const roster = new Roster();
   const start = Date.UTC(2026, 0, 1);
   for (const handle of [1, 2]) {
-    roster.put(agent(handle), 0);
+    roster.put(testAgent(handle), 0);
     roster.seen(handle, start, 0);
   }
   const owed = () => roster.takeUnflushed(10).map(({ handle, seenAt }) => [handle, seenAt - start]);

