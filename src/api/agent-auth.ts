@@ -14,11 +14,13 @@ import type { ServerKeys } from './keys.ts';
 import type { AgentService } from './services.ts';
 import type { SessionTokens } from './session-token.ts';
 
+const BEARER = /^Bearer [\x21-\x7e]{1,300}$/i;
+
 /** The text after `Bearer `. Throws `auth_missing`. */
 export function bearerOf(request: FastifyRequest): string {
-  const match = /^Bearer ([\x21-\x7e]{1,300})$/i.exec(request.headers.authorization ?? '');
-  if (match === null) throw new AppError('auth_missing', 'the request carries no bearer token');
-  return match[1] as string;
+  const header = request.headers.authorization ?? '';
+  if (!BEARER.test(header)) throw new AppError('auth_missing', 'the request carries no bearer token');
+  return header.slice('Bearer '.length);
 }
 
 export interface KnownAgent {

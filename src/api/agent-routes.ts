@@ -107,20 +107,26 @@ export function agentRoutes(app: App, deps: ApiDeps, limits: ApiLimits, waits: W
       onRequest: authenticate,
       schema: { body: CheckInRequest, querystring: WaitQuery, response: { 200: CheckInReply, ...PROBLEMS } },
     },
-    async (request, reply) => {
+    (request, reply) => {
       const agent = agentOf(request);
+      const { rawBody } = request;
+      assert(rawBody !== null, 'a check-in has a body');
+      const context = { keys, agent, epoch: agents.epoch(), rawBody };
       const report = reportOf(agent.handle, request.body);
       const waitMs = Math.min(Number(request.query.wait ?? '0') * 1000, config.agents.maxWaitMs);
       const place = waitMs > 0 ? waiting.take() : undefined;
-      if (place !== undefined) onClose(reply, place);
-      // Most check-ins do not wait: what would end the wait is made for those that do.
-      const result =
-        place === undefined
-          ? await agents.checkIn(report, 0, NEVER)
-          : await agents.checkIn(report, waitMs, waits.signalFor(reply));
-      const { rawBody } = request;
-      assert(rawBody !== null, 'a check-in has a body');
-      return checkInReply(result, { keys, agent, epoch: agents.epoch(), rawBody });
+      if (place === undefined) {
+        const result = agents.answerAtOnce(report);
+        if (result !== undefined) {
+          void reply.send(checkInReply(result, context));
+          return undefined;
+        }
+      } else onClose(reply, place);
+      // What would end the wait is made for those that do wait.
+      const signal = place === undefined ? NEVER : waits.signalFor(reply);
+      return agents
+        .checkIn(report, place === undefined ? 0 : waitMs, signal)
+        .then((result) => checkInReply(result, context));
     },
   );
 

@@ -16,6 +16,8 @@ import type { ServerKeys } from './keys.ts';
 import { SESSION_MS } from './session-token.ts';
 
 const MAX_SENTENCE = 500;
+/** Nearly all sentences: nothing to replace, and short. */
+const PLAIN = /^[\x20-\x7e]{0,500}$/;
 
 /** Throws `bad_request` when a product stands twice in the products or in the attempts. */
 export function reportOf(handle: number, body: CheckInRequest): AgentReport {
@@ -140,6 +142,7 @@ function reportedState(state: string): ReportedState {
 
 /** What the wire's schema lets pass: a person's reason may hold line breaks and be longer. */
 function oneLine(sentence: string): string {
+  if (PLAIN.test(sentence)) return sentence;
   const line = sentence.replace(/[\s\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, ' ');
   return line.length <= MAX_SENTENCE ? line : `${line.slice(0, MAX_SENTENCE - 1).toWellFormed()}…`;
 }

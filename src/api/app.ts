@@ -26,6 +26,7 @@ const MAX_HEADER_BYTES = 8192;
 const MAX_KEEP_ALIVE_MS = 900_000;
 const MAX_REQUESTS_PER_SOCKET = 100_000;
 const RETRY_MS = 2000;
+const EVERY_ANSWER = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 /** Ready to listen or inject. Closing it ends long polls at once. Throws `config_invalid` for unreadable TLS files. */
 export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
@@ -42,12 +43,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     ),
   );
   readJsonBodies(app);
-  boundRequests(app, limits.inFlight);
-  // Hooks with a callback: a promise for each costs as much as what they do.
-  app.addHook('onRequest', (_request, reply, done) => {
-    void reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff');
-    done();
-  });
+  admitRequests(app, limits.inFlight);
   app.addHook('onSend', (_request, reply, _payload, done) => {
     // A connection kept alive would keep the server from closing.
     if (waits.ended()) void reply.header('connection', 'close');
@@ -85,13 +81,19 @@ function optionsOf({ config, logger }: ApiDeps): FastifyServerOptions {
     maxRequestsPerSocket: MAX_REQUESTS_PER_SOCKET,
     exposeHeadRoutes: false,
     requestIdHeader: false,
-    genReqId: () => randomUUID(),
+    genReqId: numbered(randomUUID()),
     // What is logged of a request names its id itself; a logger for each would cost as much as its authentication.
     childLoggerFactory: (parent: FastifyBaseLogger) => parent,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
     clientErrorHandler: answerBrokenRequest,
   } as FastifyServerOptions;
+}
+
+/** `<the process>-<number>`: to make a random name for each would cost more than to look the agent up. */
+function numbered(processId: string): () => string {
+  let requests = 0;
+  return () => `${processId}-${((requests += 1)).toString(36)}`;
 }
 
 function nodeOptions() {
@@ -118,15 +120,18 @@ function readTlsFile(field: string, file: string): Buffer {
   }
 }
 
-function boundRequests(app: App, limit: number): void {
+/** Bounds how many are answered at once, and says of every answer how it may be kept. One hook, and with a callback: each costs. */
+function admitRequests(app: App, limit: number): void {
   const slots = createSlots(limit);
   app.addHook('onRequest', (_request, reply, done) => {
+    void reply.headers(EVERY_ANSWER);
     const free = slots.take();
     if (free === undefined) {
       done(new AppError('overloaded', 'too many requests at once', { retryAfterMs: RETRY_MS }));
       return;
     }
-    reply.raw.once('close', free);
+    // It comes once for every answer, so `once` would only add to it.
+    reply.raw.on('close', free);
     done();
   });
 }

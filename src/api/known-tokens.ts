@@ -27,6 +27,8 @@ export function openKnownTokens(): KnownTokens {
   }
   return {
     has(handle, token) {
+      // Not a number where the token was none.
+      if (!(handle >= 0)) return false;
       const start = handle * WIDTH;
       if (start + WIDTH > block.length || token.length >= WIDTH) return false;
       write(token);

@@ -23,6 +23,8 @@ export interface AgentService {
    * signal aborts. Throws `foreign_attempt`, `unknown_version`, `illegal_transition`, `overloaded`.
    */
   checkIn(report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult>;
+  /** From memory, for one that does not wait; undefined when it has news: then ask `checkIn`. Throws `unknown_version`. */
+  answerAtOnce(report: AgentReport): CheckInResult | undefined;
   /** Raised by a restore. */
   epoch(): number;
 }

@@ -15,6 +15,7 @@ export interface SessionTokens {
   verify(token: string, now: number): number;
 }
 
+const PREFIX = 'tgs1.';
 const TOKEN = /^tgs1\.([0-9a-z]{1,11})\.([0-9a-z]{1,11})\.([A-Za-z0-9_-]{43})$/;
 
 /**
@@ -29,14 +30,18 @@ export function createSessionTokens(secret: Buffer, epoch: () => number): Sessio
   function macOf(handle: string, expires: string): Buffer {
     return mac(key, `session-v1 ${epoch()} ${handle} ${expires}`);
   }
-  /** The code is made anew only for a token that was not found right before: it is the dearest part of a check-in. */
-  function isRight(token: string, number: number, handle: string, expires: string, code: string): boolean {
+  /** The code is made only for a token that was not found right before: it is the dearest part of a check-in. */
+  function isKnown(number: number, token: string): boolean {
     if (knownEpoch !== epoch()) known.clear();
     knownEpoch = epoch();
-    if (known.has(number, token)) return true;
-    if (!sameMac(macOf(handle, expires), code)) return false;
-    known.remember(number, token);
-    return true;
+    return known.has(number, token);
+  }
+  function checkCode(token: string): void {
+    const match = TOKEN.exec(token);
+    if (match === null) throw new AppError('auth_invalid', 'not a session token');
+    const [, handle = '', expires = '', code = ''] = match;
+    if (!sameMac(macOf(handle, expires), code)) throw new AppError('auth_invalid', 'session token: the mac differs');
+    known.remember(Number.parseInt(handle, 36), token);
   }
   return {
     issue(handle, now) {
@@ -44,14 +49,13 @@ export function createSessionTokens(secret: Buffer, epoch: () => number): Sessio
       return `tgs1.${subject}.${expires}.${macOf(subject, expires).toString('base64url')}`;
     },
     verify(token, now) {
-      const match = TOKEN.exec(token);
-      if (match === null) throw new AppError('auth_invalid', 'not a session token');
-      const [, handle = '', expires = '', code = ''] = match;
-      const number = Number.parseInt(handle, 36);
-      if (!isRight(token, number, handle, expires, code))
-        throw new AppError('auth_invalid', 'session token: the mac differs');
-      if (now >= Number.parseInt(expires, 36)) throw new AppError('auth_expired', 'the session has expired');
-      return number;
+      // Of what is no token these are any numbers: nothing is remembered for them.
+      const second = token.indexOf('.', PREFIX.length);
+      const handle = Number.parseInt(token.slice(PREFIX.length, second), 36);
+      if (!isKnown(handle, token)) checkCode(token);
+      const expires = Number.parseInt(token.slice(second + 1, token.indexOf('.', second + 1)), 36);
+      if (now >= expires) throw new AppError('auth_expired', 'the session has expired');
+      return handle;
     },
   };
 }

@@ -1,5 +1,5 @@
 // decide(agent, directives, now): what one agent is answered, with the ordered list of rules that led there (DESIGN §2).
-import type { Agent, Attempt } from './agent.ts';
+import type { Agent, Attempt, InstalledProduct } from './agent.ts';
 import { isHot } from './attempt.ts';
 import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
@@ -8,7 +8,10 @@ import type { Artifact } from './release.ts';
 import { schemeOf } from './version/schemes.ts';
 
 /** What `decide` may look at of an agent. */
-export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'products'> & {
+export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels'> & {
+  /** `hash32` of the id where it is at hand; else it is made. */
+  hash?: number;
+  products: readonly InstalledProduct[];
   /** The agent's attempts that have not ended. */
   live: readonly Attempt[];
   /** Ids of the attempts that the agent reports as its own without an outcome. */

@@ -175,9 +175,9 @@ export function buildsOf(releases: readonly Release[], product: string): Record<
 /** The first opened step that the agent is inside of; undefined: not in a step. */
 export function stepOf(
   lane: Pick<LaneDirective, 'seed' | 'steps'>,
-  agent: { id: string; labels: Record<string, string> },
+  agent: { id: string; hash?: number; labels: Record<string, string> },
 ): OpenedStep | undefined {
-  const place = rank(hash32(agent.id), lane.seed);
+  const place = rank(agent.hash ?? hash32(agent.id), lane.seed);
   return lane.steps.find((step) =>
     step.labels === null
       ? !isBefore(step.threshold, step.thresholdId, place, agent.id)
@@ -188,7 +188,7 @@ export function stepOf(
 /** The step that admits the agent: the one that it is a member of, else the first that it is inside of. */
 export function admittingStep(
   lane: LaneDirective,
-  agent: { id: string; labels: Record<string, string>; seats?: readonly Seat[] },
+  agent: { id: string; hash?: number; labels: Record<string, string>; seats?: readonly Seat[] },
 ): OpenedStep | undefined {
   const seat = agent.seats?.find((one) => one.laneId === lane.laneId);
   // An agent that was away when an earlier step opened, and is a member of a later one, gives its evidence there.

@@ -2,6 +2,7 @@
 import type { AgentReport } from '../domain/agent.ts';
 import type { CheckInAnswer, CheckInResult } from '../domain/check-in.ts';
 import { type AgentView, type Answer, decide } from '../domain/decide.ts';
+import type { Directive } from '../domain/directives.ts';
 import { AppError, assert } from '../errors.ts';
 import { checkVersions, lostStages } from './book.ts';
 import type { Clock } from './clock.ts';
@@ -28,6 +29,28 @@ export interface CheckInDeps {
 /** An agent with an attempt comes back soon even when its poll interval is long. */
 const BUSY_NEXT_MS = 1_000;
 
+/**
+ * The answer to a check-in that has no news and does not wait; undefined where the books have to look. Without a
+ * promise, since most check-ins of a fleet at rest are such. Throws `auth_invalid`, `unknown_version`.
+ */
+export function answerAtOnce(deps: CheckInDeps, report: AgentReport): CheckInResult | undefined {
+  const entry = knownEntry(deps, report);
+  deps.roster.seen(report.handle, deps.clock.now(), deps.observed.now());
+  if (hasNews(deps.roster, entry, report)) return undefined;
+  const answer = fromMemory(deps, entry, report);
+  if (needsCommit(answer)) return undefined;
+  deps.waiters.end(report.handle);
+  return reply(deps, entry, answer, [], 0);
+}
+
+function knownEntry({ roster, memory }: CheckInDeps, report: AgentReport): RosterEntry {
+  const entry = roster.entry(report.handle);
+  if (entry === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
+  // What the roster has was looked at when it was booked.
+  if (!runsTheSame(entry, report)) checkVersions(report.products, memory);
+  return entry;
+}
+
 /** Throws `auth_invalid`, `unknown_version`, `foreign_attempt`, `conflict`, `illegal_transition`, `overloaded`. */
 export async function answerCheckIn(
   deps: CheckInDeps,
@@ -35,9 +58,7 @@ export async function answerCheckIn(
   waitMs: number,
   signal: AbortSignal,
 ): Promise<CheckInResult> {
-  const entry = deps.roster.entry(report.handle);
-  if (entry === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
-  checkVersions(report.products, deps.memory);
+  let entry = knownEntry(deps, report);
   const startedAt = deps.clock.monotonic();
   const limit = Math.min(waitMs, deps.maxWaitMs);
   const seen = () => deps.roster.seen(report.handle, deps.clock.now(), deps.observed.now());
@@ -45,36 +66,35 @@ export async function answerCheckIn(
   for (;;) {
     // Also after a wait: what the agent holds may have been withdrawn meanwhile, and it should not go on downloading.
     if (hasNews(deps.roster, entry, report)) return await throughLedger(deps, report);
-    const answer = fromMemory(deps, report.handle, report);
+    const answer = fromMemory(deps, entry, report);
     if (needsCommit(answer)) return await throughLedger(deps, report);
-    const waitedMs = deps.clock.monotonic() - startedAt;
     const idle = answer.kind === 'none' || answer.kind === 'hold';
-    if (!idle) return reply(deps, report.handle, answer, [], 0);
+    if (!idle) return reply(deps, entry, answer, [], 0);
+    const waitedMs = deps.clock.monotonic() - startedAt;
     // Parked until the directive changes; the loop is bounded by the wait.
     const woken = await deps.waiters.park(report.handle, limit - waitedMs, signal);
     // An agent that hangs on the line is there.
     seen();
-    if (!woken) return reply(deps, report.handle, answer, [], deps.clock.monotonic() - startedAt);
+    entry = deps.roster.entry(report.handle) ?? entry;
+    if (!woken) return reply(deps, entry, answer, [], deps.clock.monotonic() - startedAt);
   }
 }
 
 async function throughLedger(deps: CheckInDeps, report: AgentReport): Promise<CheckInResult> {
   const result = await deps.ledger.submit({ kind: 'check_in', report });
   assert(result.kind === 'check_in', 'a check-in is answered as one');
-  return reply(deps, report.handle, result.answer, result.acknowledged, 0);
+  const entry = deps.roster.entry(report.handle);
+  assert(entry !== undefined, `agent ${report.handle} is in the roster`);
+  return reply(deps, entry, result.answer, result.acknowledged, 0);
 }
 
 /** True when the books have to look: the report says something that memory does not have. */
 function hasNews(roster: Roster, entry: RosterEntry, report: AgentReport): boolean {
   if (report.facts !== null || report.platform !== entry.platform) return true;
   if (report.health !== entry.health || report.healthReason !== entry.healthReason) return true;
-  if (report.products.length !== entry.products.length) return true;
-  const same = report.products.every((one, index) => {
-    const known = entry.products[index];
-    return known?.product === one.product && known.version === one.version && known.digest === one.digest;
-  });
-  if (!same) return true;
+  if (!runsTheSame(entry, report)) return true;
   const live = roster.liveOf(report.handle);
+  if (live.length === 0 && report.attempts.length === 0) return false;
   if (lostStages(live, report).length > 0) return true;
   return report.attempts.some((reported) => {
     const known = live.find((attempt) => attempt.id === reported.id);
@@ -88,31 +108,41 @@ function hasNews(roster: Roster, entry: RosterEntry, report: AgentReport): boole
   });
 }
 
-function fromMemory(deps: CheckInDeps, handle: number, report: AgentReport): Answer {
+function runsTheSame(entry: RosterEntry, report: AgentReport): boolean {
+  if (report.products.length !== entry.products.length) return false;
+  return report.products.every((one, index) => {
+    const known = entry.products[index];
+    return known?.product === one.product && known.version === one.version && known.digest === one.digest;
+  });
+}
+
+function fromMemory(deps: CheckInDeps, entry: RosterEntry, report: AgentReport): Answer {
   const view = viewOf(
     deps,
-    handle,
+    entry,
     report.attempts.map((one) => one.id),
   );
-  const directives = view.products.flatMap(({ product }) => deps.memory.directive(product, view.region) ?? []);
+  const directives: Directive[] = [];
+  for (const { product } of view.products) {
+    const directive = deps.memory.directive(product, view.region);
+    if (directive !== undefined) directives.push(directive);
+  }
   return decide(view, directives, deps.clock.now()).answer;
 }
 
 /** What `decide` looks at, from memory. */
 export function viewOf(
   { roster, memory }: Pick<CheckInDeps, 'roster' | 'memory'>,
-  handle: number,
+  { handle, id, region, platform, labels, products }: RosterEntry,
   holding: string[],
 ): AgentView {
-  const entry = roster.entry(handle);
-  assert(entry !== undefined, `agent ${handle} is in the roster`);
-  const { id, region, platform, labels, products } = entry;
   return {
     id,
+    hash: roster.hashOf(handle),
     region,
     platform,
     labels,
-    products: [...products],
+    products,
     live: roster.liveOf(handle),
     holding,
     ended: [],
@@ -132,25 +162,25 @@ function needsCommit(answer: Answer): boolean {
 
 function reply(
   deps: CheckInDeps,
-  handle: number,
+  entry: RosterEntry,
   answer: Answer,
   acknowledged: CheckInResult['acknowledged'],
   waitedMs: number,
 ): CheckInResult {
   // After a withdrawal there may be something else to do.
-  const busy = answer.kind === 'withdraw' || deps.roster.liveOf(handle).length > 0;
+  const busy = answer.kind === 'withdraw' || deps.roster.liveOf(entry.handle).length > 0;
   const interval = busy ? Math.min(BUSY_NEXT_MS, deps.pollMs) : deps.pollMs;
   // ±10 %, so that agents that were started together do not stay together; the time on the line counts.
   const jittered = interval * (0.9 + 0.2 * deps.random());
   return {
-    answer: wire(deps, handle, answer),
+    answer: wire(deps, entry, answer),
     acknowledged,
     nextInMs: Math.round(Math.max(0, jittered - waitedMs)),
-    wantFacts: deps.roster.entry(handle)?.factsKnown === false,
+    wantFacts: !entry.factsKnown,
   };
 }
 
-function wire(deps: Pick<CheckInDeps, 'roster' | 'memory'>, handle: number, answer: Answer): CheckInAnswer {
+function wire(deps: Pick<CheckInDeps, 'memory'>, { region }: RosterEntry, answer: Answer): CheckInAnswer {
   switch (answer.kind) {
     case 'none':
       return { kind: 'none' };
@@ -177,7 +207,7 @@ function wire(deps: Pick<CheckInDeps, 'roster' | 'memory'>, handle: number, answ
         kind: 'instruction',
         action: answer.kind,
         attempt: answer.attempt,
-        mirrorUrl: deps.memory.mirrorUrlFor(answer.attempt, deps.roster.entry(handle)?.region ?? ''),
+        mirrorUrl: deps.memory.mirrorUrlFor(answer.attempt, region),
         override: budgetEpoch > 0,
         rollback: false,
         stageWithinMs,

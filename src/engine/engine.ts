@@ -11,7 +11,7 @@ import { AppError, assert } from '../errors.ts';
 import { findAgent, flushSeen } from '../store/agents.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
-import { answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
+import { answerAtOnce, answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
 import { committer, type LedgerItem } from './commit.ts';
 import { createRollout } from './create-rollout.ts';
@@ -147,6 +147,7 @@ export async function openEngine(deps: EngineDeps) {
       },
       checkIn: (report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult> =>
         answerCheckIn(checkIn, report, waitMs, signal),
+      answerAtOnce: (report: AgentReport): CheckInResult | undefined => answerAtOnce(checkIn, report),
       epoch: () => fleet.epoch,
     },
     operator: {
@@ -186,9 +187,11 @@ export async function openEngine(deps: EngineDeps) {
       async explain(agentId: string) {
         const handle = roster.handleOf(agentId);
         if (handle === undefined) throw new AppError('not_found', `no agent ${agentId}`);
+        const entry = roster.entry(handle);
+        assert(entry !== undefined, `agent ${handle} is in the roster`);
         const view = viewOf(
           { roster, memory },
-          handle,
+          entry,
           roster.liveOf(handle).map((one) => one.id),
         );
         const directives = view.products.flatMap(({ product }) => memory.directive(product, view.region) ?? []);

@@ -82,9 +82,9 @@ export class Memory {
   private outdated: ReadonlySet<string> = new Set();
   /** By lane, then by step. */
   private readonly members = new Map<string, (Bitset | undefined)[]>();
-  private directives = new Map<string, Directive>();
+  private directives = new Map<string, Map<string, Directive>>();
   /** The lane that each pair follows; as fresh as the directives. */
-  private followed = new Map<string, Lane | null>();
+  private followed = new Map<string, Map<string, Lane | null>>();
 
   readonly surroundings: Surroundings;
   private readonly windows = new Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>();
@@ -154,7 +154,7 @@ export class Memory {
   }
 
   directive(product: string, region: string): Directive | undefined {
-    return this.directives.get(`${product} ${region}`);
+    return this.directives.get(product)?.get(region);
   }
 
   /** The directive as it would be with these rows: what the ledger asks inside its transaction. */
@@ -206,7 +206,7 @@ export class Memory {
 
   /** The lane that the region's agents follow: the live one, else the newest that has not ended. */
   laneFor(product: string, region: string): Lane | null {
-    const known = this.followed.get(`${product} ${region}`);
+    const known = this.followed.get(product)?.get(region);
     return known === undefined ? this.findLane(product, region) : known;
   }
 
@@ -272,11 +272,13 @@ export class Memory {
 
   /** The steps that the agent was frozen into, in the lanes that its products follow. */
   seatsOf(handle: number, region: string, products: readonly { product: string }[]): Seat[] {
-    return products.flatMap(({ product }) => {
+    const seats: Seat[] = [];
+    for (const { product } of products) {
       const lane = this.laneFor(product, region);
       const step = lane?.steps.find((one) => hasBit(this.membersOf(lane.id, one.step), handle));
-      return lane === null || step === undefined ? [] : [{ laneId: lane.id, step: step.step }];
-    });
+      if (lane !== null && step !== undefined) seats.push({ laneId: lane.id, step: step.step });
+    }
+    return seats;
   }
 
   setMembers(laneId: string, step: number, members: Bitset): void {
@@ -298,14 +300,16 @@ export class Memory {
     this.followed = new Map();
     const changed: Wake[] = [];
     for (const { name: product } of this.rules) {
+      const [directives, followed] = [new Map<string, Directive>(), new Map<string, Lane | null>()];
+      this.directives.set(product, directives);
+      this.followed.set(product, followed);
       for (const region of this.regions) {
-        const key = `${product} ${region}`;
         const lane = this.findLane(product, region);
-        this.followed.set(key, lane);
+        followed.set(region, lane);
         const directive = this.compile(product, region, lane, rows);
         if (directive === undefined) continue;
-        this.directives.set(key, directive);
-        changed.push(...wakesFor(before.get(key), directive));
+        directives.set(region, directive);
+        changed.push(...wakesFor(before.get(product)?.get(region), directive));
       }
     }
     return changed;

@@ -5,6 +5,8 @@ import type { Roster } from './roster.ts';
 export interface Waiters {
   /** Resolves when woken, after `waitMs`, or when the signal aborts; true when woken. A later poll of the agent ends this one. */
   park(handle: number, waitMs: number, signal: AbortSignal): Promise<boolean>;
+  /** Ends the agent's earlier poll, as one that does not wait. */
+  end(handle: number): void;
   wake(wakes: readonly Wake[]): void;
   /** Ends all of them. */
   close(): void;
@@ -54,6 +56,9 @@ export function openWaiters(roster: Roster): Waiters {
         signal.addEventListener('abort', onAbort, { once: true });
         parked.set(handle, end);
       });
+    },
+    end(handle) {
+      parked.get(handle)?.(false);
     },
     wake(wakes) {
       for (const wake of wakes) {

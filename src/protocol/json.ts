@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 
 const STRING = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
 const MAX_DEPTH = 32;
+const COLON = 0x3a;
 
 /**
  * Parses JSON text (RFC 8259) and refuses duplicate keys and nesting deeper than 32: the signature covers the bytes, so
@@ -15,27 +16,30 @@ export function parseJson(text: string): unknown {
   } catch (error) {
     throw new AppError('bad_request', `not JSON: ${(error as Error).message}`, { cause: error });
   }
-  // First: what comes after it recurses.
-  checkDepth(value, 0);
-  // As JSON.stringify writes it, which is how nearly everybody sends it, no key can stand twice.
-  if (JSON.stringify(value) === text) return value;
-  // Every key of the text is one `"…":` token; a duplicate leaves fewer keys in the value than in the text.
+  const keys = countKeys(value, 0);
+  // Every key of the text brings a colon, and a duplicate leaves fewer keys in the value than in the text: with no more
+  // colons than keys, which is how nearly every check-in looks, no key can stand twice.
+  if (countColons(text) === keys) return value;
+  // Else the keys are counted: each is one `"…":` token.
   let keysInText = 0;
   for (const match of text.matchAll(STRING)) if (match[1] !== undefined) keysInText += 1;
-  if (keysInText !== countKeys(value)) throw new AppError('bad_request', 'a key stands twice in one JSON object');
+  if (keysInText !== keys) throw new AppError('bad_request', 'a key stands twice in one JSON object');
   return value;
 }
 
-function checkDepth(value: unknown, depth: number): void {
+/** Throws `bad_request` where it is nested too deep. */
+function countKeys(value: unknown, depth: number): number {
   if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON nested deeper than ${MAX_DEPTH}`);
-  if (value === null || typeof value !== 'object') return;
-  if (Array.isArray(value)) for (const item of value) checkDepth(item, depth + 1);
-  else for (const key in value) checkDepth((value as Record<string, unknown>)[key], depth + 1);
+  if (value === null || typeof value !== 'object') return 0;
+  let sum = 0;
+  if (Array.isArray(value)) for (const item of value) sum += countKeys(item, depth + 1);
+  else for (const key in value) sum += 1 + countKeys((value as Record<string, unknown>)[key], depth + 1);
+  return sum;
 }
 
-function countKeys(value: unknown): number {
-  if (value === null || typeof value !== 'object') return 0;
-  let sum = Array.isArray(value) ? 0 : Object.keys(value).length;
-  for (const item of Object.values(value)) sum += countKeys(item);
-  return sum;
+function countColons(text: string): number {
+  let colons = 0;
+  // Faster here than indexOf, which is called once for each.
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) === COLON) colons += 1;
+  return colons;
 }

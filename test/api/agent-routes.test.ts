@@ -64,7 +64,7 @@ function assertProblem(response: Awaited<ReturnType<typeof checkIn>>, code: Erro
   assert.equal(body.status, response.statusCode);
   assert.equal(response.statusCode, ERROR_RULES[code].status);
   assert.ok(body.hint.length > 0);
-  assert.match(body.requestId, /^[0-9a-f-]{36}$/);
+  assert.match(body.requestId, /^[0-9a-f-]{36}-[0-9a-z]+$/);
   if (where !== undefined) assert.equal(body.where, where);
   return body;
 }

@@ -175,6 +175,8 @@ function createTestEngine(): TestEngine {
       engine.calls.checkIn.push({ report, waitMs, signal });
       return await engine.respond(report, waitMs, signal);
     },
+    // As if every check-in had news: what the engine is asked is looked at in one place.
+    answerAtOnce: () => undefined,
     epoch: () => engine.epochNow,
   };
   return engine;

@@ -1,5 +1,7 @@
--- Sends check-ins of random agents; the file names one agent a line: token, tab, body.
+-- Sends check-ins of random agents, or of one after the other; the file names one agent a line: token, tab, body.
 local requests = {}
+local inTurn = false
+local last = 0
 local seed = os.time()
 
 function init(args)
@@ -9,11 +11,14 @@ function init(args)
     headers["Authorization"] = "Bearer " .. token
     requests[#requests + 1] = wrk.format("POST", "/agent/v1/check-in", headers, body)
   end
+  inTurn = args[2] == "in-turn"
   math.randomseed(seed)
 end
 
 function request()
-  return requests[math.random(#requests)]
+  if not inTurn then return requests[math.random(#requests)] end
+  last = last % #requests + 1
+  return requests[last]
 end
 
 function done(summary, latency)

@@ -20,6 +20,8 @@ const SERVER_CORE = '0';
 const LOAD_CORE = '1';
 const FORGED_EVERY = 5;
 const IDLE_SECONDS = 5;
+/** Slower than the server answers, so that all get their turn. */
+const FIRST_PER_SECOND = 6_000;
 
 interface Round {
   requestsPerSecond: number;
@@ -73,6 +75,7 @@ async function measure() {
   const forged: number[] = [];
   await runWrk(bare.url, requestsFile, 1);
   await runWrk(tidegate.url, requestsFile, 2);
+  const first = await firstOfEach(tidegate, requestsFile);
   const before = await ask<number>(tidegate, 'changes');
   for (let round = 0; round < rounds; round += 1) {
     byServer.bare.push(await timed(bare, requestsFile));
@@ -94,6 +97,8 @@ async function measure() {
     bare: bareMedian,
     tidegate: medianRound,
     cpuRatio: round2(medianRound.cpuUsPerRequest / bareMedian.cpuUsPerRequest),
+    /** Server CPU µs of an agent's first check-in after a start: its token's code is made, its last-seen time written. */
+    firstCheckInCpuUs: first,
     /** What planning and the like take while nobody checks in; it is part of the figure for each request. */
     idleCpuMsPerSecond: idleMs,
     /** With the timers off, so that nothing but check-ins could have written. */
@@ -227,9 +232,22 @@ async function idleCpu(server: Server): Promise<number> {
   return round2((after.cpuUs - before.cpuUs) / 1000 / IDLE_SECONDS);
 }
 
-async function timed(server: Server, requestsFile: string): Promise<Round> {
+/** Every agent checks in: from then on the server is one that has been running for a while. */
+async function firstOfEach(server: Server, requestsFile: string): Promise<number> {
+  const { cpuUsPerRequest } = await timed(server, requestsFile, {
+    duration: Math.ceil(agents / FIRST_PER_SECOND),
+    order: 'in-turn',
+  });
+  return cpuUsPerRequest;
+}
+
+async function timed(
+  server: Server,
+  requestsFile: string,
+  { duration = seconds, order = 'random' } = {},
+): Promise<Round> {
   const before = await ask<Usage>(server, 'usage');
-  const result = await runWrk(server.url, requestsFile, seconds);
+  const result = await runWrk(server.url, requestsFile, duration, order);
   const after = await ask<Usage>(server, 'usage');
   if (result.not2xx > 0 || result.broken > 0)
     throw new Error(`${result.not2xx} refused and ${result.broken} broken requests`);
@@ -250,9 +268,21 @@ interface WrkResult {
   broken: number;
 }
 
-async function runWrk(url: string, requestsFile: string, duration: number): Promise<WrkResult> {
+async function runWrk(url: string, requestsFile: string, duration: number, order = 'random'): Promise<WrkResult> {
   const script = join(import.meta.dirname, 'check-in.lua');
-  const wrk = ['wrk', '-t1', `-c${CONNECTIONS}`, `-d${duration}s`, '--latency', '-s', script, url, '--', requestsFile];
+  const wrk = [
+    'wrk',
+    '-t1',
+    `-c${CONNECTIONS}`,
+    `-d${duration}s`,
+    '--latency',
+    '-s',
+    script,
+    url,
+    '--',
+    requestsFile,
+    order,
+  ];
   const [command = '', ...args] = pinned(LOAD_CORE, wrk);
   const { stdout } = await promisify(execFile)(command, args, { timeout: (duration + 60) * 1000 });
   const line = stdout.split('\n').find((one) => one.startsWith('RESULT '));
