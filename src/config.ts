@@ -2,9 +2,9 @@
 import { dirname, resolve } from 'node:path';
 import { checkConfig } from './config/checks.ts';
 import { type Environment, resolveSettings } from './config/resolve.ts';
-import { CONFIG, type RawConfig, type RawPolicy, type RawProduct } from './config/shape.ts';
+import { CONFIG, type RawConfig, type RawLimits, type RawPolicy, type RawProduct } from './config/shape.ts';
 import { readYamlFile } from './config/yaml-file.ts';
-import type { Limits } from './domain/limits.ts';
+import { type Limits, NO_LIMITS } from './domain/limits.ts';
 import type { Policy, StepPolicy } from './domain/policy.ts';
 import type { Calendar, PolicyJump, ProductRules } from './domain/snapshot.ts';
 import type { SchemeName } from './domain/version/scheme.ts';
@@ -126,7 +126,7 @@ export function readConfig(options: { file: string; env: Environment }): Config 
       Object.entries(raw.policies).map(([name, policy]) => [name, normalPolicy(name, policy, raw)]),
     ),
     freezes: raw.freezes,
-    limits: raw.limits,
+    limits: normalLimits(raw.limits),
   });
 }
 
@@ -161,6 +161,12 @@ function normalProduct({ tagPrefix, ...raw }: RawProduct): ProductConfig {
   if (typeof raw.policy === 'string') return { ...raw, tags, policy: raw.policy, policies: {} };
   const named = Object.entries(raw.policy).filter(([, name]) => name !== null);
   return { ...raw, tags, policy: raw.policy.major, policies: Object.fromEntries(named) };
+}
+
+/** A number alone is for the whole fleet. */
+function normalLimits({ downloads, ...raw }: RawLimits): Limits {
+  if (typeof downloads === 'number') return { ...raw, downloads: { fleet: downloads, region: null } };
+  return { ...raw, downloads: downloads ?? NO_LIMITS.downloads };
 }
 
 /** The policy as a rollout stores it: every default filled in. */

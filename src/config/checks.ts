@@ -15,6 +15,7 @@ export function checkConfig(raw: RawConfig, report: Report): void {
   }
   checkWindows(raw, report);
   checkFreezes(raw, report);
+  checkCeilings(raw, report);
   for (const [name, policy] of Object.entries(raw.policies)) checkPolicy(raw, policy, ['policies', name], report);
   for (const [index, product] of raw.products.entries()) checkProduct(raw, product, ['products', index], report);
 }
@@ -31,6 +32,14 @@ function refuseTwins(items: readonly { name: string }[], key: string, noun: stri
       report.add(path, `the ${noun} "${name}" stands twice, first in line ${line}`, 'rename or remove one');
     }
   }
+}
+
+/** A day's ceiling at or below an hour's would make that one say nothing. */
+function checkCeilings({ limits }: RawConfig, report: Report): void {
+  const { perHour, perDay } = limits;
+  if (perHour === null || perDay === null || perDay >= perHour || report.touches(['limits', 'perHour'])) return;
+  const what = `${perDay} is below limits.perHour, which could never be reached`;
+  report.add(['limits', 'perDay'], what, `make it at least ${perHour}, or remove perHour`);
 }
 
 function checkAvailability({ availability }: RawConfig, report: Report): void {

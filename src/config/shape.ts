@@ -111,10 +111,22 @@ const SITE = object({
   max: required(integer(1, MANY), 'how many agents of one site may activate at a time'),
 });
 
+const DOWNLOADS = object({
+  fleet: optional(integer(1, MANY), null, 'Agents that may download at a time in all. Default: no limit.'),
+  region: optional(integer(1, MANY), null, 'Agents that may download at a time in each region. Default: no limit.'),
+});
+
 const LIMITS = object({
   fleet: optional(integer(1, MANY), null, 'Agents that may activate at a time in all. Default: no limit.'),
   region: optional(integer(1, MANY), null, 'Agents that may activate at a time in each region. Default: no limit.'),
   site: optional(SITE, null, 'Agents that may activate at a time at each site. Default: no limit.'),
+  downloads: optional(
+    either(integer(1, MANY), DOWNLOADS),
+    null,
+    'Agents that may download at a time: a number for the whole fleet, or fleet and region. Default: no limit.',
+  ),
+  perHour: optional(integer(1, MANY), null, 'Updates that may start within any hour. Default: no ceiling.'),
+  perDay: optional(integer(1, MANY), null, 'Updates that may start within any 24 hours. Default: no ceiling.'),
 });
 
 /** Half of maxAge must hold `every`: else what is probed in time would still go stale between two probes. */
@@ -242,13 +254,18 @@ export const CONFIG = object({
   availability: optional(AVAILABILITY, AVAILABILITY.blank, 'How mirrors are asked what they have.'),
   regions: required(listOf(REGION, 'regions', { min: 1, max: 1000 }), 'a list of name and timeZone'),
   freezes: optional(listOf(FREEZE, 'freezes', { min: 0, max: 200 }), [], 'Days on which no update starts.'),
-  limits: optional(LIMITS, LIMITS.blank, 'How many agents may activate at a time, over all rollouts.'),
+  limits: optional(
+    LIMITS,
+    LIMITS.blank,
+    'How many agents may activate or download at a time, and within an hour or a day, over all rollouts.',
+  ),
   policies: optional(record(NAME, POLICY, 200), {}, 'How releases are let out, by name.'),
   products: optional(listOf(PRODUCT, 'products', { min: 0, max: 1000 }), [], 'What is kept up to date.'),
 });
 
 export type RawConfig = typeof CONFIG.blank;
 export type RawRegion = typeof REGION.blank;
+export type RawLimits = typeof LIMITS.blank;
 export type RawPolicy = typeof POLICY.blank;
 export type RawProduct = typeof PRODUCT.blank;
 

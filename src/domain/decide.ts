@@ -1,9 +1,10 @@
 // decide(agent, directives, now): what one agent is answered, with the ordered list of rules that led there (DESIGN §2).
 import type { Agent, Attempt, InstalledProduct } from './agent.ts';
 import { isHot } from './attempt.ts';
+import { fullCeiling, sayFull, usedOf } from './ceilings.ts';
 import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
-import { fullLimit } from './limits.ts';
+import { fullDownloads, fullLimit } from './limits.ts';
 import type { Artifact } from './release.ts';
 import { schemeOf } from './version/schemes.ts';
 
@@ -255,6 +256,10 @@ function decideGrant({ agent, directive, lane, step, live, now, trace }: GrantQu
   const full = fullLimit(directive.limits, directive.occupied, agent);
   if (full !== undefined) return trace.hold('limit', full.reason, full.detail);
   trace.pass('limit', `${hotInLane} of ${lane.maxHot} in this lane are being updated`);
+  const { ceilings } = directive.occupied;
+  const reached = fullCeiling(ceilings, now);
+  if (reached !== undefined) return trace.hold('ceiling', 'ceiling', sayFull(reached));
+  if (ceilings.length > 0) trace.pass('ceiling', usedOf(ceilings));
   return { kind: 'activate', lane, attempt: live };
 }
 
@@ -300,5 +305,7 @@ function decideAdmission(
     return trace.hold('attempts', 'quarantined', `${spent?.count} of ${lane.attemptsPerAgent} attempts`);
   }
   trace.pass('attempts', `${spent?.count ?? 0} of ${lane.attemptsPerAgent} attempts spent`);
+  const downloads = fullDownloads(directive.limits, directive.occupied, agent.region);
+  if (downloads !== undefined) return trace.hold('bandwidth', 'bandwidth', downloads);
   return { kind: 'stage', lane, step, artifact, attempt: null };
 }

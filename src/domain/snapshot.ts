@@ -1,5 +1,6 @@
 // Everything that `plan` may look at, and the actions that it may ask for: plain JSON, never a list of agents.
 import type { Availability } from './availability.ts';
+import type { Ceiling } from './ceilings.ts';
 import type { Brake, Veto } from './directives.ts';
 import type { HoldReason } from './holds.ts';
 import type { Policy } from './policy.ts';
@@ -102,6 +103,8 @@ export interface Snapshot {
   regions: string[];
   calendars: Calendar[];
   freezes: Freeze[];
+  /** Those that the config sets, with what is used of them. */
+  ceilings: Ceiling[];
   considered: Consideration[];
   releases: Release[];
   availability: Availability[];

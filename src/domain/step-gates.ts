@@ -1,6 +1,7 @@
 // The gates of a step that has opened: what it must show while it is open, while it soaks, and what a person must say.
 import { assert } from '../errors.ts';
 import { objectionToGrant } from './availability.ts';
+import { ceilingGates } from './ceilings.ts';
 import { brakeFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { haltReason, silenceOf } from './lane-verdict.ts';
@@ -11,7 +12,7 @@ import type { Step, StepCounters } from './rollout.ts';
 import type { LaneCensus } from './snapshot.ts';
 import { type Silence, type Verdict, verdict } from './verdict.ts';
 
-/** Brake, window and availability stop grants, so they are asked only while successes are still needed. */
+/** Brake, window, ceilings and availability stop grants, so they are asked only while successes are still needed. */
 export function openGates(input: LaneInput, step: Step): AskGate[] {
   if (step.done) return [() => doneGate(input, step)];
   const evidence = [
@@ -26,6 +27,7 @@ export function openGates(input: LaneInput, step: Step): AskGate[] {
     () => reachGate(input, step),
     () => brakeGate(input),
     () => windowGate(input),
+    ...ceilingGates(input.snapshot.ceilings, input.now),
     ...(censusOf(input)?.platforms ?? []).map((platform) => () => stillThereGate(input, platform)),
     () => membersGate(input, step),
   ];

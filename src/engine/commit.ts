@@ -1,8 +1,9 @@
 // One ledger batch as one transaction: read the touched rows, book the items one by one, write once; then tell memory.
 import type { Agent, AgentReport } from '../domain/agent.ts';
+import { CEILING_MS, type Ceiling, stricter } from '../domain/ceilings.ts';
 import type { EnrolInput } from '../domain/check-in.ts';
 import type { Answer } from '../domain/decide.ts';
-import { countOccupied } from '../domain/limits.ts';
+import { limitsDownloads } from '../domain/limits.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import { AppError } from '../errors.ts';
 import { loadAgentsByHandles, saveAgents } from '../store/agents.ts';
@@ -19,6 +20,7 @@ import {
 import { appendAudits } from '../store/audit.ts';
 import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
+import { countGrants, downloadingPlaces } from '../store/grants.ts';
 import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 import { bookCheckIn } from './book.ts';
 import type { Clock } from './clock.ts';
@@ -27,6 +29,7 @@ import type { Settled } from './ledger.ts';
 import { windowOf } from './load-snapshot.ts';
 import type { Memory, Wake } from './memory.ts';
 import type { ObservedTime } from './observed-time.ts';
+import { occupiedNow } from './occupied-now.ts';
 import type { Roster } from './roster.ts';
 import { WorkingSet } from './working-set.ts';
 
@@ -142,6 +145,8 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     brakes: await listBrakes(tx),
     vetoes: await listVetoes(tx),
     hot: await hotPlaces(tx),
+    downloading: limitsDownloads(deps.memory.surroundings.limits) ? await downloadingPlaces(tx) : [],
+    ceilings: await loadCeilings(deps, tx),
     recentBad: await recentBadAgents(
       tx,
       lanes.flatMap((lane) =>
@@ -154,6 +159,17 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     ),
     rolloutOf: (lane: Lane) => rollouts.get(lane.rolloutId),
   });
+}
+
+/** As memory has counted them and as the rows say: what another server has granted stands only in these. */
+async function loadCeilings({ memory, clock }: CommitDeps, tx: Tx): Promise<Ceiling[]> {
+  const ceilings: Ceiling[] = [];
+  for (const known of memory.grants.ceilings()) {
+    const spanMs = CEILING_MS[known.window];
+    const { count, oldest } = await countGrants(tx, clock.now() - spanMs, known.max);
+    ceilings.push(stricter(known, { ...known, count, leavesAt: oldest === null ? null : oldest + spanMs }));
+  }
+  return ceilings;
 }
 
 /** The lanes that a region's agents follow for a product: that of the rollout, and the baseline's. */
@@ -188,6 +204,7 @@ function pick<K, V>(from: Map<K, V>, keys: Set<K>): V[] {
 /** Memory follows the database, never the other way round. */
 function remember(deps: CommitDeps, set: WorkingSet, enrolled: readonly Agent[]): void {
   const observedMs = deps.observed.now();
+  deps.memory.grants.add(set.granted);
   for (const agent of [...enrolled, ...pick(set.agents, set.changedAgents)]) deps.roster.put(agent, observedMs);
   const touched = new Set<string>();
   for (const id of [...set.newAttempts, ...set.changedAttempts]) {
@@ -206,7 +223,7 @@ function remember(deps: CommitDeps, set: WorkingSet, enrolled: readonly Agent[])
       set.vetoes,
       set.brakes,
       deps.clock.now(),
-      countOccupied(deps.roster.hotPlaces(), deps.memory.surroundings.limits),
+      occupiedNow(deps),
       set.recentBadCounts(),
     ),
   );

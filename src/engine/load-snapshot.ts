@@ -63,6 +63,7 @@ export async function loadSnapshot(
       regions,
       calendars: [...memory.surroundings.calendars],
       freezes: [...memory.surroundings.freezes],
+      ceilings: memory.grants.ceilings(),
       considered: await listConsidered(db),
       releases,
       availability: (await listAvailability(db)).map((row) =>

@@ -2,6 +2,7 @@
 
 import type { Attempt } from '../domain/agent.ts';
 import type { Availability } from '../domain/availability.ts';
+import { isUsedUp } from '../domain/ceilings.ts';
 import { chooseRelease } from '../domain/choose.ts';
 import type { BaselineInput, Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
@@ -17,6 +18,7 @@ import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } fr
 import { givesWayTo, undisplaced } from '../domain/supersede.ts';
 import type { Freeze, WindowStatus } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
+import { type GrantLog, NO_GRANTS } from './grant-log.ts';
 
 export interface ProductHold {
   product: string;
@@ -87,13 +89,21 @@ export class Memory {
   private followed = new Map<string, Map<string, Lane | null>>();
 
   readonly surroundings: Surroundings;
+  /** What was granted of late, for the ceilings. */
+  readonly grants: GrantLog;
   private readonly windows = new Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>();
   private occupied: Occupied = countOccupied([], NO_LIMITS);
 
-  constructor(rules: readonly ProductRules[], regions: readonly string[], surroundings: Surroundings) {
+  constructor(
+    rules: readonly ProductRules[],
+    regions: readonly string[],
+    surroundings: Surroundings,
+    grants: GrantLog = NO_GRANTS,
+  ) {
     this.rules = rules;
     this.regions = regions;
     this.surroundings = surroundings;
+    this.grants = grants;
   }
 
   /** Takes over what a planning pass has read and written. Returns the pairs whose directive changed. */
@@ -335,7 +345,9 @@ function heldProducts(
 function wakesFor(before: Directive | undefined, after: Directive): Wake[] {
   if (before === undefined || shape(before) !== shape(after)) return [{ product: after.product, region: after.region }];
   // A slot of the fleet or of a site that has become free may be for a lane whose own counters have not changed.
-  const freed = after.occupied.fleet < before.occupied.fleet;
+  const freed =
+    after.occupied.fleet < before.occupied.fleet ||
+    (before.occupied.ceilings.some(isUsedUp) && !after.occupied.ceilings.some(isUsedUp));
   const lanes = [
     [before.lane, after.lane],
     [before.baseline, after.baseline],

@@ -1,6 +1,5 @@
 // The level-triggered loop: load a snapshot, plan, write where the revisions still match; timer and nudge call the same.
 import { type Violation, violations } from '../domain/check.ts';
-import { countOccupied } from '../domain/limits.ts';
 import { plan } from '../domain/plan.ts';
 import type { Action, Hold, Snapshot } from '../domain/snapshot.ts';
 import { appendAudits } from '../store/audit.ts';
@@ -14,6 +13,7 @@ import { sumSpent } from './load-roster.ts';
 import { loadSnapshot } from './load-snapshot.ts';
 import type { Memory, Wake } from './memory.ts';
 import type { ObservedTime } from './observed-time.ts';
+import { occupiedNow } from './occupied-now.ts';
 import type { Roster } from './roster.ts';
 import type { AuditEntry } from './working-set.ts';
 
@@ -71,14 +71,7 @@ async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   }
   for (const laneId of effects.withdrawnLanes) deps.roster.dropUngranted(laneId);
   for (const violation of actions.length > 0 ? violations(effects.snapshot) : []) deps.onViolation(violation);
-  deps.wake(
-    deps.memory.setSnapshot(
-      effects.snapshot,
-      report,
-      now,
-      countOccupied(deps.roster.hotPlaces(), deps.memory.surroundings.limits),
-    ),
-  );
+  deps.wake(deps.memory.setSnapshot(effects.snapshot, report, now, occupiedNow(deps)));
   deps.mark('reconcile.told');
   return actions;
 }

@@ -118,6 +118,8 @@ export class Roster {
   private heard = new Uint8Array(FIRST_CAPACITY);
   private readonly live = new Map<number, readonly Attempt[]>();
   private readonly hot = new Set<number>();
+  /** Those with an attempt that is offered. */
+  private readonly downloading = new Set<number>();
   private readonly spent = new Map<number, readonly Spent[]>();
   private readonly unflushed = new Set<number>();
   /** Seconds since the epoch of the last-seen time that the database has. */
@@ -315,6 +317,17 @@ export class Roster {
     else this.live.set(handle, list);
     if (isOccupying(list)) this.hot.add(handle);
     else this.hot.delete(handle);
+    this.noteDownload(handle, list);
+  }
+
+  private noteDownload(handle: number, live: readonly Attempt[]): void {
+    if (live.some((one) => one.state === 'offered')) this.downloading.add(handle);
+    else this.downloading.delete(handle);
+  }
+
+  /** Where the agents stand that download. */
+  downloadingPlaces(): Pick<Place, 'region'>[] {
+    return [...this.downloading].map((handle) => ({ region: this.regions.at(this.region[handle] as number) }));
   }
 
   /** Where the agents stand that hold a slot of the limits. */
@@ -360,6 +373,7 @@ export class Roster {
       dropped.push(handle);
       if (kept.length === 0) this.live.delete(handle);
       else this.live.set(handle, kept);
+      this.noteDownload(handle, kept);
     }
     return dropped;
   }

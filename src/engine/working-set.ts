@@ -2,6 +2,7 @@
 import type { Agent, Attempt } from '../domain/agent.ts';
 import { lastStep } from '../domain/apply.ts';
 import { isHot, isLive, weigh } from '../domain/attempt.ts';
+import { type Ceiling, withGrant } from '../domain/ceilings.ts';
 import { counted, retally } from '../domain/counters.ts';
 import type { Spent } from '../domain/decide.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
@@ -30,6 +31,9 @@ export interface Loaded {
   vetoes: readonly Veto[];
   /** Agents with a hot attempt, over all products and lanes. */
   hot: readonly (Place & { agentId: string })[];
+  /** Agents that download. */
+  downloading: readonly { agentId: string; region: string }[];
+  ceilings: readonly Ceiling[];
   /** Agents that went bad in the baseline lanes within their window. */
   recentBad: ReadonlyMap<string, Set<string>>;
   rolloutOf: (lane: Lane) => Rollout | undefined;
@@ -52,6 +56,11 @@ export class WorkingSet {
   readonly audit: AuditEntry[] = [];
   /** Who holds a slot of the limits, by agent. */
   private readonly hot: Map<string, Place>;
+  /** Who downloads, by agent. */
+  private readonly downloading: Map<string, { region: string }>;
+  private ceilings: readonly Ceiling[];
+  /** Grants of this batch. */
+  granted = 0;
   /** Region and labels of an agent never change here. */
   private readonly places = new Map<string, Place>();
   private readonly recentBad: ReadonlyMap<string, Set<string>>;
@@ -69,6 +78,8 @@ export class WorkingSet {
     this.vetoes = loaded.vetoes;
     this.rolloutOf = loaded.rolloutOf;
     this.hot = new Map(loaded.hot.map((one) => [one.agentId, one]));
+    this.downloading = new Map(loaded.downloading.map((one) => [one.agentId, one]));
+    this.ceilings = loaded.ceilings;
     this.recentBad = loaded.recentBad;
   }
 
@@ -93,6 +104,7 @@ export class WorkingSet {
   /** Books an attempt in its new state (or a new one), its step's counters with it, and the halt that may follow. */
   putAttempt(attempt: Attempt, now: number): void {
     const before = this.stepAttempts(attempt);
+    if (attempt.state === 'granted' && this.attempts.get(attempt.id)?.state === 'staged') this.countGrant(now);
     if (!this.attempts.has(attempt.id)) this.newAttempts.add(attempt.id);
     else this.changedAttempts.add(attempt.id);
     this.index(attempt);
@@ -117,13 +129,22 @@ export class WorkingSet {
 
   /** As this transaction has read and changed it: two grants of one batch see each other. */
   occupied(limits: Limits): Occupied {
-    return countOccupied([...this.hot.values()], limits);
+    const { ceilings } = this;
+    return countOccupied([...this.hot.values()], limits, { downloading: [...this.downloading.values()], ceilings });
   }
 
   private occupy(agentId: string): void {
     const place = this.places.get(agentId);
-    if (!isOccupying(this.attemptsOf(agentId))) this.hot.delete(agentId);
+    const attempts = this.attemptsOf(agentId);
+    if (!isOccupying(attempts)) this.hot.delete(agentId);
     else if (place !== undefined) this.hot.set(agentId, place);
+    if (!attempts.some((one) => one.state === 'offered')) this.downloading.delete(agentId);
+    else if (place !== undefined) this.downloading.set(agentId, place);
+  }
+
+  private countGrant(now: number): void {
+    this.granted += 1;
+    this.ceilings = withGrant(this.ceilings, now);
   }
 
   /** By baseline lane: agents that went bad within its window. */

@@ -208,6 +208,7 @@ function busySnapshot(products: number): Snapshot {
     regions: REGIONS,
     calendars: REGIONS.map((region) => ({ region, timeZone: 'Europe/Berlin', windows: { allow: [], deny: [] } })),
     freezes: [],
+    ceilings: [],
     considered: [],
     releases: names.flatMap((product) =>
       ['1.0.0', '1.1.0'].map((version) =>

@@ -58,7 +58,14 @@ describe('readConfig', () => {
       { from: '2026-12-20', to: '2027-01-03', reason: 'year end', regions: null },
       { from: '2026-11-26', to: '2026-11-27', reason: 'holidays', regions: ['us'] },
     ]);
-    assert.deepEqual(config.limits, { fleet: 50, region: 20, site: { label: 'site', max: 1 } });
+    assert.deepEqual(config.limits, {
+      fleet: 50,
+      region: 20,
+      site: { label: 'site', max: 1 },
+      downloads: { fleet: 200, region: 50 },
+      perHour: 200,
+      perDay: 1000,
+    });
     assert.deepEqual(config.policies['careful']?.schedule, { cron: '0 9 * * tue', timeZone: 'Europe/Berlin' });
     assert.deepEqual(config.products[0]?.policies, {
       patch: 'fast',
@@ -137,7 +144,14 @@ describe('readConfig', () => {
         },
       },
       freezes: [],
-      limits: { fleet: null, region: null, site: null },
+      limits: {
+        fleet: null,
+        region: null,
+        site: null,
+        downloads: { fleet: null, region: null },
+        perHour: null,
+        perDay: null,
+      },
     };
     assert.deepEqual(readConfig({ file, env: {} }), expected);
   });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { calendarsOf, readConfig, rulesOf } from '../../src/config.ts';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
 import { DAYS } from '../../src/domain/window.ts';
 import { refusal, SMALL, write } from './files.ts';
 
@@ -44,11 +45,21 @@ describe('readConfig takes', () => {
   });
 
   test('limits one by one', () => {
-    const none = { fleet: null, region: null, site: null };
+    const none = NO_LIMITS;
     assert.deepEqual(read(`limits: { fleet: 1 }\n${SMALL}`).limits, { ...none, fleet: 1 });
     assert.deepEqual(read(`limits:\n  site: { label: rack, max: 2 }\n${SMALL}`).limits, {
       ...none,
       site: { label: 'rack', max: 2 },
+    });
+    assert.deepEqual(read(`limits: { downloads: 50, perHour: 20 }\n${SMALL}`).limits, {
+      ...none,
+      downloads: { fleet: 50, region: null },
+      perHour: 20,
+    });
+    assert.deepEqual(read(`limits: { downloads: { region: 5 }, perDay: 100 }\n${SMALL}`).limits, {
+      ...none,
+      downloads: { fleet: null, region: 5 },
+      perDay: 100,
     });
   });
 
@@ -217,6 +228,23 @@ describe('readConfig refuses', () => {
         'limits.region: expected a whole number from 1 to 1000000, got the number 1.5',
         'limits.site.label: this key is missing',
         'limits.site.lable: unknown key; did you mean "label"?',
+      ],
+    ],
+    [
+      'downloads and ceilings that are none',
+      `limits: { downloads: 0, perHour: 2h, perDay: -1 }\n${SMALL}`,
+      [
+        '1:22: limits.downloads: expected a whole number from 1 to 1000000, got the number 0',
+        'limits.perHour: expected a whole number from 1 to 1000000, got the text "2h"',
+        'limits.perDay: expected a whole number from 1 to 1000000, got the number -1',
+      ],
+    ],
+    [
+      'a ceiling of a day below that of an hour',
+      `limits: { perHour: 20, perDay: 10, downloads: { site: 1 } }\n${SMALL}`,
+      [
+        '1:32: limits.perDay: 10 is below limits.perHour, which could never be reached; make it at least 20, or remove perHour',
+        'limits.downloads.site: unknown key',
       ],
     ],
     [

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import type { InstalledProduct, ReportedAttempt } from '../../src/domain/agent.ts';
-import { countOccupied, type Limits, type Occupied, type Place } from '../../src/domain/limits.ts';
+import { countOccupied, type Limits, NO_LIMITS, type Occupied, type Place } from '../../src/domain/limits.ts';
 import { type Engine, openEngine } from '../../src/engine/engine.ts';
 import { type Database, openDatabase, transaction } from '../../src/store/database.ts';
 import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
@@ -37,11 +37,11 @@ const POLICY = testPolicy({
 const SITE = 'rack';
 // In each of the first ones another scope is the narrowest.
 const LIMITS: Limits[] = [
-  { fleet: 6, region: 2, site: { label: SITE, max: 1 } },
-  { fleet: 2, region: 2, site: { label: SITE, max: 2 } },
-  { fleet: null, region: null, site: { label: SITE, max: 2 } },
-  { fleet: 1, region: 1, site: { label: SITE, max: 1 } },
-  { fleet: null, region: null, site: null },
+  { ...NO_LIMITS, fleet: 6, region: 2, site: { label: SITE, max: 1 } },
+  { ...NO_LIMITS, fleet: 2, region: 2, site: { label: SITE, max: 2 } },
+  { ...NO_LIMITS, fleet: null, region: null, site: { label: SITE, max: 2 } },
+  { ...NO_LIMITS, fleet: 1, region: 1, site: { label: SITE, max: 1 } },
+  { ...NO_LIMITS, fleet: null, region: null, site: null },
 ];
 
 type Outcome = Extract<ReportedAttempt['state'], 'succeeded' | 'inconclusive' | 'rolled_back'>;

@@ -16,7 +16,7 @@ const LOOSE = testPolicy({
 const REGIONS = ['eu-west-1', 'us-east-1'];
 
 test('the fleet’s, a region’s and a site’s limit each hold a grant back, and a free slot lets it go', async (t) => {
-  const limits = { fleet: 2, region: 2, site: { label: 'rack', max: 1 } };
+  const limits = { ...NO_LIMITS, fleet: 2, region: 2, site: { label: 'rack', max: 1 } };
   const fleet = await openFleet(t, rules(LOOSE), REGIONS, undefined, { limits });
   await fleet.publish('1.0.0');
   const a = await fleet.enrol('a', { labels: { rack: 'r1' } });

@@ -1,5 +1,5 @@
 // The words of the scenario scripts: durations, policies, windows, limits and lists of agents, read into plain values.
-import type { Limits } from '../../src/domain/limits.ts';
+import { type Limits, NO_LIMITS } from '../../src/domain/limits.ts';
 import type { Policy, StepPolicy } from '../../src/domain/policy.ts';
 import { DAYS, type WeeklyWindow } from '../../src/domain/window.ts';
 import { stepPolicy, testPolicy } from '../support/fixtures.ts';
@@ -78,6 +78,7 @@ export function limits(words: readonly string[]): Limits {
   const number = (key: string) => (given.has(key) ? Number(given.get(key)) : null);
   const [label, max] = given.get('site')?.split(':') ?? [];
   return {
+    ...NO_LIMITS,
     fleet: number('fleet'),
     region: number('region'),
     site: label === undefined ? null : { label, max: Number(max) },

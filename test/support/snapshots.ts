@@ -130,6 +130,7 @@ export function snapshotOf(overrides: Partial<Snapshot> = {}): Snapshot {
     regions,
     calendars: regions.map((region) => ({ region, timeZone: 'UTC', windows: { allow: [], deny: [] } })),
     freezes: [],
+    ceilings: [],
     considered: [],
     releases,
     availability: releases.flatMap((release) => regions.map((region) => availabilityOf(release, region))),
@@ -215,6 +216,13 @@ export function anySnapshot(): fc.Arbitrary<Snapshot> {
     .filter((snapshot) => violations(snapshot).length === 0);
 }
 
+function anyCeilings(gen: Gen): Snapshot['ceilings'] {
+  if (!chance(gen, 15)) return [];
+  const max = upTo(gen, 1, 3);
+  const count = upTo(gen, 0, max);
+  return [{ window: 'hour', max, count, leavesAt: count === 0 ? null : START + upTo(gen, -1, 60) * 60_000 }];
+}
+
 function generate(gen: Gen): Snapshot {
   const regions = REGIONS.slice(0, upTo(gen, 1, 3));
   const products = ['agentd', 'proxyd'].slice(0, upTo(gen, 1, 2)).map((name) => anyRules(gen, name, regions));
@@ -258,6 +266,7 @@ function generate(gen: Gen): Snapshot {
         .filter(() => chance(gen, 5))
         .map(({ id }) => ({ id: `attempt-${id}`, laneId: id, hot: chance(gen, 50), deadlineObserved: OBSERVED - 1 })),
     ),
+    ceilings: anyCeilings(gen),
   };
 }
 

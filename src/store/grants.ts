@@ -1,0 +1,45 @@
+// What the limits over all rollouts read inside the ledger's transaction: who downloads, and what was granted of late.
+import { sql } from 'kysely';
+import type { Db, Tx } from './schema.ts';
+
+/** Agents with an attempt that is offered, each once. */
+export async function downloadingPlaces(db: Db | Tx): Promise<{ agentId: string; region: string }[]> {
+  return await db
+    .selectFrom('attempts')
+    .innerJoin('agents', 'agents.id', 'attempts.agent_id')
+    .select(['agents.id as agentId', 'agents.region'])
+    .distinct()
+    // In the text, not bound: the partial index is used only for a condition that it can see.
+    .where(sql<boolean>`attempts.state = 'offered'`)
+    .orderBy('agents.id')
+    .execute();
+}
+
+/** Of the newest `most` grants after `sinceMs`: how many, and the instant of the oldest. */
+export async function countGrants(
+  db: Db | Tx,
+  sinceMs: number,
+  most: number,
+): Promise<{ count: number; oldest: number | null }> {
+  const newest = newestGrants(db, sinceMs, most).as('newest');
+  return await db
+    .selectFrom(newest)
+    .select((select) => [select.fn.countAll<number>().as('count'), select.fn.min('granted_at').as('oldest')])
+    .executeTakeFirstOrThrow();
+}
+
+/** Instants of the newest `most` grants after `sinceMs`, ascending. */
+export async function listGrants(db: Db | Tx, sinceMs: number, most: number): Promise<number[]> {
+  if (most === 0) return [];
+  const rows = await newestGrants(db, sinceMs, most).execute();
+  return rows.map((row) => row.granted_at as number).reverse();
+}
+
+function newestGrants(db: Db | Tx, sinceMs: number, most: number) {
+  return db
+    .selectFrom('attempts')
+    .select('granted_at')
+    .where('granted_at', '>', sinceMs)
+    .orderBy('granted_at', 'desc')
+    .limit(most);
+}

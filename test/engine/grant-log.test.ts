@@ -1,0 +1,117 @@
+// The grant log: exact by the clock that never goes back, whatever the wall clock does; a restart believes its stored ages.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { CEILING_MS, fullCeiling } from '../../src/domain/ceilings.ts';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
+import type { Clock } from '../../src/engine/clock.ts';
+import { neededGrants, openGrantLog } from '../../src/engine/grant-log.ts';
+import { START } from '../support/fixtures.ts';
+
+const MINUTE = 60_000;
+const HOUR = CEILING_MS.hour;
+
+/** The true time, and a wall clock that may be put anywhere. */
+function jumpingClock(): Clock & { advance(ms: number): void; jump(ms: number): void } {
+  let [elapsed, jumped] = [0, 0];
+  return {
+    now: () => START + elapsed + jumped,
+    monotonic: () => elapsed,
+    advance: (ms) => void (elapsed += ms),
+    jump: (ms) => void (jumped += ms),
+  };
+}
+
+test('neededGrants: nothing is kept where no ceiling is set', () => {
+  assert.deepEqual(neededGrants(NO_LIMITS), { spanMs: 0, most: 0 });
+  const log = openGrantLog(jumpingClock(), NO_LIMITS, [START]);
+  log.add(3);
+  assert.deepEqual(log.ceilings(), []);
+});
+
+test('ceilings: full at the ceiling, until the oldest that counts has left the window', () => {
+  const clock = jumpingClock();
+  const log = openGrantLog(clock, { ...NO_LIMITS, perHour: 2, perDay: 3 }, []);
+  log.add(1);
+  clock.advance(10 * MINUTE);
+  log.add(1);
+  assert.deepEqual(log.ceilings()[0], { window: 'hour', max: 2, count: 2, leavesAt: START + HOUR });
+  assert.equal(fullCeiling(log.ceilings(), clock.now())?.until, START + HOUR);
+  clock.advance(50 * MINUTE);
+  assert.equal(fullCeiling(log.ceilings(), clock.now()), undefined);
+  log.add(1);
+  // Now the day's ceiling holds for longer than the hour's.
+  assert.deepEqual(fullCeiling(log.ceilings(), clock.now()), {
+    detail: '3 of 3 within 24 hours',
+    until: START + CEILING_MS.day,
+    window: 'day',
+  });
+});
+
+test('openGrantLog: grants of an earlier life are as old as the wall clock says, never younger than new', () => {
+  const clock = jumpingClock();
+  const limits = { ...NO_LIMITS, perHour: 2 };
+  const log = openGrantLog(clock, limits, [START - 2 * HOUR, START - 50 * MINUTE, START + 3 * HOUR]);
+  assert.equal(fullCeiling(log.ceilings(), clock.now())?.until, START + 10 * MINUTE);
+  clock.advance(10 * MINUTE);
+  assert.deepEqual(log.ceilings(), [{ window: 'hour', max: 2, count: 1, leavesAt: START + HOUR }]);
+});
+
+test('however grants, pauses, clock steps and restarts follow each other, no sliding window holds more than its ceiling', () => {
+  const event = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant('ask' as const), by: fc.integer({ min: 1, max: 4 }) }) },
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant('wait' as const), by: fc.integer({ min: 1, max: 90 }) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('jump' as const), by: fc.integer({ min: -300, max: 300 }) }),
+    },
+    // The wall clock may go back over a restart, but not forward: that is not told from a server that was down.
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('restart' as const), by: fc.integer({ min: -300, max: 0 }) }),
+    },
+  );
+  let held = 0;
+  fc.assert(
+    fc.property(fc.array(event, { minLength: 30, maxLength: 80 }), (events) => {
+      const limits = { ...NO_LIMITS, perHour: 3, perDay: 7 };
+      const clock = jumpingClock();
+      let log = openGrantLog(clock, limits, []);
+      const [truth, stored]: [number[], number[]] = [[], []];
+      let aheadMs = 0;
+      for (const { kind, by } of events) {
+        if (kind === 'wait') clock.advance(by * MINUTE);
+        if (kind === 'jump') {
+          clock.jump(by * MINUTE);
+          aheadMs += by * MINUTE;
+        }
+        if (kind === 'restart') {
+          // What had been put forward is put right, or back: the stored instants lie in the past no longer than is true.
+          clock.jump(by * MINUTE - Math.max(0, aheadMs));
+          aheadMs = Math.min(0, aheadMs) + by * MINUTE;
+          log = openGrantLog(
+            clock,
+            limits,
+            stored.toSorted((a, b) => a - b),
+          );
+        }
+        for (let left = kind === 'ask' ? by : 0; left > 0; left -= 1) {
+          if (fullCeiling(log.ceilings(), clock.now()) !== undefined) {
+            held += 1;
+            continue;
+          }
+          log.add(1);
+          truth.push(clock.monotonic());
+          stored.push(clock.now());
+        }
+      }
+      for (const at of truth) {
+        const within = (ms: number) => truth.filter((one) => one > at - ms && one <= at).length;
+        assert(within(HOUR) <= 3, `${within(HOUR)} within an hour`);
+        assert(within(CEILING_MS.day) <= 7, `${within(CEILING_MS.day)} within a day`);
+      }
+    }),
+    { numRuns: 200, seed: 5 },
+  );
+  assert(held > 100, 'the ceilings were reached');
+});
