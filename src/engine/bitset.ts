@@ -1,5 +1,7 @@
 // A set of agent handles as bits, the form in which a step's members are stored.
 
+import { eachIndex, type Pieces } from './pieces.ts';
+
 export type Bitset = Uint8Array;
 
 export function newBitset(): Bitset {
@@ -30,12 +32,19 @@ export function hasBit(set: Bitset, bit: number): boolean {
 
 /** Calls `visit` for each bit that is set, ascending. */
 export function forEachBit(set: Bitset, visit: (bit: number) => void): void {
-  for (let byte = 0; byte < set.length; byte += 1) {
-    let value = set[byte] as number;
-    while (value !== 0) {
-      const low = value & -value;
-      visit(byte * 8 + (31 - Math.clz32(low)));
-      value ^= low;
-    }
+  for (let byte = 0; byte < set.length; byte += 1) visitByte(set, byte, visit);
+}
+
+/** The same in pieces. */
+export function eachBit(set: Bitset, visit: (bit: number) => void): Pieces<void> {
+  return eachIndex(set.length, (byte) => visitByte(set, byte, visit), 8);
+}
+
+function visitByte(set: Bitset, byte: number, visit: (bit: number) => void): void {
+  let value = set[byte] as number;
+  while (value !== 0) {
+    const low = value & -value;
+    visit(byte * 8 + (31 - Math.clz32(low)));
+    value ^= low;
   }
 }

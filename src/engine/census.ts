@@ -8,8 +8,9 @@ import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/ro
 import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { assert } from '../errors.ts';
-import { type Bitset, clearBit, forEachBit, hasBit, setBit } from './bitset.ts';
+import { type Bitset, clearBit, eachBit, hasBit, setBit } from './bitset.ts';
 import { type Freeze, freezeStep, type LanePopulation, orderOf, populationOf } from './freeze.ts';
+import { eachIndex, type Pieces } from './pieces.ts';
 import type { Group, Roster, RosterEntry } from './roster.ts';
 
 export interface CensusInput {
@@ -25,10 +26,10 @@ export interface CensusInput {
   groups: Map<number, readonly Group[]>;
 }
 
-export function countAgents(input: CensusInput): CensusRow[] {
+export function* countAgents(input: CensusInput): Pieces<CensusRow[]> {
   const rows = new Map<string, CensusRow>();
   for (const { name: product, policy } of input.products) {
-    for (const { region, platform, products, agents, present } of groupsOf(input, policy.staleAfterMs)) {
+    for (const { region, platform, products, agents, present } of yield* groupsOf(input, policy.staleAfterMs)) {
       const version = products.find((one) => one.product === product)?.version;
       if (version === undefined || !input.regions.includes(region)) continue;
       const key = `${product} ${region} ${version} ${platform}`;
@@ -59,19 +60,22 @@ function byPlace({ products, regions }: CensusInput): (a: CensusRow, b: CensusRo
 }
 
 /** One pass over all agents serves everything that is counted of them; nearly all policies have the same stale time. */
-function groupsOf(input: CensusInput, staleMs: number): readonly Group[] {
-  const found = input.groups.get(staleMs) ?? input.roster.groups(staleMs, input.observedMs);
+function* groupsOf(input: CensusInput, staleMs: number): Pieces<readonly Group[]> {
+  const found = input.groups.get(staleMs) ?? (yield* input.roster.groups(staleMs, input.observedMs));
   input.groups.set(staleMs, found);
   return found;
 }
 
 /** `everyStep`: previews also of lanes that can open none now, for people who ask. */
-export function countLanes(input: CensusInput, { everyStep = false } = {}): LaneCensus[] {
-  return input.rollouts.flatMap((rollout) =>
-    rollout.lanes
-      .filter((lane) => !isTerminalLane(lane.state.name))
-      .map((lane) => countLane(input, rollout, lane, everyStep || mayOpenStep(input, rollout, lane))),
-  );
+export function* countLanes(input: CensusInput, { everyStep = false } = {}): Pieces<LaneCensus[]> {
+  const counted: LaneCensus[] = [];
+  for (const rollout of input.rollouts) {
+    for (const lane of rollout.lanes) {
+      if (isTerminalLane(lane.state.name)) continue;
+      counted.push(yield* countLane(input, rollout, lane, everyStep || mayOpenStep(input, rollout, lane)));
+    }
+  }
+  return counted;
 }
 
 /** What a step would freeze is dear to reckon, and asked only where one could open now. */
@@ -84,34 +88,35 @@ function mayOpenStep({ observedMs }: CensusInput, rollout: Rollout, { state, wav
   return observedMs - state.observedMs >= (rollout.policy.steps[state.step]?.soakMs ?? 0);
 }
 
-function countLane(input: CensusInput, rollout: Rollout, lane: Lane, withPreviews: boolean): LaneCensus {
+function* countLane(input: CensusInput, rollout: Rollout, lane: Lane, withPreviews: boolean): Pieces<LaneCensus> {
   const opened = lane.steps.at(-1)?.step ?? -1;
-  const population = withPreviews ? lanePopulation(input, rollout, lane) : undefined;
-  const previews = rollout.policy.steps.flatMap((_, step) => {
-    if (step <= opened || population === undefined) return [];
-    const { size, eligible } = freezeLaneStep(input, rollout, lane, step, population);
-    return [{ step, members: size, eligible }];
-  });
-  return {
+  const population = withPreviews ? yield* lanePopulation(input, rollout, lane) : undefined;
+  const counted: LaneCensus = {
     laneId: lane.id,
-    ...countRegion(input, rollout, lane),
-    previews,
-    steps: lane.steps.map((step) => countStep(input, rollout, lane, step)),
+    ...(yield* countRegion(input, rollout, lane)),
+    previews: [],
+    steps: [],
   };
+  for (let step = opened + 1; population !== undefined && step < rollout.policy.steps.length; step += 1) {
+    const { size, eligible } = yield* freezeLaneStep(input, rollout, lane, step, population);
+    counted.previews.push({ step, members: size, eligible });
+  }
+  for (const step of lane.steps) counted.steps.push(yield* countStep(input, rollout, lane, step));
+  return counted;
 }
 
 /** Who runs the product in the region, and who of them is below the release on a platform that it has. */
-function countRegion(
+function* countRegion(
   input: CensusInput,
   rollout: Rollout,
   lane: Lane,
-): Pick<LaneCensus, 'agents' | 'eligible' | 'platforms'> {
+): Pieces<Pick<LaneCensus, 'agents' | 'eligible' | 'platforms'>> {
   const found = { agents: 0, eligible: 0, platforms: new Set<string>() };
   const release = releaseOf(input.releases, rollout.releaseId);
   if (release === undefined) return { ...found, platforms: [] };
   const offered = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderIn(input, rollout);
-  for (const { region, platform, products, agents } of groupsOf(input, rollout.policy.staleAfterMs)) {
+  for (const { region, platform, products, agents } of yield* groupsOf(input, rollout.policy.staleAfterMs)) {
     const running = region === lane.region ? products.find((one) => one.product === lane.product) : undefined;
     if (running === undefined) continue;
     found.agents += agents;
@@ -123,21 +128,21 @@ function countRegion(
 }
 
 /** What opening the step would freeze now. */
-export function freezeLaneStep(
+export function* freezeLaneStep(
   input: CensusInput,
   rollout: Rollout,
   lane: Lane,
   step: number,
-  population: LanePopulation = lanePopulation(input, rollout, lane),
-): Freeze {
+  known?: LanePopulation,
+): Pieces<Freeze> {
   const policy = rollout.policy.steps[step];
   assert(policy !== undefined, `step ${step} is in the policy`);
   const earlier = lane.steps.filter((one) => one.step < step);
   const last = earlier.at(-1);
   const sets = earlier.map((one) => input.members(lane.id, one.step));
-  return freezeStep({
+  return yield* freezeStep({
     roster: input.roster,
-    population,
+    population: known ?? (yield* lanePopulation(input, rollout, lane)),
     policy,
     seed: rollout.seed,
     before: last === undefined ? { threshold: 0, thresholdId: '' } : last,
@@ -149,11 +154,11 @@ export function freezeLaneStep(
   });
 }
 
-function lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): LanePopulation {
+function* lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): Pieces<LanePopulation> {
   const release = input.releases.find((one) => one.id === rollout.releaseId);
   const rules = input.products.find((one) => one.name === rollout.product);
   if (release === undefined || rules === undefined) return { handles: [], eligible: [] };
-  return populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release);
+  return yield* populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release);
 }
 
 function isTaken(roster: Roster, rollout: Rollout, lane: Lane, handle: number): boolean {
@@ -174,13 +179,13 @@ function spentIn(roster: Roster, lane: Lane, handle: number) {
   return roster.spentOf(handle).find((one) => one.laneId === lane.id && one.budgetEpoch === lane.budgetEpoch);
 }
 
-function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step): LaneCensus['steps'][number] {
+function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step): Pieces<LaneCensus['steps'][number]> {
   const { roster, observedMs } = input;
   const builds = buildsOf(input.releases, rollout.product);
   const platforms = input.releases.find((one) => one.id === rollout.releaseId)?.artifacts.map((one) => one.platform);
   const order = orderIn(input, rollout);
   const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0, usedUp: 0 };
-  forEachBit(input.members(lane.id, step.step), (handle) => {
+  yield* eachBit(input.members(lane.id, step.step), (handle) => {
     const entry = roster.entry(handle);
     const running = entry?.region === lane.region ? runningOf(entry, lane) : undefined;
     const place = running === undefined ? Number.NaN : order(running.version);
@@ -206,7 +211,7 @@ function countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step)
     step: step.step,
     gone,
     ineligible: ineligible + byHand + elsewhere,
-    replaceable: gone === 0 ? 0 : candidatesFor(input, rollout, lane, step.step, gone).length,
+    replaceable: gone === 0 ? 0 : (yield* candidatesFor(input, rollout, lane, step.step, gone)).length,
     updated,
     updatedPresent,
   };
@@ -245,12 +250,18 @@ export interface Seats {
 }
 
 /** Gives the seats of at most `count` members that are gone to the next by rank. */
-export function takeSeats(input: CensusInput, rollout: Rollout, lane: Lane, step: number, count: number): Seats {
+export function* takeSeats(
+  input: CensusInput,
+  rollout: Rollout,
+  lane: Lane,
+  step: number,
+  count: number,
+): Pieces<Seats> {
   const before = input.members(lane.id, step);
   const opened = lane.steps.find((one) => one.step === step);
   assert(opened !== undefined, `step ${step} of lane ${lane.id} is open`);
-  const gone = goneOf(input, rollout, lane, step).slice(0, count);
-  const taking = candidatesFor(input, rollout, lane, step, gone.length);
+  const gone = (yield* goneOf(input, rollout, lane, step)).slice(0, count);
+  const taking = yield* candidatesFor(input, rollout, lane, step, gone.length);
   let members: Bitset = new Uint8Array(before);
   for (const handle of gone.slice(0, taking.length)) clearBit(members, handle);
   for (const { handle } of taking) members = setBit(members, handle);
@@ -265,28 +276,39 @@ export function takeSeats(input: CensusInput, rollout: Rollout, lane: Lane, step
 }
 
 /** Present agents by rank that are in no opened step and could take a seat of this one. None in a step by labels. */
-function candidatesFor(input: CensusInput, rollout: Rollout, lane: Lane, step: number, limit: number) {
+function* candidatesFor(
+  input: CensusInput,
+  rollout: Rollout,
+  lane: Lane,
+  step: number,
+  limit: number,
+): Pieces<Candidate[]> {
   const policy = rollout.policy.steps[step];
   if (policy === undefined || policy.labels !== null || limit === 0) return [];
   const { roster, observedMs } = input;
-  const population = lanePopulation(input, rollout, lane);
+  const population = yield* lanePopulation(input, rollout, lane);
   const sets = lane.steps.map((one) => input.members(lane.id, one.step));
-  return population.handles
-    .filter((handle, index) => {
-      if (population.eligible[index] !== true || sets.some((set) => hasBit(set, handle))) return false;
-      return (
-        !isTaken(roster, rollout, lane, handle) && roster.silentMs(handle, observedMs) < rollout.policy.staleAfterMs
-      );
-    })
-    .map((handle) => ({ handle, id: roster.idOf(handle), place: rank(roster.hashOf(handle), rollout.seed) }))
-    .sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1))
-    .slice(0, limit);
+  const found: Candidate[] = [];
+  yield* eachIndex(population.handles.length, (index) => {
+    const handle = population.handles[index] as number;
+    if (population.eligible[index] !== true || sets.some((set) => hasBit(set, handle))) return;
+    if (isTaken(roster, rollout, lane, handle)) return;
+    if (roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs) return;
+    found.push({ handle, id: roster.idOf(handle), place: rank(roster.hashOf(handle), rollout.seed) });
+  });
+  return found.sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1)).slice(0, limit);
 }
 
-function goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: number): number[] {
+interface Candidate {
+  handle: number;
+  id: string;
+  place: number;
+}
+
+function* goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: number): Pieces<number[]> {
   const gone: number[] = [];
   const order = orderIn(input, rollout);
-  forEachBit(input.members(lane.id, step), (handle) => {
+  yield* eachBit(input.members(lane.id, step), (handle) => {
     if (isGone(input, rollout, lane, handle, order)) gone.push(handle);
   });
   return gone;

@@ -28,6 +28,7 @@ import {
 import { saveConsidered } from '../store/schedules.ts';
 import { type Bitset, newBitset } from './bitset.ts';
 import { type CensusInput, freezeLaneStep, takeSeats } from './census.ts';
+import { inTurns } from './pieces.ts';
 import type { AuditEntry } from './working-set.ts';
 
 export interface ExecuteInput {
@@ -100,7 +101,7 @@ async function writeAction(
       return endAttempt(tx, input, action, after, effects);
     case 'open_step': {
       const { lane, rollout } = laneOf(after, action.laneId);
-      const freeze = freezeLaneStep(input.census, rollout, lane, action.step);
+      const freeze = await inTurns(freezeLaneStep(input.census, rollout, lane, action.step));
       const steps = lane.steps.map((step) =>
         step.step === action.step
           ? { ...step, size: freeze.size, threshold: freeze.threshold, thresholdId: freeze.thresholdId }
@@ -165,7 +166,7 @@ async function replaceMembers(
   effects: Omit<Effects, 'snapshot'>,
 ): Promise<Snapshot> {
   const { lane, rollout } = laneOf(after, action.laneId);
-  const seats = takeSeats(input.census, rollout, lane, action.step, action.count);
+  const seats = await inTurns(takeSeats(input.census, rollout, lane, action.step, action.count));
   const steps = lane.steps.map((step) =>
     step.step === action.step ? { ...step, threshold: seats.threshold, thresholdId: seats.thresholdId } : step,
   );

@@ -8,6 +8,7 @@ import type { Scheme } from '../domain/version/scheme.ts';
 import { assert } from '../errors.ts';
 import type { Bitset } from './bitset.ts';
 import { newBitset, setBit } from './bitset.ts';
+import { eachIndex, type Pieces } from './pieces.ts';
 import type { Roster } from './roster.ts';
 
 export interface Freeze {
@@ -27,17 +28,17 @@ export interface LanePopulation {
 }
 
 /** One pass over the roster; what the steps of the lane are reckoned from. */
-export function populationOf(
+export function* populationOf(
   roster: Roster,
   scheme: Scheme,
   lane: Lane,
   rollout: Rollout,
   release: Release,
-): LanePopulation {
+): Pieces<LanePopulation> {
   const platforms = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderOf(scheme, rollout.version);
   const found: LanePopulation = { handles: [], eligible: [] };
-  roster.visit(lane.product, lane.region, (handle, version, platform) => {
+  yield* roster.visit(lane.product, lane.region, (handle, version, platform) => {
     const place = order(version);
     if (!(place <= 0) || !platforms.has(platform)) return;
     found.handles.push(handle);
@@ -93,34 +94,39 @@ interface Place {
   id: string;
 }
 
+const NOWHERE: Place = { place: EVERYBODY.threshold, id: EVERYBODY.thresholdId };
+
 /** Members: eligible, present, inside this step or an earlier one, and not members of an earlier one. */
-export function freezeStep(input: FreezeInput): Freeze {
-  const candidates = candidatesOf(input);
+export function* freezeStep(input: FreezeInput): Pieces<Freeze> {
+  const candidates = yield* candidatesOf(input);
   const { policy, roster } = input;
   const { threshold, thresholdId } = input.before;
   const result: Freeze = { members: newBitset(), size: 0, eligible: 0, threshold, thresholdId };
   const take = takerFor(candidates, result);
-  for (let index = 0; index < candidates.length; index += 1) if (isKind(candidates, index, REACHED)) take(index);
-  if (policy.labels !== null) {
-    for (let index = 0; index < candidates.length; index += 1) {
-      if (isKind(candidates, index, REACHED)) continue;
-      if (carries(roster.labelsOf(candidates.handles[index] as number), policy.labels)) take(index);
-    }
+  yield* eachIndex(candidates.length, (index) => {
+    if (isKind(candidates, index, REACHED)) take(index);
+  });
+  const { labels } = policy;
+  if (labels !== null) {
+    yield* eachIndex(candidates.length, (index) => {
+      if (isKind(candidates, index, REACHED)) return;
+      if (carries(roster.labelsOf(candidates.handles[index] as number), labels)) take(index);
+    });
     return result;
   }
-  const last = lastByRank(input, candidates, result.size);
+  const last = yield* lastByRank(input, candidates, result.size);
   if (last === undefined) return result;
   const isInside = policy.percent === 100 ? () => true : insideOf(input, candidates, last);
-  for (let index = 0; index < candidates.length; index += 1) {
+  yield* eachIndex(candidates.length, (index) => {
     if (!isKind(candidates, index, REACHED) && isInside(index)) take(index);
-  }
+  });
   if (policy.percent === 100) return { ...result, ...EVERYBODY };
   if (!isBefore(result.threshold, result.thresholdId, last.place, last.id)) return result;
   return { ...result, threshold: last.place, thresholdId: last.id };
 }
 
 /** Of eligible agents and earlier members a share is taken: who had the release without the lane uses up none of it. */
-function candidatesOf(input: FreezeInput): Candidates {
+function* candidatesOf(input: FreezeInput): Pieces<Candidates> {
   const { roster, population, seed, before, labelsBefore, isEarlierMember, isPresent } = input;
   const size = population.handles.length;
   const found = {
@@ -129,11 +135,11 @@ function candidatesOf(input: FreezeInput): Candidates {
     places: new Uint32Array(size),
     kinds: new Uint8Array(size),
   };
-  for (let at = 0; at < size; at += 1) {
+  yield* eachIndex(size, (at) => {
     const handle = population.handles[at] as number;
     const eligible = population.eligible[at] === true;
     const isMember = isEarlierMember(handle);
-    if (!eligible && !isMember) continue;
+    if (!eligible && !isMember) return;
     const place = rank(roster.hashOf(handle), seed);
     const byRank =
       place < before.threshold || (place === before.threshold && roster.idOf(handle) <= before.thresholdId);
@@ -146,7 +152,7 @@ function candidatesOf(input: FreezeInput): Candidates {
       (reached ? REACHED : 0) |
       (isPresent(handle) ? PRESENT : 0);
     found.length += 1;
-  }
+  });
   return found;
 }
 
@@ -169,26 +175,28 @@ function takerFor(candidates: Candidates, result: Freeze): (index: number) => vo
  * The last by rank that the step reaches: its share, widened until it has `min` members, as far as there are any.
  * `size`: members that earlier steps reach. Undefined where there is nobody.
  */
-function lastByRank(input: FreezeInput, candidates: Candidates, size: number): Place | undefined {
+function* lastByRank(input: FreezeInput, candidates: Candidates, size: number): Pieces<Place | undefined> {
   const { policy } = input;
   const all = candidates.length;
   if (all === 0) return undefined;
   const share = Math.min(all, policy.count ?? Math.ceil(((policy.percent as number) * all) / 100));
-  const last = nthByRank(input, candidates, share, () => true);
-  if (policy.percent === 100 || share === all) return last;
+  // Everybody is inside whatever the rank.
+  if (policy.percent === 100) return NOWHERE;
+  const last = yield* nthByRank(input, candidates, share, () => true);
+  if (share === all) return last;
   const isInside = insideOf(input, candidates, last);
   const fresh = (index: number) => isNewMember(candidates.kinds[index] as number);
   let inside = size;
   let beyond = 0;
-  for (let index = 0; index < all; index += 1) {
-    if (!fresh(index)) continue;
+  yield* eachIndex(all, (index) => {
+    if (!fresh(index)) return;
     if (isInside(index)) inside += 1;
     else beyond += 1;
-  }
+  });
   const lacking = policy.min - inside;
   if (lacking <= 0) return last;
-  if (lacking > beyond) return nthByRank(input, candidates, all, () => true);
-  return nthByRank(input, candidates, lacking, (index) => fresh(index) && !isInside(index));
+  if (lacking > beyond) return yield* nthByRank(input, candidates, all, () => true);
+  return yield* nthByRank(input, candidates, lacking, (index) => fresh(index) && !isInside(index));
 }
 
 function insideOf({ roster }: FreezeInput, { handles, places }: Candidates, last: Place): (index: number) => boolean {
@@ -201,17 +209,17 @@ function insideOf({ roster }: FreezeInput, { handles, places }: Candidates, last
 const BUCKETS = 65_536;
 
 /** The nth (from 1) of those that `isWanted`, by rank and then by id: found by counting, for sorting all is too slow. */
-function nthByRank(
+function* nthByRank(
   { roster }: FreezeInput,
   { length, handles, places }: Candidates,
   nth: number,
   isWanted: (index: number) => boolean,
-): Place {
+): Pieces<Place> {
   const counts = new Uint32Array(BUCKETS);
   const bucketOf = (index: number) => (places[index] as number) >>> 16;
-  for (let index = 0; index < length; index += 1) {
+  yield* eachIndex(length, (index) => {
     if (isWanted(index)) counts[bucketOf(index)] = (counts[bucketOf(index)] as number) + 1;
-  }
+  });
   let bucket = 0;
   let before = 0;
   while (before + (counts[bucket] as number) < nth) {
@@ -220,10 +228,10 @@ function nthByRank(
     assert(bucket < BUCKETS, `there are ${nth} by rank`);
   }
   const inBucket: Place[] = [];
-  for (let index = 0; index < length; index += 1) {
-    if (bucketOf(index) !== bucket || !isWanted(index)) continue;
+  yield* eachIndex(length, (index) => {
+    if (bucketOf(index) !== bucket || !isWanted(index)) return;
     inBucket.push({ place: places[index] as number, id: roster.idOf(handles[index] as number) });
-  }
+  });
   inBucket.sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1));
   return inBucket[nth - before - 1] as Place;
 }

@@ -10,6 +10,7 @@ import { listBaselineLanes, listRollouts, loadMembers } from '../store/rollouts.
 import { listConsidered } from '../store/schedules.ts';
 import { type CensusInput, countAgents, countLanes } from './census.ts';
 import type { Memory } from './memory.ts';
+import { inTurns } from './pieces.ts';
 import type { Roster } from './roster.ts';
 
 // Enough for every rollout that can still matter: ended ones only say which versions have had theirs.
@@ -77,8 +78,8 @@ export async function loadSnapshot(
       baselineLanes,
       recentBad: Object.fromEntries([...bad].map(([laneId, agents]) => [laneId, agents.size])),
       baselines: await listBaselines(db),
-      census: countAgents(census),
-      lanes: countLanes(census, options),
+      census: await inTurns(countAgents(census)),
+      lanes: await inTurns(countLanes(census, options)),
       overdue: overdue.map((one) => ({
         id: one.id,
         laneId: one.laneId,

@@ -5,6 +5,7 @@ import type { Spent } from '../domain/decide.ts';
 import { isOccupying, type Place } from '../domain/limits.ts';
 import { hash32 } from '../domain/rank.ts';
 import { assert } from '../errors.ts';
+import { eachIndex, type Pieces } from './pieces.ts';
 
 const FIRST_CAPACITY = 1024;
 /**
@@ -232,23 +233,30 @@ export class Roster {
    * Handles of a region's agents that run the product, with version and platform looked up once per distinct value.
    * `visit` is called for each; no objects are made per agent.
    */
-  visit(product: string, region: string, visit: (handle: number, version: string, platform: string) => void): void {
+  *visit(
+    product: string,
+    region: string,
+    visit: (handle: number, version: string, platform: string) => void,
+  ): Pieces<void> {
     const regionIndex = this.regions.find(region);
     if (regionIndex === undefined) return;
     const versions = this.productLists.values.map((list) => list?.find((one) => one.product === product)?.version);
-    for (const handle of this.handlesIn(regionIndex)) {
+    const handles = this.handlesIn(regionIndex);
+    yield* eachIndex(handles.length, (index) => {
+      const handle = handles[index] as number;
       const version = versions[this.products[handle] as number];
       if (version !== undefined)
         visit(handle, version, this.platforms.values[this.platform[handle] as number] as string);
-    }
+    });
   }
 
   /** All agents in groups, in one pass over the columns. `staleMs`: who was silent so long in observed time is not present. */
-  groups(staleMs: number, observedMs: number): Group[] {
+  *groups(staleMs: number, observedMs: number): Pieces<Group[]> {
     const found: Group[] = [];
     for (const [regionIndex, handles] of this.byRegion) {
       const groups = new Map<number, Group>();
-      for (const handle of handles) {
+      yield* eachIndex(handles.length, (index) => {
+        const handle = handles[index] as number;
         const [list, platform] = [this.products[handle] as number, this.platform[handle] as number];
         // Distinct lists and platforms are far fewer than 2^26.
         const key = list * 0x4000000 + platform;
@@ -265,7 +273,7 @@ export class Roster {
         }
         group.agents += 1;
         if (observedMs - (this.seenObserved[handle] as number) < staleMs) group.present += 1;
-      }
+      });
       found.push(...groups.values());
     }
     return found;

@@ -29,6 +29,14 @@ test('bench:scale: every part says its figures', async () => {
   assert.ok(report.decide.medianUs > 0 && report.start[0].firstAnswerSeconds > 0);
 });
 
+test('bench:plan: every part says its figures, and a pass with nothing to do writes nothing', async () => {
+  const report = await bench('plan.ts', '--agents=1000 --rollouts=3 --decisions=1000');
+  assert.equal(report.plan.lanes, 60);
+  assert.equal(report.freeze.members, 500);
+  assert.equal(report.quiet.rowsWritten, 0);
+  assert.ok(report.decide.medianUs > 0);
+});
+
 test('fillFleetFile: what the server reads is what was asked for', async (t) => {
   const { fillFleetFile, seededAgent } = await import('./fleet-file.ts');
   const { openDatabase } = await import('../../src/store/database.ts');

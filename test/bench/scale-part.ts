@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { Agent } from '../../src/domain/agent.ts';
 import { type AgentView, decide } from '../../src/domain/decide.ts';
@@ -10,12 +11,13 @@ import type { Snapshot } from '../../src/domain/snapshot.ts';
 import { NO_SILENCE } from '../../src/domain/verdict.ts';
 import { newBitset } from '../../src/engine/bitset.ts';
 import { countAgents, countLanes, freezeLaneStep } from '../../src/engine/census.ts';
+import { finish, inTurns } from '../../src/engine/pieces.ts';
 import { Roster } from '../../src/engine/roster.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { digestOf, rules, START, stepPolicy, testAgent, testPolicy, testRelease } from '../support/fixtures.ts';
 import { openBenchEngine } from './bench-engine.ts';
 
-export type ScalePart = 'roster' | 'start' | 'plan' | 'decide' | 'freeze';
+export type ScalePart = 'roster' | 'start' | 'plan' | 'decide' | 'freeze' | 'quiet';
 
 const REGIONS = Array.from({ length: 20 }, (_, index) => `region-${index + 1}`);
 const RUNS = 7;
@@ -28,6 +30,7 @@ const PARTS: Record<ScalePart, () => unknown> = {
   plan: measurePlan,
   decide: measureDecide,
   freeze: measureFreeze,
+  quiet: measureQuiet,
 };
 process.stdout.write(`${JSON.stringify(await PARTS[part as ScalePart]())}\n`);
 
@@ -80,6 +83,21 @@ async function measureStart() {
   };
 }
 
+/** Passes with nothing to do: rows written by SQLite's own count. */
+async function measureQuiet() {
+  const database = await openDatabase(`sqlite:${path}`);
+  const engine = await openBenchEngine(database, testPolicy({ waves: [REGIONS] }), REGIONS);
+  const changes = async () =>
+    (await sql<{ n: number }>`select total_changes() as n`.execute(database.db)).rows[0]?.n ?? Number.NaN;
+  await engine.plan();
+  const before = await changes();
+  const planPassMs = await times(RUNS, () => engine.plan());
+  const rowsWritten = (await changes()) - before;
+  await engine.close();
+  await database.close();
+  return { agents: size, passes: RUNS, planPassMs: round(planPassMs), rowsWritten };
+}
+
 /** `size` products, each with a rollout that is going out in 20 regions. */
 async function measurePlan() {
   const snapshot = busySnapshot(size);
@@ -123,8 +141,8 @@ async function measureFreeze() {
     members: () => newBitset(),
     groups: new Map(),
   };
-  const censusMs = await times(3, async () => void countAgents({ ...input, groups: new Map() }));
-  const lanesMs = await times(3, async () => void countLanes({ ...input, groups: new Map() }));
+  const censusMs = await times(3, async () => void finish(countAgents({ ...input, groups: new Map() })));
+  const lanesMs = await times(3, async () => void finish(countLanes({ ...input, groups: new Map() })));
   let longestGapMs = 0;
   let lastTick = performance.now();
   const ticking = setInterval(() => {
@@ -135,7 +153,7 @@ async function measureFreeze() {
   await new Promise((resolve) => setTimeout(resolve, 20));
   longestGapMs = 0;
   const startedAt = performance.now();
-  const frozen = freezeLaneStep(input, rollout, lane, 0);
+  const frozen = await inTurns(freezeLaneStep(input, rollout, lane, 0));
   const freezeMs = performance.now() - startedAt;
   await new Promise((resolve) => setTimeout(resolve, 20));
   clearInterval(ticking);

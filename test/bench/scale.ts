@@ -1,12 +1,10 @@
 // `npm run bench:scale`: what grows with the fleet, measured from a thousand to a million agents, as a table and as JSON.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fillFleetFile } from './fleet-file.ts';
-import type { ScalePart } from './scale-part.ts';
+import { type Figures, part } from './run-part.ts';
 
 const REGIONS = Array.from({ length: 20 }, (_, index) => `region-${index + 1}`);
 
@@ -30,8 +28,6 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-type Figures = Record<string, number>;
-
 async function measureStart(size: number): Promise<Figures> {
   const dir = join(directory, `start-${size}`);
   mkdirSync(dir);
@@ -41,20 +37,6 @@ async function measureStart(size: number): Promise<Figures> {
   const figures = await part('start', size, path);
   rmSync(dir, { recursive: true });
   return figures;
-}
-
-/** In a process of its own: nothing that another part has left behind is in the way of its collector. */
-async function part(name: ScalePart, size: number, path = ''): Promise<Figures> {
-  process.stderr.write(`${name} ${size}\n`);
-  const file = join(import.meta.dirname, 'scale-part.ts');
-  const child = spawn(process.execPath, ['--expose-gc', file, name, String(size), path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let out = '';
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk));
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${name} ${size} ended with ${code}`);
-  return JSON.parse(out) as Figures;
 }
 
 function tables(report: Record<string, Figures | Figures[]>): string {

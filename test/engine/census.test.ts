@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { type Lane, NO_COUNTS, type Rollout, type StepCounters } from '../../src/domain/rollout.ts';
 import { newBitset, setBit } from '../../src/engine/bitset.ts';
 import { type CensusInput, countLanes, takeSeats } from '../../src/engine/census.ts';
+import { finish } from '../../src/engine/pieces.ts';
 import { Roster } from '../../src/engine/roster.ts';
 import { digestOf, rules, stepPolicy, testAgent, testPolicy, testRelease } from '../support/fixtures.ts';
 
@@ -115,7 +116,7 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
 }
 
 function counted(kinds: Member[], counters: Partial<StepCounters> = {}) {
-  const found = countLanes(world(kinds, counters).input)[0]?.steps[0];
+  const found = finish(countLanes(world(kinds, counters).input))[0]?.steps[0];
   assert(found !== undefined);
   const { gone, ineligible, replaceable, updated, updatedPresent } = found;
   return { gone, ineligible, replaceable, updated, updatedPresent };
@@ -187,7 +188,7 @@ test('the gone are replaced by present agents outside that could take part, at m
   ];
   assert.deepEqual(counted(kinds), { gone: 2, ineligible: 0, replaceable: 1, updated: 0, updatedPresent: 0 });
   const { input, rollout, lane } = world(kinds);
-  const seats = takeSeats(input, rollout, lane, 0, 1);
+  const seats = finish(takeSeats(input, rollout, lane, 0, 1));
   assert.deepEqual([seats.gone, [...seats.members]], [[0], [0b0000_0110, 0b0000_0001]]);
   assert(seats.threshold > 0, 'the step reaches as far as the one who took the seat');
 });

@@ -7,6 +7,7 @@ import { EVERYBODY, isBefore, rank } from '../../src/domain/rank.ts';
 import { schemeOf } from '../../src/domain/version/schemes.ts';
 import { forEachBit } from '../../src/engine/bitset.ts';
 import { type Freeze, freezeStep, orderOf } from '../../src/engine/freeze.ts';
+import { finish } from '../../src/engine/pieces.ts';
 import { Roster } from '../../src/engine/roster.ts';
 import { stepPolicy, testAgent } from '../support/fixtures.ts';
 
@@ -49,7 +50,7 @@ function world(size: number, hosts: Record<number, Host> = {}) {
         ...updated[placeOf.get(handle) as number],
       });
       const policy = stepPolicy({ percent: null, ...step });
-      const freeze = freezeStep({
+      const freezing = freezeStep({
         roster,
         population: {
           handles,
@@ -62,6 +63,7 @@ function world(size: number, hosts: Record<number, Host> = {}) {
         isEarlierMember: (handle) => members.has(handle),
         isPresent: (handle) => now(handle).away !== true,
       });
+      const freeze = finish(freezing);
       const found: number[] = [];
       forEachBit(freeze.members, (handle) => {
         found.push(placeOf.get(handle) as number);

@@ -1,6 +1,7 @@
 // The roster over years: what agents report of themselves is kept once and no longer than somebody reports it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { finish } from '../../src/engine/pieces.ts';
 import { Roster } from '../../src/engine/roster.ts';
 import { testAgent } from '../support/fixtures.ts';
 
@@ -29,7 +30,7 @@ test('a value that was forgotten and comes back is found, and a count sees each 
   roster.put(testAgent(1), 0);
   const seen: string[] = [];
   for (const region of ['eu-west-1', 'us-east-1', 'nowhere'])
-    roster.visit('agentd', region, (handle, version) => void seen.push(`${region} ${handle} ${version}`));
+    finish(roster.visit('agentd', region, (handle, version) => void seen.push(`${region} ${handle} ${version}`)));
   assert.deepEqual(seen, ['eu-west-1 1 1.0.0', 'eu-west-1 2 2.0.0']);
 });
 
