@@ -61,6 +61,14 @@ export function hold(reason: HoldReason, detail?: string, until: number | null =
 
 /** `2026-01-05 12:00:00Z`. */
 export function instantOf(ms: number): string {
+  if (ms !== lastInstant.ms) lastInstant = { ms, text: textOf(ms) };
+  return lastInstant.text;
+}
+
+/** Gates of many lanes name the same instant one after the other, and its text costs more than the gate. */
+let lastInstant = { ms: 0, text: textOf(0) };
+
+function textOf(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }
 

@@ -48,6 +48,8 @@ export function baselineFor(snapshot: Snapshot, product: string, region: string)
       rollout.product === product &&
       rollout.lanes.some((lane) => lane.region === region && lane.state.name === 'completed'),
   );
+  // Nearly always: then nothing of the other regions counts, and looking there for every region is dear.
+  if (passed.length === 0) return undefined;
   return snapshot.regions
     .flatMap((other) => baselineOf(snapshot, product, other) ?? [])
     .filter((one) => passed.some((rollout) => rollout.version === one.version))
