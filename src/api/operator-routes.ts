@@ -24,6 +24,7 @@ import { historyOfAgent } from '../store/attempts.ts';
 import { agentIdsByName } from '../store/operator-views.ts';
 import { listRollouts, loadRollout } from '../store/rollouts.ts';
 import { viewAvailability } from './availability-view.ts';
+import { clockRoute } from './clock-route.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
@@ -162,6 +163,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
       return { brakes: await viewBrakes(db), changed };
     },
   );
+
+  clockRoute(app, { operator, onRequest, now: () => clock.now() });
 
   app.post(
     '/api/v1/enrol-tokens',

@@ -1,10 +1,12 @@
 // What the routes need from the engine, passed in by the composition root; the engine implements it, tests use the real one.
 import type { Agent, AgentReport } from '../domain/agent.ts';
+import type { Ceiling } from '../domain/ceilings.ts';
 import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
+import type { ClockDoubt } from '../domain/clock-doubt.ts';
 import type { TraceLine } from '../domain/decide.ts';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
 import type { HoldReason } from '../domain/holds.ts';
-import type { BrakeOptions, CreateRolloutOptions, VerbOptions } from '../domain/requests.ts';
+import type { BrakeOptions, CreateRolloutOptions, TrustOptions, VerbOptions } from '../domain/requests.ts';
 import type { Lane } from '../domain/rollout.ts';
 import type { WindowStatus } from '../domain/window.ts';
 
@@ -52,6 +54,12 @@ export interface OperatorService {
   createRollout(options: CreateRolloutOptions): Promise<{ id: string; changed: boolean }>;
   /** Idempotent: false when it already was so. */
   setBrake(options: BrakeOptions): Promise<boolean>;
+  /** A person believes the clock. Idempotent: false when nobody doubted it. */
+  trustClock(options: TrustOptions): Promise<boolean>;
+  /** Null: the server's clock is sound. */
+  clockDoubt(): ClockDoubt | null;
+  /** Those that the config sets, with what is used of them. */
+  ceilings(): Ceiling[];
   /** Agents that have checked in within the stale time, by handle. */
   isPresent(handle: number): boolean;
   /** Milliseconds since the epoch; null when not seen since the server knows it. */

@@ -26,6 +26,8 @@ export async function viewStatus(
     now,
     agents: operator.counts(),
     brakes: await viewBrakes(db),
+    clock: operator.clockDoubt(),
+    ceilings: operator.ceilings(),
     products: await viewProducts(db, operator, products),
     rollouts: await viewRollouts(db, rollouts, now),
   };

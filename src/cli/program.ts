@@ -4,6 +4,7 @@ import { agentCommands } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
 import { availabilityCommand } from './commands/availability.ts';
 import { brakeCommands } from './commands/brake.ts';
+import { clockCommands } from './commands/clock.ts';
 import { configCommands } from './commands/config.ts';
 import { enrolTokenCommands } from './commands/enrol-token.ts';
 import { explainCommand } from './commands/explain.ts';
@@ -63,6 +64,7 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   regionsCommand(program, context);
   availabilityCommand(program, context);
   brakeCommands(program, context);
+  clockCommands(program, context);
   enrolTokenCommands(program, context);
   serveCommand(program, context);
   agentCommands(program, context, ending);

@@ -9,7 +9,9 @@ export function statusPage(status: StatusReply, style: Style): string[] {
   const { agents, now } = status;
   return [
     `${count(agents.enrolled, 'agent')} enrolled, ${agents.present} present at ${instant(now)}`,
+    ...clockLines(status.clock, style),
     ...brakeLines(status.brakes, now, style),
+    ...ceilingLines(status.ceilings, style),
     ...status.products.flatMap((product) => ['', ...productLines(product, now, style)]),
     ...rolloutSection(status.rollouts, now, style),
   ];
@@ -39,6 +41,23 @@ export function brakeLines(brakes: StatusReply['brakes'], now: number, style: St
       style.paint('red', line),
     ),
   );
+}
+
+/** Stands for every hold that it brings about. */
+function clockLines(clock: StatusReply['clock'], style: Style): string[] {
+  if (clock == null) return [];
+  return wrap(`CLOCK doubted: ${sayDoubted(clock)}`, style.width, '  ').map((line) => style.paint('red', line));
+}
+
+export function sayDoubted({ why, until }: { why: string; until: number }): string {
+  return `${why}; nothing starts until ${instant(until)}, or a person says: tidegate clock trust`;
+}
+
+function ceilingLines(ceilings: StatusReply['ceilings'], style: Style): string[] {
+  return (ceilings ?? []).map(({ window, max, count: used }) => {
+    const line = `${used} of ${max} updates ${window === 'hour' ? 'within an hour' : 'within 24 hours'}`;
+    return used < max ? line : style.paint('yellow', line);
+  });
 }
 
 export function scopeName(scope: string): string {

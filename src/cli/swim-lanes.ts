@@ -4,7 +4,7 @@ import { fitRows, type Ranked } from './fit-rows.ts';
 import { laneRows, type Row, type RowKind } from './lane-rows.ts';
 import { laneTable, remarkOf, tally, when } from './lane-table.ts';
 import { age, clean, count, duration, fit, instant, wrap } from './render.ts';
-import { colourOf, scopeName, troubleOf } from './status-page.ts';
+import { colourOf, sayDoubted, scopeName, troubleOf } from './status-page.ts';
 import type { Colour, Size, Terminal } from './terminal.ts';
 import { toDo } from './to-do.ts';
 
@@ -63,7 +63,7 @@ function paragraph(text: string, indent: string, width: number, rank: number, co
 
 const MOST_BRAKES = 3;
 
-function headLines({ agents, now, brakes }: StatusReply, sections: readonly Section[], width: number): Line[] {
+function headLines({ agents, now, brakes, clock }: StatusReply, sections: readonly Section[], width: number): Line[] {
   const troubled = sections.flatMap(({ rows }) => rows).filter(({ kind }) => kind === 'trouble').length;
   const look = troubled === 0 ? '' : `; ${troubled === 1 ? '1 lane needs' : `${troubled} lanes need`} a look`;
   const { enrolled, present } = agents;
@@ -75,6 +75,7 @@ function headLines({ agents, now, brakes }: StatusReply, sections: readonly Sect
   const more = brakes.length - MOST_BRAKES;
   return [
     line(heads.find((one) => one.length <= width) ?? heads.at(-1) ?? '', RANK.head),
+    ...(clock == null ? [] : paragraph(`CLOCK doubted: ${sayDoubted(clock)}`, '', width, RANK.alarm, 'red')),
     ...brakes.slice(0, MOST_BRAKES).flatMap((brake) => brakeLines(brake, now, width)),
     ...(more > 0 ? [line(`and ${count(more, 'more brake')}: tidegate status`, RANK.alarm, 'red')] : []),
   ];

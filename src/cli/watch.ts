@@ -5,7 +5,7 @@ import type { LaneView, StatusReply } from '../protocol/operator.ts';
 import type { OperatorClient } from '../protocol/operator-client.ts';
 import { failureLines } from './failure.ts';
 import { clean, instant } from './render.ts';
-import { progress, scopeName, troubleOf } from './status-page.ts';
+import { progress, sayDoubted, scopeName, troubleOf } from './status-page.ts';
 import { swimLanes } from './swim-lanes.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -134,13 +134,14 @@ function lineView(terminal: Terminal): View {
 function overLine(key: string, text: string): string[] {
   if (key === 'error') return ['the server answers again'];
   if (key.startsWith('brake ')) return [`released: ${text}`];
-  return key.startsWith('source ') || key.startsWith('baseline ') ? [`over: ${text}`] : [];
+  return key === 'clock' || key.startsWith('source ') || key.startsWith('baseline ') ? [`over: ${text}`] : [];
 }
 
 /** What a line is worth printing for when it changes, by what it is about. */
 function factsOf(status: StatusReply): Map<string, string> {
   const { enrolled, present } = status.agents;
   const facts = new Map([['agents', `agents: ${enrolled} enrolled, ${present} present`]]);
+  if (status.clock != null) facts.set('clock', `the clock is doubted: ${sayDoubted(status.clock)}`);
   for (const brake of status.brakes) {
     facts.set(`brake ${brake.scope}`, `brake on ${scopeName(brake.scope)} by ${brake.actor}: ${brake.reason}`);
   }

@@ -2,6 +2,7 @@
 import type { Agent, Attempt, InstalledProduct } from './agent.ts';
 import { isHot } from './attempt.ts';
 import { fullCeiling, sayFull, usedOf } from './ceilings.ts';
+import { sayDoubt } from './clock-doubt.ts';
 import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { fullDownloads, fullLimit } from './limits.ts';
@@ -126,6 +127,7 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
   if (directive.brake !== null)
     return trace.hold('brake', 'braked', `${directive.brake.scope}: ${directive.brake.reason}`);
   trace.pass('brake', 'no brake is set');
+  if (directive.clock !== null) return trace.hold('clock', 'clock_suspect', sayDoubt(directive.clock));
   const live = agent.live.find((attempt) => attempt.product === product);
   const lane = live === undefined ? laneFor(agent, directive) : laneOf(directive, live);
   if (lane === null) return trace.deny('lane', 'no release is going out in this region');

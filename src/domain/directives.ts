@@ -1,5 +1,6 @@
 // What is asked of the agents of one product in one region, compiled from the rows of the moment: plain JSON.
 import { type Availability, objectionToGrant } from './availability.ts';
+import type { ClockDoubt } from './clock-doubt.ts';
 import type { HoldReason } from './holds.ts';
 import type { Limits, Occupied } from './limits.ts';
 import { availabilityAt } from './lookup.ts';
@@ -60,6 +61,8 @@ export interface Directive {
   scheme: SchemeName;
   /** A person's stop that covers this product and region. */
   brake: { scope: string; reason: string } | null;
+  /** Null: the wall clock is sound. */
+  clock: ClockDoubt | null;
   /** Artifact digests of the product's releases: anything else is an unknown build. */
   builds: Record<string, string>;
   lane: LaneDirective | null;
@@ -112,6 +115,7 @@ export interface DirectiveInput {
   /** Digest → version over all releases of the product. */
   builds: Record<string, string>;
   brakes: readonly Brake[];
+  clock: ClockDoubt | null;
   vetoes: readonly Veto[];
   silence: (laneId: string, step: number) => Silence;
   /** At least the rows of the releases in the region; others are not looked at. */
@@ -132,6 +136,7 @@ export function compileDirective(input: DirectiveInput): Directive {
     region: input.region,
     scheme: input.scheme,
     brake: brake === undefined ? null : { scope: brake.scope, reason: brake.reason },
+    clock: input.clock,
     builds: input.builds,
     lane: lane === null || rollout === null || release === null ? null : compileLane(input, lane, rollout, release),
     baseline: input.baseline === null ? null : compileBaseline(input, input.baseline),

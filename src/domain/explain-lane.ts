@@ -1,4 +1,5 @@
 // Why a lane goes on or does not, for a person: all its gates, and the one sentence that the plan acts upon now.
+import { heldByClock } from './clock-doubt.ts';
 import type { Gate } from './gate.ts';
 import { gatesOf } from './gates.ts';
 import { type LaneInput, type LaneStep, planAlarm, planLane } from './plan-lane.ts';
@@ -26,7 +27,7 @@ export function explainLane(input: LaneInput): LaneExplanation {
   return { sentence: 'action' in step ? sayAction(step.action, input) : (first?.sentence ?? ''), gates: all };
 }
 
-/** What comes before the lane's own gates: a config without it, an alarm, a newer release. */
+/** What comes before the lane's own gates: a config without it, an alarm, a clock that has jumped, a newer release. */
 function overruling(input: LaneInput): { gate: Gate; step: LaneStep } | undefined {
   const { snapshot, rollout, lane } = input;
   // What has ended is looked at by nobody any more.
@@ -38,6 +39,8 @@ function overruling(input: LaneInput): { gate: Gate; step: LaneStep } | undefine
   }
   const alarm = planAlarm(input);
   if (alarm !== undefined) return { gate: overruleGate('alarm', alarm, input), step: alarm };
+  const clock = heldByClock(input);
+  if (clock !== undefined) return { gate: overruleGate('clock', clock, input), step: clock };
   const newer = planSupersede(input);
   return newer === undefined ? undefined : { gate: overruleGate('newer_release', newer, input), step: newer };
 }

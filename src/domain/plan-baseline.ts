@@ -1,5 +1,6 @@
 // The regions' baseline lanes: one per product and region that has a baseline, replaced when the baseline changes.
 import { baselineOf } from './choose.ts';
+import { doubtHold } from './clock-doubt.ts';
 import { brakeFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { isTerminalLane, type Lane, type Rollout } from './rollout.ts';
@@ -22,7 +23,7 @@ export function planBaselines(snapshot: Snapshot, product: ProductRules, actions
     const spent = present === undefined ? undefined : spentBudget(snapshot, present, rollout as Rollout);
     if (spent !== undefined) actions.push(spent);
     else if (present !== undefined) report.push(...holdsOf(snapshot, present));
-    else if (rollout !== undefined && outdated.length === 0) {
+    else if (rollout !== undefined && outdated.length === 0 && snapshot.clock === null) {
       actions.push({ kind: 'open_baseline', product: product.name, region, rolloutId: rollout.id });
     }
   }
@@ -80,5 +81,6 @@ function holdsOf(snapshot: Snapshot, lane: Lane): Hold[] {
   ];
   if (lane.state.name === 'halted') return hold('halted', lane.state.reason);
   const brake = brakeFor(snapshot.brakes, lane.product, lane.region);
-  return brake === undefined ? [] : hold('braked', `${brake.scope}: ${brake.reason}`);
+  if (brake !== undefined) return hold('braked', `${brake.scope}: ${brake.reason}`);
+  return snapshot.clock === null ? [] : [{ subject: { laneId: lane.id }, ...doubtHold(snapshot.clock) }];
 }

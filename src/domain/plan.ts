@@ -2,6 +2,7 @@
 import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
 import { chooseRelease, creationOf } from './choose.ts';
+import { doubtHold, planDoubted } from './clock-doubt.ts';
 import { sentenceOf } from './holds.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
@@ -47,12 +48,13 @@ function planOnce(snapshot: Snapshot, now: number): Plan {
 
 function planProduct(snapshot: Snapshot, product: ProductRules, now: number, actions: Action[], report: Hold[]): void {
   const rollouts = snapshot.rollouts.filter((rollout) => rollout.product === product.name);
+  const doubted = snapshot.clock !== null;
   const creation = planCreation(snapshot, product, rollouts, now);
   if ('action' in creation) {
     actions.push(creation.action);
     return;
   }
-  const passed = planSchedule(snapshot, product, now);
+  const passed = doubted ? undefined : planSchedule(snapshot, product, now);
   if (passed !== undefined) actions.push(passed);
   const before = actions.length;
   planBaselines(snapshot, product, actions, report);
@@ -65,7 +67,7 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
     for (const lane of rollout.lanes) {
       if (isTerminalLane(lane.state.name)) continue;
       const input = { snapshot, rollouts, rollout, lane, now };
-      const step = planAlarm(input) ?? planSupersede(input) ?? planLane(input);
+      const step = doubted ? planDoubted(input) : (planAlarm(input) ?? planSupersede(input) ?? planLane(input));
       if ('action' in step) actions.push(step.action);
       else if (step.hold !== null) report.push({ subject: { laneId: lane.id }, ...step.hold });
     }
@@ -79,6 +81,7 @@ function planCreation(
   rollouts: Rollout[],
   now: number,
 ): { action: Action } | { hold: Hold | null } {
+  if (snapshot.clock !== null) return { hold: { subject: { product: product.name }, ...doubtHold(snapshot.clock) } };
   const choice = chooseRelease(snapshot, product, now);
   if (choice.release === null) {
     return {

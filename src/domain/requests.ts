@@ -23,6 +23,12 @@ export interface CreateRolloutOptions {
   reason: string;
 }
 
+/** A person has looked at the server's clock and believes it. */
+export interface TrustOptions {
+  actor: string;
+  reason: string;
+}
+
 export interface BrakeOptions {
   /** `fleet`, `product:<name>` or `region:<name>`. */
   scope: string;

@@ -1,6 +1,7 @@
 // Everything that `plan` may look at, and the actions that it may ask for: plain JSON, never a list of agents.
 import type { Availability } from './availability.ts';
 import type { Ceiling } from './ceilings.ts';
+import type { ClockDoubt } from './clock-doubt.ts';
 import type { Brake, Veto } from './directives.ts';
 import type { HoldReason } from './holds.ts';
 import type { Policy } from './policy.ts';
@@ -103,6 +104,8 @@ export interface Snapshot {
   regions: string[];
   calendars: Calendar[];
   freezes: Freeze[];
+  /** Null: the wall clock is sound. */
+  clock: ClockDoubt | null;
   /** Those that the config sets, with what is used of them. */
   ceilings: Ceiling[];
   considered: Consideration[];

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
 import { decideAll } from '../domain/decide.ts';
-import type { BrakeOptions, CreateRolloutOptions, VerbOptions } from '../domain/requests.ts';
+import type { BrakeOptions, CreateRolloutOptions, TrustOptions, VerbOptions } from '../domain/requests.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
 import { findAgent, flushSeen } from '../store/agents.ts';
@@ -13,6 +13,8 @@ import { listGrants } from '../store/grants.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
 import { answerAtOnce, answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
+import { startOfWatch, trustClock } from './clock-doubt.ts';
+import { watchClock } from './clock-watch.ts';
 import { committer, type LedgerItem } from './commit.ts';
 import { createRollout } from './create-rollout.ts';
 import { explainLanes, withReasons } from './explain-lane.ts';
@@ -54,12 +56,13 @@ export async function openEngine(deps: EngineDeps) {
   const { database, clock, logger } = deps;
   const mark = deps.mark ?? (() => {});
   const fleet = await transaction(database, (tx) => ensureFleet(tx, clock.now()));
-  const observed = startObservedTime(clock, fleet.observedMs);
+  const watch = watchClock(clock, await startOfWatch(database.db));
+  const observed = startObservedTime(clock, fleet.observedMs, watch);
   const { surroundings } = deps;
   const { spanMs, most } = neededGrants(surroundings.limits);
   const stored = await listGrants(database.db, clock.now() - spanMs, most);
   const grants = openGrantLog(clock, surroundings.limits, stored);
-  const memory = new Memory(deps.products, deps.regions, surroundings, grants);
+  const memory = new Memory(deps.products, deps.regions, surroundings, { grants, clock: watch });
   const roster = new Roster();
   await loadRoster(database.db, roster, observed.now());
   const waiters = openWaiters(roster);
@@ -171,6 +174,16 @@ export async function openEngine(deps: EngineDeps) {
       async setBrake(options: BrakeOptions): Promise<boolean> {
         return await perform(() => setBrake(verbs, options));
       },
+      /** Idempotent: false when nobody doubts it. */
+      async trustClock(options: TrustOptions): Promise<boolean> {
+        return await perform(async () => {
+          const effects = await trustClock(database, watch.look(), options, clock.now());
+          watch.trust();
+          return effects;
+        });
+      },
+      clockDoubt: () => watch.look(),
+      ceilings: () => memory.grants.ceilings(),
       isPresent,
       lastSeenAt: (handle: number) => roster.lastSeenAt(handle),
       counts() {

@@ -64,6 +64,7 @@ export async function loadSnapshot(
       regions,
       calendars: [...memory.surroundings.calendars],
       freezes: [...memory.surroundings.freezes],
+      clock: memory.clock.look(),
       ceilings: memory.grants.ceilings(),
       considered: await listConsidered(db),
       releases,

@@ -18,6 +18,7 @@ import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } fr
 import { givesWayTo, undisplaced } from '../domain/supersede.ts';
 import type { Freeze, WindowStatus } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
+import { type ClockWatch, SOUND_CLOCK } from './clock-watch.ts';
 import { type GrantLog, NO_GRANTS } from './grant-log.ts';
 
 export interface ProductHold {
@@ -91,6 +92,7 @@ export class Memory {
   readonly surroundings: Surroundings;
   /** What was granted of late, for the ceilings. */
   readonly grants: GrantLog;
+  readonly clock: ClockWatch;
   private readonly windows = new Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>();
   private occupied: Occupied = countOccupied([], NO_LIMITS);
 
@@ -98,12 +100,13 @@ export class Memory {
     rules: readonly ProductRules[],
     regions: readonly string[],
     surroundings: Surroundings,
-    grants: GrantLog = NO_GRANTS,
+    { grants, clock }: { grants: GrantLog; clock: ClockWatch } = { grants: NO_GRANTS, clock: SOUND_CLOCK },
   ) {
     this.rules = rules;
     this.regions = regions;
     this.surroundings = surroundings;
     this.grants = grants;
+    this.clock = clock;
   }
 
   /** Takes over what a planning pass has read and written. Returns the pairs whose directive changed. */
@@ -185,6 +188,7 @@ export class Memory {
       release,
       builds: this.builds.get(product) ?? {},
       brakes,
+      clock: this.clock.look(),
       vetoes,
       silence: (laneId, step) => silenceOf(this.lanes, laneId, step),
       availability: this.availability,
@@ -382,9 +386,10 @@ function shape(directive: Directive): string {
           directive.baseline.absent,
           directive.baseline.unknown,
         ];
-  if (lane === null) return JSON.stringify([directive.brake, directive.window, baseline]);
+  if (lane === null) return JSON.stringify([directive.brake, directive.clock, directive.window, baseline]);
   return JSON.stringify([
     directive.brake,
+    directive.clock,
     directive.window,
     baseline,
     lane.laneId,

@@ -1,5 +1,6 @@
 // Observed time: grows only while this server is up and looking; soak, silence and deadlines are counted in it.
 import type { Clock } from './clock.ts';
+import { type ClockWatch, SOUND_CLOCK } from './clock-watch.ts';
 
 // A longer pause than this between two looks was a suspended machine or a stalled process: not observed.
 const LONGEST_STEP_MS = 60_000;
@@ -9,14 +10,18 @@ export interface ObservedTime {
   now(): number;
 }
 
-/** Goes on from the stored value; the time between two servers' lives is not observed. */
-export function startObservedTime(clock: Clock, storedMs: number): ObservedTime {
+/** Goes on from the stored value; the time between two servers' lives is not observed, nor that of a doubted clock. */
+export function startObservedTime(
+  clock: Clock,
+  storedMs: number,
+  watch: Pick<ClockWatch, 'look'> = SOUND_CLOCK,
+): ObservedTime {
   let observed = storedMs;
   let last = clock.monotonic();
   return {
     now() {
       const monotonic = clock.monotonic();
-      observed += Math.min(Math.max(0, monotonic - last), LONGEST_STEP_MS);
+      if (watch.look() === null) observed += Math.min(Math.max(0, monotonic - last), LONGEST_STEP_MS);
       last = monotonic;
       return Math.floor(observed);
     },

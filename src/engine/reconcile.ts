@@ -8,6 +8,7 @@ import { changeHold, openHolds } from '../store/holds.ts';
 import { saveObserved } from '../store/meta.ts';
 import type { CensusInput } from './census.ts';
 import type { Clock } from './clock.ts';
+import { noteDoubt } from './clock-doubt.ts';
 import { type Effects, executeActions } from './execute.ts';
 import { sumSpent } from './load-roster.ts';
 import { loadSnapshot } from './load-snapshot.ts';
@@ -54,6 +55,7 @@ async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   deps.mark('reconcile.begin');
   const now = deps.clock.now();
   const done = await transaction(deps.database, async (tx) => {
+    await noteDoubt(tx, deps.memory.clock.look(), now);
     const { snapshot, census } = await loadSnapshot(tx, deps.memory, deps.roster, deps.observed.now(), now);
     const done = await moveAll(deps, tx, { snapshot, census, now });
     await writeHolds(tx, done.effects.snapshot, done.report, now);

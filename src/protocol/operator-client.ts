@@ -27,6 +27,8 @@ import {
   RolloutsReply,
   RolloutView,
   StatusReply,
+  TrustClockReply,
+  type TrustClockRequest,
   VerbReply,
   type VerbRequest,
 } from './operator.ts';
@@ -69,6 +71,8 @@ export interface OperatorClient {
   /** Idempotent. A promotion names the step that the person saw. */
   verb(id: string, request: VerbRequest): Promise<VerbReply>;
   setBrake(request: BrakeRequest): Promise<BrakeReply>;
+  /** Idempotent. */
+  trustClock(request: TrustClockRequest): Promise<TrustClockReply>;
   createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
   /** One page, in the order of the ids. */
   agents(page?: { after?: string; limit?: number; region?: string; product?: string }): Promise<AgentsReply>;
@@ -96,6 +100,7 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
       get(`/rollouts/${encodeURIComponent(id)}/explain?${new URLSearchParams(filter)}`, ExplainRolloutReply),
     verb: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/verbs`, request, VerbReply),
     setBrake: (request) => post('/brakes', request, BrakeReply),
+    trustClock: (request) => post('/clock/trust', request, TrustClockReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),
     agents({ limit = 100, ...filter } = {}) {
       return get(`/agents?${new URLSearchParams({ limit: String(limit), ...filter })}`, AgentsReply);

@@ -148,6 +148,12 @@ export const StatusReply = Strict({
   now: Integer,
   agents: Strict({ enrolled: Integer, present: Integer }),
   brakes: Type.Array(BrakeView),
+  /** Why the server's clock is not believed: nothing opens and nothing is granted. Null: it is sound. */
+  clock: Type.Optional(Nullable(Strict({ since: Integer, why: Text, until: Integer }))),
+  /** Hard ceilings of the config; `leavesAt`: when the oldest of those counted is not counted any more. */
+  ceilings: Type.Optional(
+    Type.Array(Strict({ window: Text, max: Integer, count: Integer, leavesAt: Nullable(Integer) })),
+  ),
   products: Type.Array(ProductView),
   /** Newest first, at most 50. */
   rollouts: Type.Array(RolloutView),
@@ -320,6 +326,12 @@ export const RegionView = Strict({
 export type RegionView = Static<typeof RegionView>;
 export const RegionsReply = Strict({ now: Integer, regions: Type.Array(RegionView) });
 export type RegionsReply = Static<typeof RegionsReply>;
+
+export const TrustClockRequest = Strict({ reason: Reason });
+export type TrustClockRequest = Static<typeof TrustClockRequest>;
+/** `now`: what the clock says. */
+export const TrustClockReply = Strict({ now: Integer, changed: Type.Boolean() });
+export type TrustClockReply = Static<typeof TrustClockReply>;
 
 /** scope: `fleet`, `product:<name>` or `region:<name>`. */
 export const BrakeScope = Type.String({ pattern: '^(fleet|(product|region):[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)$' });

@@ -23,6 +23,10 @@ export async function setMeta(tx: Tx, key: string, value: string): Promise<void>
     .execute();
 }
 
+export async function deleteMeta(tx: Tx, key: string): Promise<void> {
+  await tx.deleteFrom('meta').where('key', '=', key).execute();
+}
+
 /** Creates what a new database lacks: an id, epoch 1, observed time 0. Changes nothing later on. */
 export async function ensureFleet(tx: Tx, now: number): Promise<Fleet> {
   const values = Object.entries({ fleet_id: v7(), created_at: String(now), epoch: '1', observed_ms: '0' });

@@ -199,6 +199,9 @@ function createTestOperator(): TestOperator {
       return await operator.onBrake(options);
     },
     createRollout: () => Promise.reject(new AppError('not_found', 'nothing is created here')),
+    trustClock: async () => false,
+    clockDoubt: () => null,
+    ceilings: () => [],
     isPresent: () => true,
     lastSeenAt: () => T0 - 12_000,
     counts: () => ({ enrolled: 3, present: 2 }),

@@ -228,6 +228,7 @@ function busySnapshot(products: number): Snapshot {
     regions: REGIONS,
     calendars: REGIONS.map((region) => ({ region, timeZone: 'Europe/Berlin', windows: { allow: [], deny: [] } })),
     freezes: [],
+    clock: null,
     ceilings: [],
     considered: [],
     releases: names.flatMap((product) =>
@@ -287,6 +288,7 @@ function directiveFor(): Directive {
     release: testRelease('1.1.0', { id: rollout.releaseId }),
     builds: { [digestOf('1.0.0')]: '1.0.0', [digestOf('1.1.0')]: '1.1.0' },
     brakes: [],
+    clock: null,
     vetoes: [],
     silence: () => NO_SILENCE,
     availability: [],

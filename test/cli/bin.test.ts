@@ -212,6 +212,27 @@ describe('changing', () => {
     assert.match(again.out, /^nothing was left to halt/);
   });
 
+  it('clock trust, and what status says of clock and ceilings', async () => {
+    const { operator } = served.harness;
+    const doubt = { since: T0, why: 'it went 2 h forward', until: T0 + 300_000 };
+    let doubted: typeof doubt | null = doubt;
+    operator.clockDoubt = () => doubted;
+    operator.trustClock = async () => {
+      const changed = doubted !== null;
+      doubted = null;
+      return changed;
+    };
+    operator.ceilings = () => [{ window: 'hour', max: 20, count: 3, leavesAt: T0 }];
+    const { out } = await run(['status'], served.env);
+    assert.match(out, /^CLOCK doubted: it went 2 h forward; nothing starts until 2026-01-05 12:05:00Z,$/m);
+    assert.match(out, /^3 of 20 updates within an hour$/m);
+    const trust = ['clock', 'trust', '--reason', 'mended'];
+    assert.match((await run(trust, served.env)).out, /^the clock is trusted again: it is 2026-/);
+    assert.match((await run(trust, served.env)).out, /^nobody doubts the clock; nothing is changed: it is 2026-/);
+    assert.doesNotMatch((await run(['status'], served.env)).out, /CLOCK/);
+    assert.equal((await run(['clock', 'trust'], served.env)).code, 2);
+  });
+
   it('brake on and off', async () => {
     const region = ['--region', 'eu-central', '--reason', 'smoke'];
     assert.equal((await run(['brake', 'on', ...region], served.env)).out, 'the brake on region eu-central is on\n');

@@ -45,6 +45,7 @@ function directiveFor(lane: Partial<LaneDirective> | null = {}, overrides: Parti
     region: 'eu',
     scheme: 'semver',
     brake: null,
+    clock: null,
     builds: { [digestOf('1.0.0')]: '1.0.0', [digestOf('1.1.0')]: '1.1.0' },
     lane: lane === null ? null : laneGoing(lane),
     baseline: null,

@@ -46,6 +46,7 @@ function inputOf(lane: Lane, overrides: Partial<DirectiveInput> = {}): Directive
     availability: [availabilityOf(RELEASE, 'eu')],
     baseline: null,
     window: { open: true, closesAt: null },
+    clock: null,
     limits: NO_LIMITS,
     occupied: countOccupied([], NO_LIMITS),
     ...overrides,

@@ -72,6 +72,29 @@ function isInProgress(lane: Lane): boolean {
   return isTerminalLane(lane.state.name) || lane.state.name === 'open' || lane.state.name === 'rolling_back';
 }
 
+test('while the clock is doubted nothing is begun: lanes halt, end or take turns, and all that could go on holds', () => {
+  const allowed = new Set(['halt_lane', 'end_attempt', 'end_rollout', 'supersede_lane']);
+  fc.assert(
+    fc.property(anySnapshot(), (sound) => {
+      const clock = { since: START, why: 'it went 2 h forward', until: START + 300_000 };
+      const { actions, report } = plan({ ...sound, clock }, NOW);
+      for (const { kind } of actions) assert(allowed.has(kind), kind);
+      const rollouts = new Set(sound.rollouts.flatMap((rollout) => rollout.lanes.map((lane) => lane.id)));
+      for (const action of actions) {
+        if (action.kind === 'supersede_lane') assert(!rollouts.has(action.laneId), 'only a baseline lane gives way');
+      }
+      const halted = new Set(actions.flatMap((action) => (action.kind === 'halt_lane' ? [action.laneId] : [])));
+      for (const lane of sound.rollouts.flatMap((rollout) => (rollout.endedAt === null ? rollout.lanes : []))) {
+        const isGoing = ['waiting', 'open', 'soaking', 'approval'].includes(lane.state.name);
+        if (!isGoing || halted.has(lane.id)) continue;
+        const hold = report.find(({ subject }) => 'laneId' in subject && subject.laneId === lane.id);
+        assert.equal(hold?.reason, 'clock_suspect', `${lane.id} is ${lane.state.name}`);
+      }
+    }),
+    RUNS,
+  );
+});
+
 test('the random snapshots reach every kind of action and the reasons that are built', () => {
   const seen = new Set<string>();
   fc.assert(
@@ -109,6 +132,8 @@ test('the random snapshots reach every kind of action and the reasons that are b
     'halted',
     'paused',
     'vetoed',
+    'ceiling',
+    'clock_suspect',
   ];
   assert.deepEqual(
     wanted.filter((one) => !seen.has(one)),

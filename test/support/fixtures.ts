@@ -9,13 +9,18 @@ import type { Clock } from '../../src/engine/clock.ts';
 
 export const START = Date.UTC(2026, 0, 1);
 
-export function testClock(startAt = START): Clock & { advance(ms: number): void } {
+/** `jump` moves the wall clock alone. */
+export function testClock(startAt = START): Clock & { advance(ms: number): void; jump(ms: number): void } {
   let elapsed = 0;
+  let jumped = 0;
   return {
-    now: () => startAt + elapsed,
+    now: () => startAt + elapsed + jumped,
     monotonic: () => elapsed,
     advance(ms: number) {
       elapsed += ms;
+    },
+    jump(ms: number) {
+      jumped += ms;
     },
   };
 }

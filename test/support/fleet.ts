@@ -27,8 +27,11 @@ export interface Fleet {
     name: string,
     options?: { region?: string; version?: string; labels?: Record<string, string> },
   ): Promise<ModelAgent>;
-  /** Closes the engine and opens a new one on the same database, as after a restart of the server that took `downMs`. */
-  restart(downMs?: number): Promise<Engine>;
+  /**
+   * Closes the engine and opens a new one on the same database, as after a restart of the server that took `downMs`;
+   * meanwhile the wall clock was put forward by `jumpMs`.
+   */
+  restart(downMs?: number, jumpMs?: number): Promise<Engine>;
 }
 
 export async function openFleet(
@@ -116,9 +119,10 @@ export async function openFleet(
     await fleet.engine.plan();
     return modelAgent(fleet, agent.handle, agent.id, products);
   };
-  fleet.restart = async (downMs = 0) => {
+  fleet.restart = async (downMs = 0, jumpMs = 0) => {
     await fleet.engine.close();
     clock.advance(downMs);
+    clock.jump(jumpMs);
     fleet.engine = await open();
     return fleet.engine;
   };

@@ -130,6 +130,7 @@ export function snapshotOf(overrides: Partial<Snapshot> = {}): Snapshot {
     regions,
     calendars: regions.map((region) => ({ region, timeZone: 'UTC', windows: { allow: [], deny: [] } })),
     freezes: [],
+    clock: null,
     ceilings: [],
     considered: [],
     releases,
@@ -267,6 +268,8 @@ function generate(gen: Gen): Snapshot {
         .map(({ id }) => ({ id: `attempt-${id}`, laneId: id, hot: chance(gen, 50), deadlineObserved: OBSERVED - 1 })),
     ),
     ceilings: anyCeilings(gen),
+    // Seldom: nothing else happens then. Small numbers come more often than others.
+    clock: upTo(gen, 0, 30) === 17 ? { since: START, why: 'it went 2 h forward', until: START + 300_000 } : null,
   };
 }
 
