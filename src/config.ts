@@ -1,12 +1,14 @@
 // The config file and the environment, read once into one validated, frozen value; nothing else reads the environment.
 import { dirname, resolve } from 'node:path';
+import { normalRequirement } from './config/check-hosts.ts';
 import { checkConfig } from './config/checks.ts';
 import { type Environment, resolveSettings } from './config/resolve.ts';
 import { CONFIG, type RawConfig, type RawLimits, type RawPolicy, type RawProduct } from './config/shape.ts';
 import { readYamlFile } from './config/yaml-file.ts';
 import { type Limits, NO_LIMITS } from './domain/limits.ts';
 import type { Policy, StepPolicy } from './domain/policy.ts';
-import type { Calendar, PolicyJump, ProductRules } from './domain/snapshot.ts';
+import type { Requirement } from './domain/requirement.ts';
+import type { Calendar, Floor, PolicyJump, ProductRules, UnknownBuilds } from './domain/snapshot.ts';
 import type { SchemeName } from './domain/version/scheme.ts';
 import type { Freeze, WindowRules } from './domain/window.ts';
 import { assert } from './errors.ts';
@@ -22,6 +24,15 @@ export interface ProductConfig {
   accept: string | null;
   /** None, all, or those whose first identifier is one of these. */
   prereleases: boolean | string[];
+  /** How many newer releases must be there before one is let out. */
+  lag: number;
+  /** The lowest version that agents are updated from; null: any. */
+  from: string | null;
+  /** Versions that must not be jumped over, ascending. */
+  floors: Floor[];
+  /** What hosts must have. */
+  requirements: Requirement[];
+  unknownBuilds: UnknownBuilds;
   artifacts: { platform: string /** May hold `{version}` and `{tag}`. */; asset: string }[];
   /** Name of the policy; the most cautious one where there are several. */
   policy: string;
@@ -137,13 +148,18 @@ export function rulesOf(config: Config, product: ProductConfig): ProductRules {
     assert(policy !== undefined, `the config has checked that the policy ${name} exists`);
     return policy;
   };
-  const { name, scheme, accept, prereleases } = product;
+  const { name, scheme, accept, prereleases, lag, from, floors, requirements, unknownBuilds } = product;
   const policies = Object.entries(product.policies).map(([jump, policy]) => [jump, policyOf(policy)]);
   return {
     name,
     scheme,
     accept,
     prereleases,
+    lag,
+    from,
+    floors,
+    requirements,
+    unknownBuilds,
     policy: policyOf(product.policy),
     policies: Object.fromEntries(policies) as ProductRules['policies'],
   };
@@ -156,11 +172,13 @@ export function calendarsOf(config: Config): Calendar[] {
 
 const LEAST_STALE_MS = 600_000;
 
-function normalProduct({ tagPrefix, ...raw }: RawProduct): ProductConfig {
+function normalProduct({ tagPrefix, requirements: asked, ...raw }: RawProduct): ProductConfig {
   const tags = raw.tags ?? [`${tagPrefix ?? 'v'}{version}`];
-  if (typeof raw.policy === 'string') return { ...raw, tags, policy: raw.policy, policies: {} };
+  const requirements = asked.flatMap((one) => normalRequirement(one) ?? []);
+  const own = { ...raw, tags, requirements, lag: 0, from: null, floors: [] };
+  if (typeof raw.policy === 'string') return { ...own, policy: raw.policy, policies: {} };
   const named = Object.entries(raw.policy).filter(([, name]) => name !== null);
-  return { ...raw, tags, policy: raw.policy.major, policies: Object.fromEntries(named) };
+  return { ...own, policy: raw.policy.major, policies: Object.fromEntries(named) };
 }
 
 /** A number alone is for the whole fleet. */
@@ -181,6 +199,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     badCount: raw.badCount,
     maxHot: raw.maxHot,
     attemptsPerAgent: raw.attemptsPerAgent,
+    unhealthy: raw.unhealthy,
     supersede: raw.supersede,
     maxSkips: raw.maxSkips,
     minAgeMs: raw.minAge,

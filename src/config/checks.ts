@@ -1,5 +1,6 @@
 // What the keys of a config must be to each other: references, order of steps, ranges of their schemes.
 import { schemeOf } from '../domain/version/schemes.ts';
+import { checkRequirements } from './check-hosts.ts';
 import { checkFreezes, checkWindows } from './check-times.ts';
 import type { Path, Report } from './report.ts';
 import type { RawConfig, RawPolicy, RawProduct } from './shape.ts';
@@ -142,6 +143,7 @@ function checkProduct(raw: RawConfig, product: RawProduct, path: Path, report: R
       report.add([...path, 'accept'], what, 'write e.g. ">=1.4 <3"');
     }
   }
+  checkRequirements(product, path, report);
   const platforms = new Set<string>();
   for (const [index, { platform }] of product.artifacts.entries()) {
     if (platforms.has(platform)) {

@@ -30,6 +30,19 @@ export const LABEL_VALUE = pattern({
   pattern: '^[^\\u0000-\\u001f\\u007f]{1,128}$',
 });
 
+/** As agents report it. */
+export const FACT_NAME = pattern({
+  expected: 'the name of a fact (lower-case letters, digits, . _)',
+  example: 'kernel',
+  pattern: '^[a-z][a-z0-9_.]{0,62}$',
+});
+
+export const FACT_VALUE = pattern({
+  expected: 'the value of a fact, in quotes (1 to 256 characters)',
+  example: '"5.10"',
+  pattern: '^[^\\u0000-\\u001f\\u007f]{1,256}$',
+});
+
 export const REPOSITORY = pattern({
   expected: 'a GitHub repository as owner/name',
   example: 'example/collector',

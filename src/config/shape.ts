@@ -7,6 +7,8 @@ import {
   CRON,
   DATABASE,
   duration,
+  FACT_NAME,
+  FACT_VALUE,
   LABEL_NAME,
   LABEL_VALUE,
   LISTEN,
@@ -186,6 +188,11 @@ const POLICY = object({
   badCount: optional(integer(1, MANY), null, 'Number of bad outcomes that halts, whatever the ratio.'),
   maxHot: optional(integer(1, MANY), 10, 'Agents of a lane that may activate at a time. Default 10.'),
   attemptsPerAgent: optional(integer(1, 10), 2, 'Bad attempts after which an agent is left alone. Default 2.'),
+  unhealthy: optional(
+    oneOf(['hold', 'update', 'first']),
+    'hold',
+    'Agents that report themselves unhealthy: held until they are well, updated like others, or in the first step. Default hold.',
+  ),
   supersede: optional(
     oneOf(['finish', 'replace-unstarted', 'replace']),
     'replace-unstarted',
@@ -223,6 +230,16 @@ const POLICY_BY_JUMP = object({
   prerelease: optional(NAME, null, 'Policy for prereleases. Default: that of major.'),
 });
 
+const REQUIREMENT = object({
+  versions: optional(RANGE, null, 'Range of the releases that require it. Default: every version.'),
+  fact: required(FACT_NAME, 'the name of the fact that agents report, e.g. kernel'),
+  atLeast: optional(FACT_VALUE, null, 'The lowest number, version or size, e.g. "5.10" or "2 GiB".'),
+  atMost: optional(FACT_VALUE, null, 'The highest.'),
+  equals: optional(FACT_VALUE, null, 'The text that the fact must be.'),
+  oneOf: optional(listOf(FACT_VALUE, 'values', { min: 1, max: 50 }), null, 'Texts of which it must be one.'),
+  reason: optional(REASON, null, 'Why, for the person who asks. Default: not said.'),
+});
+
 const PRODUCT = object({
   name: required(NAME, 'the name that agents report'),
   repository: required(REPOSITORY, 'owner/name on GitHub'),
@@ -241,6 +258,16 @@ const PRODUCT = object({
     ),
     false,
     'Whether prereleases may be let out: all, none, or those such as [rc, beta]. Default false.',
+  ),
+  requirements: optional(
+    listOf(REQUIREMENT, 'requirements', { min: 0, max: 100 }),
+    [],
+    'What a host must have, by the facts that its agent reports. Default: nothing.',
+  ),
+  unknownBuilds: optional(
+    oneOf(['hold', 'update']),
+    'hold',
+    'Agents that run a build that no release has: held, or updated. Default hold.',
   ),
   artifacts: required(listOf(ARTIFACT, 'artifacts', { min: 1, max: 64 }), 'one file per platform'),
   policy: required(either(NAME, POLICY_BY_JUMP), 'the name of a policy, or one for each kind of jump'),
@@ -268,6 +295,7 @@ export type RawRegion = typeof REGION.blank;
 export type RawLimits = typeof LIMITS.blank;
 export type RawPolicy = typeof POLICY.blank;
 export type RawProduct = typeof PRODUCT.blank;
+export type RawRequirement = typeof REQUIREMENT.blank;
 
 /** For editors; `config/tidegate.schema.json` is this. */
 export function configJsonSchema(): JsonSchema {

@@ -3,14 +3,18 @@ import type { Agent, Attempt, InstalledProduct } from './agent.ts';
 import { isHot } from './attempt.ts';
 import { fullCeiling, sayFull, usedOf } from './ceilings.ts';
 import { sayDoubt } from './clock-doubt.ts';
-import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat } from './directives.ts';
+import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat, wayOf } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { fullDownloads, fullLimit } from './limits.ts';
 import type { Artifact } from './release.ts';
+import type { Facts } from './requirement.ts';
 import { schemeOf } from './version/schemes.ts';
+import { type Host, hostChecks, hostObjection, isKnownBuild, unknownBuild } from './way.ts';
 
 /** What `decide` may look at of an agent. */
-export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels'> & {
+export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'health' | 'healthReason'> & {
+  /** Of the facts that it reports, those that something is required of; null: none yet. */
+  facts: Facts | null;
   /** `hash32` of the id where it is at hand; else it is made. */
   hash?: number;
   products: readonly InstalledProduct[];
@@ -160,6 +164,9 @@ function isInStep(agent: AgentView, directive: Directive): boolean {
   if (lane === null || lane.hold !== null || !isBelow(agent, directive, lane)) return false;
   // A step is a share of those that the release has a file for: nobody else is inside, whatever its rank.
   if (!lane.artifacts.some(({ platform }) => platform === agent.platform)) return false;
+  // Nor who does not have what this release requires: the baseline may be for it.
+  const host = hostOf(agent, directive.product);
+  if (host === undefined || hostObjection(wayOf(directive, lane), host) !== undefined) return false;
   return admittingStep(lane, agent) !== undefined;
 }
 
@@ -207,6 +214,8 @@ function decideLive(
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
   trace.pass('lane', `${lane.version} is going out in this region`);
   if (live.platform !== agent.platform) return trace.hold('artifact', 'no_artifact', agent.platform);
+  const held = askHost(agent, directive, lane, trace);
+  if (held !== undefined) return held;
   const unavailable = unavailableFor(lane, live.platform);
   if (unavailable !== undefined) return trace.hold('availability', unavailable, live.platform);
   const step = lane.steps.find((one) => one.step === live.step);
@@ -221,6 +230,26 @@ function decideLive(
   // Also for a staged attempt that the agent does not hold any more: it has lost its disk, and stages again.
   trace.pass('attempt', `${live.version} is offered: the agent downloads and verifies it`);
   return { kind: 'stage', lane, step, artifact, attempt: live };
+}
+
+function hostOf(agent: AgentView, product: string): Host | undefined {
+  const running = agent.products.find((one) => one.product === product);
+  if (running === undefined) return undefined;
+  const { platform, facts, health, healthReason } = agent;
+  return { version: running.version, digest: running.digest, platform, facts, health, healthReason };
+}
+
+/** What the host itself stands in the way with, before anything is asked of the lane; undefined when nothing. */
+function askHost(agent: AgentView, directive: Directive, lane: LaneDirective, trace: Trace): Answer | undefined {
+  const host = hostOf(agent, directive.product);
+  if (host === undefined) return undefined;
+  for (const { rule, sentence, objection } of hostChecks(wayOf(directive, lane), host)) {
+    if (objection !== null) return trace.hold(rule, objection.reason, objection.detail);
+    // Of an attempt that goes on it need not be said again.
+    if (rule !== 'build' || !agent.live.some(({ product }) => product === directive.product))
+      trace.pass(rule, sentence);
+  }
+  return undefined;
 }
 
 function unavailableFor(lane: LaneDirective, platform: string): HoldReason | undefined {
@@ -284,14 +313,14 @@ function decideAdmission(
   const scheme = schemeOf(directive.scheme);
   if (scheme.parse(running.version) === undefined) return trace.hold('version', 'unknown_build', running.version);
   const order = scheme.compare(running.version, lane.version);
+  if (order >= 0 && directive.unknownBuilds === 'hold' && !isKnownBuild(directive.builds, running))
+    return trace.hold('build', 'unknown_build', unknownBuild(running));
   if (order === 0) return trace.deny('version', `runs ${lane.version} already`);
   if (order > 0)
     return trace.deny('version', `runs ${running.version}, which is newer than ${lane.version}: no downgrade`);
   trace.pass('version', `runs ${running.version}, the release is ${lane.version}`);
-  if (directive.builds[running.digest] !== running.version) {
-    return trace.hold('build', 'unknown_build', `${running.version} with digest ${running.digest.slice(0, 12)}…`);
-  }
-  trace.pass('build', 'runs a published build');
+  const held = askHost(agent, directive, lane, trace);
+  if (held !== undefined) return held;
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
   trace.pass('lane', `${lane.version} is going out in this region`);
   const artifact = lane.artifacts.find((one) => one.platform === agent.platform);

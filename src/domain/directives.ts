@@ -4,12 +4,15 @@ import type { ClockDoubt } from './clock-doubt.ts';
 import type { HoldReason } from './holds.ts';
 import type { Limits, Occupied } from './limits.ts';
 import { availabilityAt } from './lookup.ts';
-import { attemptBudgetMs, attemptMs, type Policy } from './policy.ts';
+import { attemptBudgetMs, attemptMs, type Policy, type Unhealthy, unhealthyUnder } from './policy.ts';
 import { hash32, isBefore, rank } from './rank.ts';
 import { type Artifact, isUsable, type Release, troubleOf } from './release.ts';
+import { type Requirement, requirementsFor } from './requirement.ts';
 import { isLiveLane, type Lane, type Rollout, type StepCounters, wordsOf } from './rollout.ts';
+import type { ProductRules, UnknownBuilds } from './snapshot.ts';
 import { budgetOf, type Silence, verdict } from './verdict.ts';
 import type { SchemeName } from './version/scheme.ts';
+import { floorsBelow, type Stop, type Way } from './way.ts';
 import type { WindowStatus } from './window.ts';
 
 export interface OpenedStep {
@@ -37,6 +40,11 @@ export interface LaneDirective {
   absent: string[];
   /** Platforms of which nobody has known since the lane opened whether the release can be had. */
   unknown: string[];
+  /** What the release requires of a host. */
+  requirements: readonly Requirement[];
+  /** The stops before the release, ascending. */
+  floors: readonly FloorStop[];
+  unhealthy: Unhealthy;
   maxHot: number;
   attemptsPerAgent: number;
   stageWithinMs: number;
@@ -47,6 +55,12 @@ export interface LaneDirective {
   attemptMs: number;
   /** Observed time from the grant after which silence is `lost`. */
   attemptBudgetMs: number;
+}
+
+/** A stop with the platforms for which it is not to be had in the region, or nobody knows. */
+export interface FloorStop extends Stop {
+  absent: readonly string[];
+  unknown: readonly string[];
 }
 
 /** A step that the agent was frozen into; at most one per lane. */
@@ -65,6 +79,9 @@ export interface Directive {
   clock: ClockDoubt | null;
   /** Artifact digests of the product's releases: anything else is an unknown build. */
   builds: Record<string, string>;
+  /** The lowest version that agents are updated from; null: any. */
+  from: string | null;
+  unknownBuilds: UnknownBuilds;
   lane: LaneDirective | null;
   /** What newcomers and agents that return are brought to; null while the region has none. */
   baseline: LaneDirective | null;
@@ -107,7 +124,9 @@ export interface BaselineInput {
 export interface DirectiveInput {
   product: string;
   region: string;
-  scheme: SchemeName;
+  rules: Pick<ProductRules, 'scheme' | 'from' | 'floors' | 'requirements' | 'unknownBuilds'>;
+  /** The product's release of a version. */
+  releaseOf: (version: string) => Release | undefined;
   /** The lane that the region's agents are to follow: the live one, else the newest halted or waiting one. */
   lane: Lane | null;
   rollout: Rollout | null;
@@ -134,16 +153,26 @@ export function compileDirective(input: DirectiveInput): Directive {
   return {
     product: input.product,
     region: input.region,
-    scheme: input.scheme,
+    scheme: input.rules.scheme,
     brake: brake === undefined ? null : { scope: brake.scope, reason: brake.reason },
     clock: input.clock,
     builds: input.builds,
+    from: input.rules.from,
+    unknownBuilds: input.rules.unknownBuilds,
     lane: lane === null || rollout === null || release === null ? null : compileLane(input, lane, rollout, release),
     baseline: input.baseline === null ? null : compileBaseline(input, input.baseline),
     window: input.window,
     limits: input.limits,
     occupied: input.occupied,
   };
+}
+
+/** The way to the lane's release, for the agents that the directive is about. */
+export function wayOf(directive: Directive, lane: LaneDirective): Way {
+  const { scheme, builds, from, unknownBuilds } = directive;
+  const { version, artifacts, requirements, unhealthy } = lane;
+  const stops = [...lane.floors, { version, artifacts, requirements, trouble: null }];
+  return { scheme, builds, from, unknownBuilds, unhealthy, stops };
 }
 
 const NOT_OPENED = 'the lane has not opened';
@@ -226,6 +255,9 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
     artifacts: release.artifacts,
     absent: platformsHeld(input, lane, release, 'not_available'),
     unknown: platformsHeld(input, lane, release, 'availability_unknown'),
+    requirements: requirementsFor(input.rules.requirements, input.rules.scheme, rollout.version),
+    floors: floorsOn(input, lane, rollout.version),
+    unhealthy: unhealthyUnder(policy),
     maxHot: policy.maxHot,
     attemptsPerAgent: policy.attemptsPerAgent,
     stageWithinMs: policy.stageWithinMs,
@@ -288,10 +320,19 @@ function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Re
   return null;
 }
 
+function floorsOn(input: DirectiveInput, lane: Lane, version: string): FloorStop[] {
+  const vetoOf = (floor: string) => vetoFor(input.vetoes, input.product, floor);
+  return floorsBelow(input.rules, version, input.releaseOf, vetoOf).map((stop) => ({
+    ...stop,
+    absent: platformsHeld(input, lane, stop, 'not_available'),
+    unknown: platformsHeld(input, lane, stop, 'availability_unknown'),
+  }));
+}
+
 function platformsHeld(
   { product, region, availability }: DirectiveInput,
   lane: Lane,
-  { version, artifacts }: Release,
+  { version, artifacts }: Pick<Stop, 'version' | 'artifacts'>,
   reason: ReturnType<typeof objectionToGrant>,
 ): string[] {
   const [first] = lane.steps;

@@ -8,6 +8,12 @@ export const laneCensusOf = lookup((row: LaneCensus) => row.laneId);
 
 export const releaseOf = lookup((row: Release) => row.id);
 
+const byVersion = lookup((row: Release) => `${row.product} ${row.version}`);
+
+export function releaseAt(releases: readonly Release[], product: string, version: string): Release | undefined {
+  return byVersion(releases, `${product} ${version}`);
+}
+
 const byPlace = lookup((row: Availability) => placeKey(row.product, row.version, row.region, row.platform));
 
 export function availabilityAt(

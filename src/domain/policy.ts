@@ -5,6 +5,9 @@ import type { Schedule } from './schedule.ts';
 /** `strict`: a grant only while bad + hot < budget, never overshot. `loose`: overshoot at most the hot ones. */
 export type Budget = 'strict' | 'loose';
 
+/** Agents that report themselves unhealthy: held until they are well, updated like others, or in the first step. */
+export type Unhealthy = 'hold' | 'update' | 'first';
+
 export interface StepPolicy {
   /** Who is inside: exactly one of the three is set. Percent is cumulative, 1–100. */
   labels: Record<string, string> | null;
@@ -35,6 +38,7 @@ export interface Policy {
   maxHot: number;
   /** Bad attempts after which an agent is quarantined for the release. */
   attemptsPerAgent: number;
+  unhealthy: Unhealthy;
   supersede: 'finish' | 'replace-unstarted' | 'replace';
   /** Newer releases that may pass a region by in a row; then one is finished there first. */
   maxSkips: number;
@@ -57,6 +61,11 @@ export interface BaselinePolicy {
   /** Agents that went bad within the window halt the region's baseline lane, and it alone. */
   badCount: number;
   windowMs: number;
+}
+
+/** A rollout that was stored before there was the choice holds them. */
+export function unhealthyUnder(policy: { unhealthy?: Unhealthy }): Unhealthy {
+  return policy.unhealthy ?? 'hold';
 }
 
 /** From the grant to the outcome of an attempt that goes well: what a window must have left, milliseconds. */

@@ -6,6 +6,7 @@ import type { Brake, Veto } from './directives.ts';
 import type { HoldReason } from './holds.ts';
 import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
+import type { Requirement } from './requirement.ts';
 import type { Lane, Rollout } from './rollout.ts';
 import type { Jump, SchemeName } from './version/scheme.ts';
 import type { Freeze, WindowRules } from './window.ts';
@@ -18,11 +19,29 @@ export interface ProductRules {
   accept: string | null;
   /** Which prereleases may go out: none, all, or those whose first identifier is one of these (`rc`, `beta`). */
   prereleases: boolean | readonly string[];
+  /** How many newer releases must be there before one is let out. */
+  lag: number;
+  /** The lowest version that agents are updated from; null: any. */
+  from: string | null;
+  /** Versions that must not be jumped over, ascending. */
+  floors: readonly Floor[];
+  /** What hosts must have. */
+  requirements: readonly Requirement[];
+  /** Agents that run a build that no release has. */
+  unknownBuilds: UnknownBuilds;
   /** The most cautious one: for a jump that has none of its own, and while no region has a baseline. */
   policy: Policy;
   /** The kind of jump picks the policy. */
   policies: Partial<Record<PolicyJump, Policy>>;
 }
+
+export interface Floor {
+  version: string;
+  /** Why, in the owner's words. */
+  reason: string;
+}
+
+export type UnknownBuilds = 'hold' | 'update';
 
 export type PolicyJump = Extract<Jump, 'patch' | 'minor' | 'major' | 'prerelease'>;
 

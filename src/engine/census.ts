@@ -1,17 +1,19 @@
 // What plan may know of the agents: counts per version, and per lane what opening a step would freeze; taken from the roster.
 import type { InstalledProduct } from '../domain/agent.ts';
-import { buildsOf } from '../domain/directives.ts';
 import { releaseOf } from '../domain/lookup.ts';
+import { unhealthyUnder } from '../domain/policy.ts';
 import { isBefore, rank } from '../domain/rank.ts';
 import type { Release } from '../domain/release.ts';
 import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
 import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
+import type { Way } from '../domain/way.ts';
 import { assert } from '../errors.ts';
 import { type Bitset, clearBit, eachBit, hasBit, setBit } from './bitset.ts';
+import { type Fitness, fitnessOf, wayTo } from './fitness.ts';
 import { type Freeze, freezeStep, type LanePopulation, orderOf, populationOf } from './freeze.ts';
 import { eachIndex, type Pieces } from './pieces.ts';
-import type { Group, Roster, RosterEntry } from './roster.ts';
+import type { Group, Kind, Roster, RosterEntry } from './roster.ts';
 
 export interface CensusInput {
   roster: Roster;
@@ -116,15 +118,29 @@ function* countRegion(
   if (release === undefined) return { ...found, platforms: [] };
   const offered = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderIn(input, rollout);
-  for (const { region, platform, products, agents } of yield* groupsOf(input, rollout.policy.staleAfterMs)) {
+  const way = wayIn(input, rollout);
+  for (const group of yield* groupsOf(input, rollout.policy.staleAfterMs)) {
+    const { region, platform, products, agents } = group;
     const running = region === lane.region ? products.find((one) => one.product === lane.product) : undefined;
     if (running === undefined) continue;
     found.agents += agents;
-    if (!(order(running.version) < 0) || !offered.has(platform)) continue;
+    if (!(order(running.version) < 0) || !offered.has(platform) || !isEligible(way, rollout, group)) continue;
     found.eligible += agents;
     found.platforms.add(platform);
   }
   return { ...found, platforms: [...found.platforms].sort() };
+}
+
+/** As good for all lanes of a pass. */
+function wayIn(input: CensusInput, rollout: Rollout): Way | undefined {
+  return wayTo(input.products, input.releases, rollout);
+}
+
+/** Who is unwell is counted among them, and waited for. */
+function isEligible(way: Way | undefined, { product }: Rollout, kind: Kind): boolean {
+  if (way === undefined) return false;
+  const fitness = fitnessOf(way, product, kind);
+  return fitness === 'fit' || fitness === 'unwell';
 }
 
 /** What opening the step would freeze now. */
@@ -150,15 +166,24 @@ export function* freezeLaneStep(
     // A late joiner whom an earlier step has admitted, or who has no attempt left, could give no evidence here.
     isEarlierMember: (handle) =>
       sets.some((set) => hasBit(set, handle)) || isTaken(input.roster, rollout, lane, handle),
-    isPresent: (handle) => input.roster.silentMs(handle, input.observedMs) < rollout.policy.staleAfterMs,
+    isPresent: (handle) => isThere(input, rollout, handle),
+    goesFirst: (handle) => unhealthyUnder(rollout.policy) === 'first' && input.roster.isUnhealthy(handle),
   });
+}
+
+/** Has checked in, and is not held as unhealthy. */
+function isThere({ roster, observedMs }: CensusInput, { policy }: Rollout, handle: number): boolean {
+  if (roster.silentMs(handle, observedMs) >= policy.staleAfterMs) return false;
+  return unhealthyUnder(policy) !== 'hold' || !roster.isUnhealthy(handle);
 }
 
 function* lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): Pieces<LanePopulation> {
   const release = input.releases.find((one) => one.id === rollout.releaseId);
   const rules = input.products.find((one) => one.name === rollout.product);
   if (release === undefined || rules === undefined) return { handles: [], eligible: [] };
-  return yield* populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release);
+  const way = wayIn(input, rollout);
+  const isFit = input.roster.byKind((kind) => isEligible(way, rollout, kind));
+  return yield* populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release, isFit);
 }
 
 function isTaken(roster: Roster, rollout: Rollout, lane: Lane, handle: number): boolean {
@@ -181,7 +206,8 @@ function spentIn(roster: Roster, lane: Lane, handle: number) {
 
 function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step): Pieces<LaneCensus['steps'][number]> {
   const { roster, observedMs } = input;
-  const builds = buildsOf(input.releases, rollout.product);
+  const way = wayIn(input, rollout);
+  const fitness = roster.byKind((kind) => (way === undefined ? 'unfit' : fitnessOf(way, lane.product, kind)));
   const platforms = input.releases.find((one) => one.id === rollout.releaseId)?.artifacts.map((one) => one.platform);
   const order = orderIn(input, rollout);
   const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0, usedUp: 0 };
@@ -200,7 +226,9 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
     if (live === undefined && isUsedUp(roster, rollout, lane, handle)) found.usedUp += 1;
     else if (place >= 0) found.settled += live === undefined ? 1 : 0;
     else if (isGone(input, rollout, lane, handle, order)) found.gone += 1;
-    else if (live === undefined && !canTake(entry, running, lane, builds, platforms)) found.ineligible += 1;
+    else if (live === undefined && !canTake(entry, running, lane, platforms)) found.ineligible += 1;
+    else if (isHeld(fitness(handle), live !== undefined, roster.unchangedMs(handle, observedMs), rollout))
+      found.ineligible += 1;
   });
   // Brought to the release, or beyond it, by somebody else: no evidence, and none to come.
   const byHand = Math.max(0, found.settled - step.counters.succeeded);
@@ -229,16 +257,21 @@ function orderIn(input: CensusInput, rollout: Rollout): Order {
   return rules === undefined ? () => Number.NaN : orderOf(schemeOf(rules.scheme), rollout.version);
 }
 
-/** Moved away, without the product, on another platform, or running a build that no release has: nothing is offered. */
+/** Moved away, without the product, or on a platform that the release has not: nothing is offered. */
 function canTake(
   entry: RosterEntry | undefined,
   running: InstalledProduct | undefined,
   lane: Lane,
-  builds: Record<string, string>,
   platforms: readonly string[] | undefined,
 ): boolean {
   if (entry === undefined || running === undefined || entry.region !== lane.region) return false;
-  return builds[running.digest] === running.version && platforms?.includes(entry.platform) === true;
+  return platforms?.includes(entry.platform) === true;
+}
+
+/** What a host lacks may come back, so it is waited for; what it runs does not change by itself. */
+function isHeld(fitness: Fitness, hasLive: boolean, unchangedMs: number, { policy }: Rollout): boolean {
+  if (fitness === 'fit') return false;
+  return (fitness === 'unfit' && !hasLive) || unchangedMs >= policy.staleAfterMs;
 }
 
 export interface Seats {
@@ -285,15 +318,14 @@ function* candidatesFor(
 ): Pieces<Candidate[]> {
   const policy = rollout.policy.steps[step];
   if (policy === undefined || policy.labels !== null || limit === 0) return [];
-  const { roster, observedMs } = input;
+  const { roster } = input;
   const population = yield* lanePopulation(input, rollout, lane);
   const sets = lane.steps.map((one) => input.members(lane.id, one.step));
   const found: Candidate[] = [];
   yield* eachIndex(population.handles.length, (index) => {
     const handle = population.handles[index] as number;
     if (population.eligible[index] !== true || sets.some((set) => hasBit(set, handle))) return;
-    if (isTaken(roster, rollout, lane, handle)) return;
-    if (roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs) return;
+    if (isTaken(roster, rollout, lane, handle) || !isThere(input, rollout, handle)) return;
     found.push({ handle, id: roster.idOf(handle), place: rank(roster.hashOf(handle), rollout.seed) });
   });
   return found.sort((a, b) => (isBefore(a.place, a.id, b.place, b.id) ? -1 : 1)).slice(0, limit);

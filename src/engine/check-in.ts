@@ -133,7 +133,7 @@ function fromMemory(deps: CheckInDeps, entry: RosterEntry, report: AgentReport):
 /** What `decide` looks at, from memory. */
 export function viewOf(
   { roster, memory }: Pick<CheckInDeps, 'roster' | 'memory'>,
-  { handle, id, region, platform, labels, products }: RosterEntry,
+  { handle, id, region, platform, labels, products, health, healthReason, facts }: RosterEntry,
   holding: string[],
 ): AgentView {
   return {
@@ -148,6 +148,9 @@ export function viewOf(
     ended: [],
     spent: roster.spentOf(handle),
     seats: memory.seatsOf(handle, region, products),
+    health,
+    healthReason,
+    facts,
   };
 }
 

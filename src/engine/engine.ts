@@ -63,7 +63,7 @@ export async function openEngine(deps: EngineDeps) {
   const stored = await listGrants(database.db, clock.now() - spanMs, most);
   const grants = openGrantLog(clock, surroundings.limits, stored);
   const memory = new Memory(deps.products, deps.regions, surroundings, { grants, clock: watch });
-  const roster = new Roster();
+  const roster = new Roster(deps.products.flatMap(({ requirements }) => requirements.map(({ fact }) => fact)));
   await loadRoster(database.db, roster, observed.now());
   const waiters = openWaiters(roster);
   const wake = (wakes: readonly Wake[]) => waiters.wake(wakes);

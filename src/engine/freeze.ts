@@ -23,7 +23,7 @@ export interface Freeze {
 export interface LanePopulation {
   /** In the region, with an artifact for their platform, at the release's version or lower. */
   handles: number[];
-  /** Parallel: runs a lower version. */
+  /** Parallel: runs a lower version, and can be brought to the release. */
   eligible: boolean[];
 }
 
@@ -34,6 +34,7 @@ export function* populationOf(
   lane: Lane,
   rollout: Rollout,
   release: Release,
+  isFit: (handle: number) => boolean = () => true,
 ): Pieces<LanePopulation> {
   const platforms = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderOf(scheme, rollout.version);
@@ -42,7 +43,7 @@ export function* populationOf(
     const place = order(version);
     if (!(place <= 0) || !platforms.has(platform)) return;
     found.handles.push(handle);
-    found.eligible.push(place < 0);
+    found.eligible.push(place < 0 && isFit(handle));
   });
   return found;
 }
@@ -71,6 +72,8 @@ export interface FreezeInput {
   /** Or one that could give no evidence here any more. */
   isEarlierMember: (handle: number) => boolean;
   isPresent: (handle: number) => boolean;
+  /** Inside every step, whatever its rank and labels. */
+  goesFirst?: (handle: number) => boolean;
 }
 
 /** The lane's eligible agents, and the members of earlier steps, as columns: there may be a million. */
@@ -86,6 +89,7 @@ const EARLIER_MEMBER = 2;
 /** Inside an earlier step, whether or not it was there when that one opened. */
 const REACHED = 4;
 const PRESENT = 8;
+const FIRST = 16;
 /** Becomes a member when the step reaches it. */
 const isNewMember = (kind: number) => (kind & (ELIGIBLE | EARLIER_MEMBER | REACHED | PRESENT)) === (ELIGIBLE | PRESENT);
 
@@ -110,7 +114,8 @@ export function* freezeStep(input: FreezeInput): Pieces<Freeze> {
   if (labels !== null) {
     yield* eachIndex(candidates.length, (index) => {
       if (isKind(candidates, index, REACHED)) return;
-      if (carries(roster.labelsOf(candidates.handles[index] as number), labels)) take(index);
+      const isFirst = isKind(candidates, index, FIRST);
+      if (isFirst || carries(roster.labelsOf(candidates.handles[index] as number), labels)) take(index);
     });
     return result;
   }
@@ -118,7 +123,7 @@ export function* freezeStep(input: FreezeInput): Pieces<Freeze> {
   if (last === undefined) return result;
   const isInside = policy.percent === 100 ? () => true : insideOf(input, candidates, last);
   yield* eachIndex(candidates.length, (index) => {
-    if (!isKind(candidates, index, REACHED) && isInside(index)) take(index);
+    if (!isKind(candidates, index, REACHED) && (isKind(candidates, index, FIRST) || isInside(index))) take(index);
   });
   if (policy.percent === 100) return { ...result, ...EVERYBODY };
   if (!isBefore(result.threshold, result.thresholdId, last.place, last.id)) return result;
@@ -127,7 +132,7 @@ export function* freezeStep(input: FreezeInput): Pieces<Freeze> {
 
 /** Of eligible agents and earlier members a share is taken: who had the release without the lane uses up none of it. */
 function* candidatesOf(input: FreezeInput): Pieces<Candidates> {
-  const { roster, population, seed, before, labelsBefore, isEarlierMember, isPresent } = input;
+  const { roster, population, seed, before, labelsBefore, isEarlierMember, isPresent, goesFirst } = input;
   const size = population.handles.length;
   const found = {
     length: 0,
@@ -150,7 +155,8 @@ function* candidatesOf(input: FreezeInput): Pieces<Candidates> {
       (eligible ? ELIGIBLE : 0) |
       (isMember ? EARLIER_MEMBER : 0) |
       (reached ? REACHED : 0) |
-      (isPresent(handle) ? PRESENT : 0);
+      (isPresent(handle) ? PRESENT : 0) |
+      (goesFirst?.(handle) === true ? FIRST : 0);
     found.length += 1;
   });
   return found;

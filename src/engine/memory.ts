@@ -9,6 +9,7 @@ import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { silenceOf } from '../domain/lane-verdict.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
+import { releaseAt } from '../domain/lookup.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
 import { outdatedBaselines } from '../domain/plan-baseline.ts';
 import { regionStatus } from '../domain/region-window.ts';
@@ -182,7 +183,8 @@ export class Memory {
     return compileDirective({
       product,
       region,
-      scheme: rules.scheme,
+      rules,
+      releaseOf: (version) => releaseAt(this.releases, product, version),
       lane,
       rollout,
       release,
@@ -385,6 +387,7 @@ function shape(directive: Directive): string {
           directive.baseline.hold,
           directive.baseline.absent,
           directive.baseline.unknown,
+          directive.baseline.floors.map((floor) => [floor.absent, floor.unknown, floor.trouble]),
         ];
   if (lane === null) return JSON.stringify([directive.brake, directive.clock, directive.window, baseline]);
   return JSON.stringify([
@@ -397,6 +400,7 @@ function shape(directive: Directive): string {
     lane.hold,
     lane.absent,
     lane.unknown,
+    lane.floors.map((floor) => [floor.absent, floor.unknown, floor.trouble]),
     lane.steps.map((step) => [step.step, step.threshold, step.thresholdId]),
   ]);
 }

@@ -4,6 +4,7 @@ import { isLive } from '../domain/attempt.ts';
 import type { Spent } from '../domain/decide.ts';
 import { isOccupying, type Place } from '../domain/limits.ts';
 import { hash32 } from '../domain/rank.ts';
+import type { Facts } from '../domain/requirement.ts';
 import { assert } from '../errors.ts';
 import { eachIndex, type Pieces } from './pieces.ts';
 
@@ -26,7 +27,19 @@ export interface RosterEntry {
   health: 'ok' | 'unhealthy';
   healthReason: string | null;
   factsKnown: boolean;
+  /** Those that something is required of; null: none are known yet. */
+  facts: Facts | null;
 }
+
+/** What of an agent, besides its place, decides whether it can be updated. */
+export interface Kind {
+  platform: string;
+  products: ProductList;
+  facts: Facts | null;
+  health: 'ok' | 'unhealthy';
+}
+
+type Profile = Pick<Kind, 'facts' | 'health'>;
 
 /**
  * Values that many agents share, kept once; the index is what an agent's column holds. What no agent holds any more is
@@ -80,15 +93,18 @@ class Interned<T> {
   }
 }
 
+/** Distinct lists and platforms are far fewer than 2^26. */
+function kindKey(list: number, platform: number): number {
+  return list * 0x4000000 + platform;
+}
+
 function keyOf(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Agents that run the same set of products on the same platform in the same region. */
-export interface Group {
+/** Agents of one kind in one region. */
+export interface Group extends Kind {
   region: string;
-  platform: string;
-  products: ProductList;
   agents: number;
   /** Seen within the time that was asked for. */
   present: number;
@@ -104,6 +120,8 @@ export class Roster {
   private readonly labelSets = new Interned<Record<string, string>>();
   private readonly productLists = new Interned<ProductList>();
   private readonly healths = new Interned<{ status: 'ok' | 'unhealthy'; reason: string | null }>();
+  private readonly profiles = new Interned<Profile>();
+  private readonly factNames: readonly string[];
   private region = new Uint16Array(FIRST_CAPACITY);
   // As wide as there may be agents: each may report one of its own.
   private platform = new Uint32Array(FIRST_CAPACITY);
@@ -112,6 +130,9 @@ export class Roster {
   private health = new Uint32Array(FIRST_CAPACITY);
   private hash = new Uint32Array(FIRST_CAPACITY);
   private facts = new Uint8Array(FIRST_CAPACITY);
+  private profile = new Uint32Array(FIRST_CAPACITY);
+  /** Observed instant since which health and facts are as they are. */
+  private profileSince = new Float64Array(FIRST_CAPACITY);
   /** Observed instant of the last check-in. */
   private seenObserved = new Float64Array(FIRST_CAPACITY);
   private seenAt = new Float64Array(FIRST_CAPACITY);
@@ -126,6 +147,11 @@ export class Roster {
   /** Seconds since the epoch of the last-seen time that the database has. */
   private flushedAt = new Uint32Array(FIRST_CAPACITY);
 
+  /** `factNames`: the facts that something is required of; of the others it is enough that the database has them. */
+  constructor(factNames: Iterable<string> = []) {
+    this.factNames = [...new Set(factNames)].sort();
+  }
+
   get size(): number {
     return this.handles.size;
   }
@@ -137,6 +163,8 @@ export class Roster {
     const isNew = this.ids[handle] === undefined;
     this.handles.set(agent.id, handle);
     this.ids[handle] = agent.id;
+    const profile: Profile = { facts: this.wanted(agent.facts), health: agent.health };
+    const isAsBefore = !isNew && keyOf(this.profiles.at(this.profile[handle] as number)) === keyOf(profile);
     if (!isNew) this.releaseValues(handle);
     this.settle(handle, this.regions.take(agent.region), isNew);
     this.platform[handle] = this.platforms.take(agent.platform);
@@ -145,7 +173,15 @@ export class Roster {
     this.health[handle] = this.healths.take({ status: agent.health, reason: agent.healthReason });
     this.hash[handle] = hash32(agent.id);
     this.facts[handle] = agent.facts === null ? 0 : 1;
+    this.profile[handle] = this.profiles.take(profile);
+    if (!isAsBefore) this.profileSince[handle] = observedMs;
     if (isNew) this.seenObserved[handle] = observedMs;
+  }
+
+  private wanted(facts: Facts | null): Facts | null {
+    if (facts === null) return null;
+    const known = this.factNames.filter((name) => Object.hasOwn(facts, name));
+    return Object.fromEntries(known.map((name) => [name, facts[name] as string]));
   }
 
   private settle(handle: number, region: number, isNew: boolean): void {
@@ -179,11 +215,12 @@ export class Roster {
     this.labelSets.release(this.labels[handle] as number);
     this.productLists.release(this.products[handle] as number);
     this.healths.release(this.health[handle] as number);
+    this.profiles.release(this.profile[handle] as number);
   }
 
   /** Distinct values that agents report themselves: a bound on what they make the server keep. */
   get distinctValues(): number {
-    return [this.platforms, this.productLists, this.healths].reduce((sum, one) => sum + one.size, 0);
+    return [this.platforms, this.productLists, this.healths, this.profiles].reduce((sum, one) => sum + one.size, 0);
   }
 
   handleOf(id: string): number | undefined {
@@ -204,7 +241,39 @@ export class Roster {
       health: health.status,
       healthReason: health.reason,
       factsKnown: this.facts[handle] === 1,
+      facts: this.profiles.at(this.profile[handle] as number).facts,
     };
+  }
+
+  isUnhealthy(handle: number): boolean {
+    return this.profiles.at(this.profile[handle] as number).health === 'unhealthy';
+  }
+
+  /** Observed milliseconds since health and facts have been as they are. */
+  unchangedMs(handle: number, observedMs: number): number {
+    return observedMs - (this.profileSince[handle] ?? 0);
+  }
+
+  /** Asks once for all agents of a kind. What it returns is good for one pass: kinds that nobody is of are forgotten. */
+  byKind<T>(find: (kind: Kind) => T): (handle: number) => T {
+    const known: Map<number, T>[] = [];
+    return (handle) => {
+      const [list, platform] = [this.products[handle] as number, this.platform[handle] as number];
+      const profile = this.profile[handle] as number;
+      const answers = known[profile] ?? new Map<number, T>();
+      known[profile] = answers;
+      const key = kindKey(list, platform);
+      const before = answers.get(key);
+      if (before !== undefined || answers.has(key)) return before as T;
+      const found = find(this.kindAt(list, platform, profile));
+      answers.set(key, found);
+      return found;
+    };
+  }
+
+  private kindAt(list: number, platform: number, profile: number): Kind {
+    const { facts, health } = this.profiles.at(profile);
+    return { platform: this.platforms.at(platform), products: this.productLists.at(list), facts, health };
   }
 
   /** Undefined when there is no such agent. */
@@ -254,18 +323,22 @@ export class Roster {
   *groups(staleMs: number, observedMs: number): Pieces<Group[]> {
     const found: Group[] = [];
     for (const [regionIndex, handles] of this.byRegion) {
-      const groups = new Map<number, Group>();
+      const byProfile: Map<number, Group>[] = [];
       yield* eachIndex(handles.length, (index) => {
         const handle = handles[index] as number;
         const [list, platform] = [this.products[handle] as number, this.platform[handle] as number];
-        // Distinct lists and platforms are far fewer than 2^26.
-        const key = list * 0x4000000 + platform;
+        const profile = this.profile[handle] as number;
+        let groups = byProfile[profile];
+        if (groups === undefined) {
+          groups = new Map();
+          byProfile[profile] = groups;
+        }
+        const key = kindKey(list, platform);
         let group = groups.get(key);
         if (group === undefined) {
           group = {
             region: this.regions.at(regionIndex),
-            platform: this.platforms.at(platform),
-            products: this.productLists.at(list),
+            ...this.kindAt(list, platform, profile),
             agents: 0,
             present: 0,
           };
@@ -274,7 +347,7 @@ export class Roster {
         group.agents += 1;
         if (observedMs - (this.seenObserved[handle] as number) < staleMs) group.present += 1;
       });
-      found.push(...groups.values());
+      for (const groups of byProfile) if (groups !== undefined) found.push(...groups.values());
     }
     return found;
   }
@@ -432,6 +505,8 @@ export class Roster {
     this.health = enlarge(this.health, new Uint32Array(capacity));
     this.hash = enlarge(this.hash, new Uint32Array(capacity));
     this.facts = enlarge(this.facts, new Uint8Array(capacity));
+    this.profile = enlarge(this.profile, new Uint32Array(capacity));
+    this.profileSince = enlarge(this.profileSince, new Float64Array(capacity));
     this.seenObserved = enlarge(this.seenObserved, new Float64Array(capacity));
     this.seenAt = enlarge(this.seenAt, new Float64Array(capacity));
     this.heard = enlarge(this.heard, new Uint8Array(capacity));

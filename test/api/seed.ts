@@ -35,6 +35,7 @@ const policy: Policy = {
   badCount: null,
   maxHot: 10,
   attemptsPerAgent: 2,
+  unhealthy: 'hold',
   supersede: 'replace-unstarted',
   maxSkips: 3,
   minAgeMs: 0,

@@ -16,7 +16,7 @@ import { hash32, rank } from '../../src/domain/rank.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { Lane, LaneStateName } from '../../src/domain/rollout.ts';
 import { NO_SILENCE } from '../../src/domain/verdict.ts';
-import { START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
+import { rules, START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import {
   availabilityOf,
   brakeOf,
@@ -35,7 +35,8 @@ function inputOf(lane: Lane, overrides: Partial<DirectiveInput> = {}): Directive
   return {
     product: 'agentd',
     region: 'eu',
-    scheme: 'semver',
+    rules: rules(testPolicy()),
+    releaseOf: () => undefined,
     lane: rollout.lanes[0] as Lane,
     rollout,
     release: RELEASE,

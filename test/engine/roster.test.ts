@@ -13,7 +13,7 @@ test('ever new health reasons, platforms and products of one agent do not pile u
     const health = { health: 'unhealthy', healthReason: `the disk has ${round} bytes left` } as const;
     roster.put(testAgent(2, { ...health, products, platform: `p${round % 1000}-x64` }), 0);
   }
-  assert.equal(roster.distinctValues, 6);
+  assert.equal(roster.distinctValues, 8);
   assert.equal(roster.entry(1)?.platform, 'linux-x64');
   assert.deepEqual(
     [roster.entry(2)?.platform, roster.entry(2)?.products[0]?.version, roster.entry(2)?.healthReason],

@@ -49,6 +49,7 @@ export function testPolicy(overrides: Partial<Policy> = {}): Policy {
     badCount: null,
     maxHot: 10,
     attemptsPerAgent: 2,
+    unhealthy: 'hold',
     supersede: 'replace-unstarted',
     maxSkips: 3,
     minAgeMs: 0,
@@ -64,7 +65,8 @@ export function testPolicy(overrides: Partial<Policy> = {}): Policy {
 }
 
 export function rules(policy: Policy, overrides: Partial<ProductRules> = {}): ProductRules {
-  return { name: 'agentd', scheme: 'semver', accept: null, prereleases: false, policy, policies: {}, ...overrides };
+  const own = { name: 'agentd', scheme: 'semver', accept: null, prereleases: false, policy, policies: {} } as const;
+  return { ...own, lag: 0, from: null, floors: [], requirements: [], unknownBuilds: 'hold', ...overrides };
 }
 
 export function digestOf(version: string): string {

@@ -284,6 +284,11 @@ function anyRules(gen: Gen, name: string, regions: string[]): ProductRules {
     scheme: 'semver',
     accept: pick(gen, [null, null, '>=1.1.0']),
     prereleases: chance(gen, 30),
+    lag: pick(gen, [0, 0, 0, 1]),
+    from: null,
+    floors: [],
+    requirements: [],
+    unknownBuilds: 'hold',
     policy: anyPolicy(gen, regions),
     policies: chance(gen, 70) ? {} : { patch: anyPolicy(gen, regions), minor: anyPolicy(gen, regions) },
   };
