@@ -116,7 +116,7 @@ function readSize(text: string): number | undefined {
 
 /** The numbers that it begins with: those of `5.10.0-21-amd64` are 5, 10 and 0. */
 function readNumbers(text: string): number[] | undefined {
-  const match = /^v?(\d{1,12}(?:\.\d{1,12}){0,7})(?![\d.]*\d{13})/.exec(text);
+  const match = /^v?(\d{1,12}(?:\.\d{1,12}){0,7})(?!\.?\d)/.exec(text);
   return match?.[1]?.split('.').map(Number);
 }
 

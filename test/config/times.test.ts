@@ -86,6 +86,11 @@ describe('rulesOf', () => {
       scheme: 'semver',
       accept: null,
       prereleases: false,
+      lag: 0,
+      from: null,
+      floors: [],
+      requirements: [],
+      unknownBuilds: 'hold',
       policy: plain,
       policies: { patch: fast, prerelease: fast, major: plain },
     });

@@ -1,0 +1,89 @@
+// What a config asks of hosts: requirements, unhealthy agents, unknown builds; what would strand agents is refused.
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { readConfig, rulesOf } from '../../src/config.ts';
+import { refusal, SMALL, write } from './files.ts';
+
+/** `lines` in the product. */
+function withKeys(...lines: string[]): string {
+  return SMALL + lines.map((line) => `    ${line}\n`).join('');
+}
+
+test('requirements and unknown builds as rules, unhealthy in the policy', () => {
+  const config = readConfig({
+    file: write(
+      withKeys(
+        'unknownBuilds: update',
+        'requirements:',
+        '  - { fact: kernel, atLeast: "5.10", versions: ">=2", reason: "eBPF" }',
+        '  - { fact: os, oneOf: [debian, ubuntu] }',
+      ).replace('  plain:', '  plain:\n    unhealthy: first'),
+    ),
+    env: {},
+  });
+  const [product] = config.products;
+  assert.ok(product);
+  const { requirements, unknownBuilds, policy } = rulesOf(config, product);
+  assert.deepEqual(requirements, [
+    { versions: '>=2', fact: 'kernel', rule: 'atLeast', wanted: ['5.10'], reason: 'eBPF' },
+    { versions: null, fact: 'os', rule: 'oneOf', wanted: ['debian', 'ubuntu'], reason: null },
+  ]);
+  assert.equal(unknownBuilds, 'update');
+  assert.equal(policy.unhealthy, 'first');
+});
+
+test('by default nothing is required, and unhealthy agents and unknown builds are held', () => {
+  const config = readConfig({ file: write(SMALL), env: {} });
+  assert.deepEqual(config.products[0]?.requirements, []);
+  assert.equal(config.products[0]?.unknownBuilds, 'hold');
+  assert.equal(config.policies['plain']?.unhealthy, 'hold');
+});
+
+describe('refused', () => {
+  const rows: [title: string, text: string, expected: string][] = [
+    [
+      'a requirement that wants nothing',
+      withKeys('requirements: [{ fact: kernel }]'),
+      '15:20: products[0].requirements[0]: the requirement does not say what is wanted; give exactly one of',
+    ],
+    [
+      'a requirement that wants two things',
+      withKeys('requirements: [{ fact: kernel, atLeast: "5", equals: "6" }]'),
+      'products[0].requirements[0]: the requirement says twice what is wanted',
+    ],
+    [
+      'a number that is none',
+      withKeys('requirements: [{ fact: kernel, atLeast: bookworm }]'),
+      'requirements[0].atLeast: "bookworm" is no number, version or size that could be compared',
+    ],
+    [
+      'a number without quotes, which YAML would cut',
+      withKeys('requirements: [{ fact: kernel, atLeast: 5.10 }]'),
+      'expected the value of a fact, in quotes (1 to 256 characters), got the number 5.10',
+    ],
+    [
+      'no range',
+      withKeys('requirements: [{ fact: kernel, atLeast: "5", versions: two }]'),
+      'requirements[0].versions: "two" is not a range of the scheme semver',
+    ],
+    [
+      'a name that no agent can report',
+      withKeys('requirements: [{ fact: Kernel, atLeast: "5" }]'),
+      'requirements[0].fact: expected the name of a fact',
+    ],
+    [
+      'two that no host can meet',
+      withKeys('requirements:', '  - { fact: kernel, atLeast: "5.10" }', '  - { fact: kernel, atMost: "4.19" }'),
+      '17:9: products[0].requirements[1]: no host can have kernel at most 4.19 and at least 5.10, as line 16 wants it; no agent would be updated any more: remove one',
+    ],
+    ['another word', withKeys('unknownBuilds: maybe'), 'expected one of hold, update, got "maybe"'],
+    [
+      'another word for the unhealthy',
+      SMALL.replace('  plain:', '  plain:\n    unhealthy: last'),
+      'policies.plain.unhealthy: expected one of hold, update, first',
+    ],
+  ];
+  for (const [title, text, expected] of rows) {
+    test(title, () => assert.ok(refusal(write(text)).includes(expected), refusal(write(text))));
+  }
+});
