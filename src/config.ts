@@ -94,6 +94,8 @@ export interface Config {
     /** Requests at a time in all. */
     total: number;
   };
+  /** Where the metrics of policies are read; null: nowhere. */
+  metrics: { url: string; token: string | null; timeoutMs: number } | null;
   regions: RegionConfig[];
   products: ProductConfig[];
   policies: Record<string, Policy>;
@@ -112,7 +114,7 @@ export function readConfig(options: { file: string; env: Environment }): Config 
   const { root, report } = readYamlFile(options.file);
   const raw = CONFIG.read(root, [], report);
   checkConfig(raw, report);
-  const { server, database, apiUrl, token } = resolveSettings(raw, {
+  const { server, database, apiUrl, token, metricsToken } = resolveSettings(raw, {
     env: options.env,
     directory: dirname(file),
     report,
@@ -130,6 +132,11 @@ export function readConfig(options: { file: string; env: Environment }): Config 
       maxAgeMs: raw.availability.maxAge,
       perHost: raw.availability.perHost,
       total: raw.availability.total,
+    },
+    metrics: raw.metrics && {
+      url: raw.metrics.prometheus,
+      token: metricsToken,
+      timeoutMs: raw.metrics.timeout,
     },
     regions: raw.regions,
     products: raw.products.map(normalProduct),
@@ -203,6 +210,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     supersede: raw.supersede,
     maxSkips: raw.maxSkips,
     minAgeMs: raw.minAge,
+    metrics: (raw.metrics ?? []).map(({ every, ...metric }) => ({ ...metric, everyMs: every })),
     schedule: raw.schedule,
     baseline: { maxHot: raw.baseline.maxHot, badCount: raw.baseline.badCount, windowMs: raw.baseline.window },
     staleAfterMs: raw.staleAfter ?? Math.max(3 * config.agents.pollInterval, LEAST_STALE_MS),

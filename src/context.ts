@@ -14,8 +14,10 @@ import { openEngine } from './engine/engine.ts';
 import { type Database, openDatabase } from './store/database.ts';
 import { openArtifactCache } from './tracker/artifact-cache.ts';
 import { openGitHubSource } from './tracker/github.ts';
+import { METRICS_CRON, openMetrics } from './tracker/metrics.ts';
 import { startPolling } from './tracker/polling.ts';
 import { openProber, PROBE_CRON } from './tracker/probes.ts';
+import { openPrometheus } from './tracker/prometheus.ts';
 import { syncAll } from './tracker/sync.ts';
 
 /** What tests put in place of the real world; production passes none. */
@@ -129,6 +131,12 @@ async function build(
   });
   closers.push(() => engine.close());
 
+  const prometheus =
+    config.metrics === null ? null : openPrometheus({ ...config.metrics, userAgent: `tidegate/${packageVersion()}` });
+  const products = config.products.map(({ name }) => name);
+  const metrics = openMetrics({ database, prometheus, products, logger });
+  closers.push(() => metrics.close());
+
   const app = await buildApp({
     database,
     agents: engine.agents,
@@ -152,6 +160,10 @@ async function build(
     overrides.mark?.('probes.committed');
     engine.nudge();
   };
+  const measure = async () => {
+    const { changed } = await metrics.round(clock.now());
+    if (changed) engine.nudge();
+  };
   return {
     app,
     firstToken,
@@ -171,6 +183,11 @@ async function build(
       closers.push(async () => {
         await prober.close();
         await probing.stop();
+      });
+      const measuring = startPolling({ cron: METRICS_CRON, run: measure, timezone: 'UTC', logger });
+      closers.push(async () => {
+        await metrics.close();
+        await measuring.stop();
       });
       engine.start();
       // The first look does not wait for the schedule.

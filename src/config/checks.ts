@@ -2,6 +2,7 @@
 import { schemeOf } from '../domain/version/schemes.ts';
 import { checkRequirements } from './check-hosts.ts';
 import { checkFreezes, checkWindows } from './check-times.ts';
+import { checkMetrics } from './metric-formats.ts';
 import type { Path, Report } from './report.ts';
 import type { RawConfig, RawPolicy, RawProduct } from './shape.ts';
 import { didYouMean } from './suggest.ts';
@@ -66,6 +67,7 @@ function checkMirror(raw: RawConfig, mirror: string, path: Path, report: Report)
 function checkPolicy(raw: RawConfig, policy: RawPolicy, path: Path, report: Report): void {
   checkWaves(raw, policy, [...path, 'waves'], report);
   checkSteps(policy, [...path, 'steps'], report);
+  checkMetrics(policy.metrics ?? [], raw.metrics !== null, [...path, 'metrics'], report);
   const least = 2 * raw.agents.pollInterval;
   if (policy.staleAfter !== null && policy.staleAfter < least && !report.touches(['agents', 'pollInterval'])) {
     report.add(

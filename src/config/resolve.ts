@@ -28,6 +28,7 @@ export interface Resolved {
   database: string;
   apiUrl: string;
   token: string | null;
+  metricsToken: string | null;
 }
 
 interface Sources {
@@ -49,6 +50,7 @@ export function resolveSettings(raw: RawConfig, sources: Sources): Resolved {
     database: resolveDatabase(raw.database, sources, absoluteDataDir),
     apiUrl: readEnv(sources, 'TIDEGATE_GITHUB_API', ['github', 'apiUrl'], API_URL.parse) ?? raw.github.apiUrl,
     token: raw.github.token === null ? null : readSecret(raw.github.token, ['github', 'token'], sources),
+    metricsToken: raw.metrics?.token == null ? null : readSecret(raw.metrics.token, ['metrics', 'token'], sources),
   };
 }
 

@@ -23,6 +23,7 @@ import {
   TAG_PREFIX,
   TIME_ZONE,
 } from './formats.ts';
+import { METRIC_LIST, METRICS } from './metric-formats.ts';
 import { MIRROR } from './mirror-format.ts';
 import {
   boolean,
@@ -205,6 +206,7 @@ const POLICY = object({
   ),
   minAge: optional(duration(0, 365 * DAY), 0, 'How old a release must be. Default 0s.'),
   baseline: optional(BASELINE, BASELINE_DEFAULTS, 'How newcomers are brought to what their region has completed.'),
+  metrics: optional(METRIC_LIST, null, 'What is read of a Prometheus while a step soaks. Default: nothing.'),
   schedule: optional(SCHEDULE, null, 'When rollouts begin. Default: as soon as there is a release.'),
   staleAfter: optional(
     duration(200, 30 * DAY),
@@ -286,6 +288,7 @@ export const CONFIG = object({
     LIMITS.blank,
     'How many agents may activate or download at a time, and within an hour or a day, over all rollouts.',
   ),
+  metrics: optional(METRICS, null, 'Where the metrics of policies are read. Default: nowhere.'),
   policies: optional(record(NAME, POLICY, 200), {}, 'How releases are let out, by name.'),
   products: optional(listOf(PRODUCT, 'products', { min: 0, max: 1000 }), [], 'What is kept up to date.'),
 });

@@ -1,10 +1,13 @@
 // Finds one row of a snapshot's lists by what names it: each list is gone through once, however often it is asked.
 import type { Availability } from './availability.ts';
+import type { MetricTally } from './metric.ts';
 import type { Release } from './release.ts';
 import type { Lane, Rollout } from './rollout.ts';
 import type { Baseline, LaneCensus } from './snapshot.ts';
 
 export const laneCensusOf = lookup((row: LaneCensus) => row.laneId);
+
+export const metricTallyOf = lookup((row: MetricTally) => `${row.laneId} ${row.step} ${row.budgetEpoch} ${row.metric}`);
 
 export const releaseOf = lookup((row: Release) => row.id);
 

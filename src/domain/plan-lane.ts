@@ -4,6 +4,7 @@ import { gatesOf } from './gates.ts';
 import type { HoldReason } from './holds.ts';
 import { haltReason, verdictOf } from './lane-verdict.ts';
 import { releaseOf } from './lookup.ts';
+import { metricAlarm } from './metric-gates.ts';
 import { troubleOf } from './release.ts';
 import { isLiveLane, type Lane, type Rollout } from './rollout.ts';
 import type { Action, Snapshot } from './snapshot.ts';
@@ -44,6 +45,8 @@ export function planAlarm(input: LaneInput): LaneStep | undefined {
     const found = verdictOf(input, step);
     if (found.kind === 'halt') return halt(haltReason(step, found.budget), true);
   }
+  const metric = metricAlarm(input);
+  if (metric !== undefined) return halt(metric, true);
   const trouble = troubleOf(releaseOf(snapshot.releases, rollout.releaseId));
   if (trouble !== undefined) return halt(trouble, false);
   const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);

@@ -1,5 +1,6 @@
 // How a release is let out: what a rollout stores of the config when it is created, in normal form.
 
+import type { MetricPolicy } from './metric.ts';
 import type { Schedule } from './schedule.ts';
 
 /** `strict`: a grant only while bad + hot < budget, never overshot. `loose`: overshoot at most the hot ones. */
@@ -45,6 +46,8 @@ export interface Policy {
   minAgeMs: number;
   /** When rollouts may be created; null: as soon as there is a release. */
   schedule: Schedule | null;
+  /** What is read while a step soaks; those of older rollouts have none. */
+  metrics?: readonly MetricPolicy[];
   /** How newcomers and agents that return are brought to the baseline of their region. */
   baseline: BaselinePolicy;
   /** Silence, in observed time, after which an agent is not present any more. */

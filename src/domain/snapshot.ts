@@ -4,6 +4,7 @@ import type { Ceiling } from './ceilings.ts';
 import type { ClockDoubt } from './clock-doubt.ts';
 import type { Brake, Veto } from './directives.ts';
 import type { HoldReason } from './holds.ts';
+import type { MetricTally } from './metric.ts';
 import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
 import type { Requirement } from './requirement.ts';
@@ -142,6 +143,8 @@ export interface Snapshot {
   census: CensusRow[];
   lanes: LaneCensus[];
   overdue: OverdueAttempt[];
+  /** Of lanes that are live. */
+  metrics: MetricTally[];
 }
 
 export type Action =

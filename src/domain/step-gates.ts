@@ -5,6 +5,7 @@ import { ceilingGates } from './ceilings.ts';
 import { brakeFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { haltReason, silenceOf } from './lane-verdict.ts';
+import { metricGates, metricNotes } from './metric-gates.ts';
 import { availabilityOf, brakeGate, censusOf, nextStepGates, windowGate } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
 import type { StepPolicy } from './policy.ts';
@@ -42,13 +43,19 @@ export function soakGates(input: LaneInput, step: Step, startedMs: number): AskG
     () => brakeGate(input),
     () => soakGate(input, step, leftMs),
     () => presentGate(input, step, leftMs, policy),
+    ...metricGates(input, step),
     () => askGate(input, step, policy),
     ...nextStepGates(input),
   ];
 }
 
 export function approvalGates(input: LaneInput, step: number, approvedBy: string | null): AskGate[] {
-  return [() => approvalGate(step, approvedBy), () => brakeGate(input), ...nextStepGates(input)];
+  return [
+    ...metricNotes(input, step),
+    () => approvalGate(step, approvedBy),
+    () => brakeGate(input),
+    ...nextStepGates(input),
+  ];
 }
 
 /** Members that are gone give their seats to the next by rank while there are any; the size and the budget stay. */

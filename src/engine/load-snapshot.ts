@@ -5,6 +5,7 @@ import type { Snapshot } from '../domain/snapshot.ts';
 import { overdueAttempts, recentBadAgents } from '../store/attempts.ts';
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db, Tx } from '../store/database.ts';
+import { listTallies } from '../store/metrics.ts';
 import { listAvailability, listReleases, listSources } from '../store/releases.ts';
 import { listBaselineLanes, listRollouts, loadMembers } from '../store/rollouts.ts';
 import { listConsidered } from '../store/schedules.ts';
@@ -81,6 +82,7 @@ export async function loadSnapshot(
       baselines: await listBaselines(db),
       census: await inTurns(countAgents(census)),
       lanes: await inTurns(countLanes(census, options)),
+      metrics: await listTallies(db),
       overdue: overdue.map((one) => ({
         id: one.id,
         laneId: one.laneId,

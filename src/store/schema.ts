@@ -58,6 +58,18 @@ export interface DB {
   };
   vetoes: { product: string; version: string; automatic: Flag; actor: string; reason: string; at: number };
   schedules: { product: string; considered_at: number };
+  metric_tallies: {
+    lane_id: string;
+    step: number;
+    budget_epoch: number;
+    metric: string;
+    good: number;
+    failed: number;
+    inconclusive: number;
+    errors: number;
+    at: number;
+    shown: string;
+  };
   brakes: { scope: string; actor: string; reason: string; at: number; since_observed: number };
   enrol_tokens: {
     id: string;

@@ -273,6 +273,7 @@ function busySnapshot(products: number): Snapshot {
       steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: 400, updated: 20, updatedPresent: 20 }],
     })),
     overdue: [],
+    metrics: [],
   };
 }
 

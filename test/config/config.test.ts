@@ -100,6 +100,7 @@ describe('readConfig', () => {
       github: { apiUrl: 'https://api.github.com', token: null, poll: '*/5 * * * *' },
       agents: { pollMs: 60_000, maxWaitMs: 25_000 },
       availability: { everyMs: 30_000, timeoutMs: 5000, maxAgeMs: 600_000, perHost: 4, total: 16 },
+      metrics: null,
       regions: [
         { name: 'eu', timeZone: 'Europe/Berlin', mirror: null, windows: { allow: [], deny: [] } },
         { name: 'us', timeZone: 'America/New_York', mirror: null, windows: { allow: [], deny: [] } },
@@ -140,6 +141,7 @@ describe('readConfig', () => {
           supersede: 'replace-unstarted',
           maxSkips: 3,
           minAgeMs: 0,
+          metrics: [],
           schedule: null,
           baseline: { maxHot: 5, badCount: 3, windowMs: 86_400_000 },
           staleAfterMs: 600_000,

@@ -146,6 +146,7 @@ export function snapshotOf(overrides: Partial<Snapshot> = {}): Snapshot {
       rollout.lanes.filter((lane) => !isTerminalLane(lane.state.name)).map((lane) => censusOf(rollout, lane)),
     ),
     overdue: [],
+    metrics: [],
     ...overrides,
   };
 }
@@ -249,6 +250,7 @@ function generate(gen: Gen): Snapshot {
     brakes: ['fleet', 'product:agentd', 'region:eu'].filter(() => chance(gen, 8)).map(brakeOf),
     rollouts,
     baselineLanes: [],
+    metrics: [],
     recentBad: {},
     baselines: [],
     census: products.flatMap(({ name: product }) =>

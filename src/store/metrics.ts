@@ -1,0 +1,25 @@
+// What metrics have said of the steps of lanes that have not ended.
+import type { MetricTally } from '../domain/metric.ts';
+import type { Db, Tx } from './schema.ts';
+
+export async function listTallies(db: Db | Tx): Promise<MetricTally[]> {
+  const rows = await db
+    .selectFrom('metric_tallies')
+    .innerJoin('lanes', 'lanes.id', 'metric_tallies.lane_id')
+    .where('lanes.live', '=', 1)
+    .selectAll('metric_tallies')
+    .orderBy('lane_id')
+    .orderBy('step')
+    .orderBy('metric')
+    .execute();
+  return rows.map(({ lane_id: laneId, budget_epoch: budgetEpoch, ...rest }) => ({ laneId, budgetEpoch, ...rest }));
+}
+
+export async function saveTally(tx: Tx, { laneId, budgetEpoch, ...rest }: MetricTally): Promise<void> {
+  const { step, metric, ...counts } = rest;
+  await tx
+    .insertInto('metric_tallies')
+    .values({ lane_id: laneId, budget_epoch: budgetEpoch, step, metric, ...counts })
+    .onConflict((conflict) => conflict.columns(['lane_id', 'step', 'budget_epoch', 'metric']).doUpdateSet(counts))
+    .execute();
+}

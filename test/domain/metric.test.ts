@@ -1,0 +1,126 @@
+// Metric gates: what one value says, what the samples come to, and which text becomes a query.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  addReading,
+  judge,
+  type MetricPolicy,
+  type MetricTally,
+  metricVerdict,
+  parseCondition,
+  printCondition,
+  queryFor,
+} from '../../src/domain/metric.ts';
+
+const ERRORS: MetricPolicy = {
+  name: 'errors',
+  query: 'errors{region="{region}",version="{version}"}',
+  everyMs: 60_000,
+  passWhen: { op: '<', limit: 0.01 },
+  failWhen: { op: '>', limit: 0.05 },
+  samples: 2,
+  failures: 2,
+  maxInconclusive: 1,
+  onFail: 'halt',
+  dryRun: false,
+};
+
+const EMPTY: MetricTally = {
+  laneId: 'lane',
+  step: 0,
+  budgetEpoch: 0,
+  metric: 'errors',
+  good: 0,
+  failed: 0,
+  inconclusive: 0,
+  errors: 0,
+  at: 0,
+  shown: '',
+};
+
+for (const [value, conditions, wanted] of [
+  [0.005, {}, 'good'],
+  [0.01, {}, 'inconclusive'],
+  [0.05, {}, 'inconclusive'],
+  [0.06, {}, 'failed'],
+  [Number.POSITIVE_INFINITY, {}, 'failed'],
+  [Number.NaN, {}, 'inconclusive'],
+  [0.04, { passWhen: null }, 'good'],
+  [0.04, { failWhen: null }, 'failed'],
+  [Number.NaN, { failWhen: null }, 'inconclusive'],
+] as const) {
+  test(`judge(${value}, ${JSON.stringify(conditions)}) → ${wanted}`, () => {
+    assert.equal(judge(value, { ...ERRORS, ...conditions }), wanted);
+  });
+}
+
+const rows: [readings: (number | 'error')[], verdict: string][] = [
+  [[], 'wait'],
+  [[0], 'wait'],
+  [[0, 0], 'pass'],
+  [[0, 'error'], 'unknown'],
+  // An error uses up no sample, and what was unknown is known again.
+  [[0, 'error', 'error', 0], 'pass'],
+  [[0, 0, 'error'], 'unknown'],
+  [['error'], 'unknown'],
+  [[0.06], 'wait'],
+  [[0.06, 0, 0], 'pass'],
+  [[0.06, 0, 0.06], 'failing'],
+  // Once failing it stays so.
+  [[0.06, 0.06, 0, 0, 0], 'failing'],
+  [[0.03], 'wait'],
+  [[0.03, 0.03], 'inconclusive'],
+  [[0.03, 0, 0], 'pass'],
+  [[0.03, Number.NaN, 0, 0], 'inconclusive'],
+  // Harm comes before doubt.
+  [[0.03, 0.03, 0.06, 0.06], 'failing'],
+];
+for (const [readings, wanted] of rows) {
+  test(`the readings ${readings.join(', ') || '(none)'} → ${wanted}`, () => {
+    let tally: MetricTally | undefined;
+    for (const [index, value] of readings.entries()) {
+      const reading = value === 'error' ? { error: 'no data' } : { value };
+      tally = addReading(tally ?? EMPTY, reading, ERRORS, index);
+    }
+    assert.equal(metricVerdict(ERRORS, tally).kind, wanted);
+  });
+}
+
+test('law: errors, wherever they stand, leave the number of samples as it is', () => {
+  const reading = fc.oneof(fc.constant(null), fc.double({ min: 0, max: 0.1, noNaN: true }));
+  fc.assert(
+    fc.property(fc.array(reading, { maxLength: 30 }), (readings) => {
+      const tallyOf = (values: readonly (number | null)[]) =>
+        values.reduce<MetricTally>(
+          (tally, value) => addReading(tally, value === null ? { error: 'x' } : { value }, ERRORS, 1),
+          EMPTY,
+        );
+      const counts = ({ good, failed, inconclusive }: MetricTally) => [good, failed, inconclusive];
+      assert.deepEqual(counts(tallyOf(readings)), counts(tallyOf(readings.filter((value) => value !== null))));
+    }),
+  );
+});
+
+test('queryFor fills in the four names, wherever they stand, and leaves other braces alone', () => {
+  const query = 'a{region="{region}",v="{version}",p="{product}"} / b{region="{region}",step="{step}"} > {other}';
+  assert.equal(
+    queryFor({ query }, { product: 'agentd', version: '1.2.0', region: 'eu', step: 0 }),
+    'a{region="eu",v="1.2.0",p="agentd"} / b{region="eu",step="1"} > {other}',
+  );
+});
+
+for (const [text, wanted] of [
+  ['> 0.05', { op: '>', limit: 0.05 }],
+  [' <=-1 ', { op: '<=', limit: -1 }],
+  ['== 0', { op: '==', limit: 0 }],
+  ['0.05', undefined],
+  ['> x', undefined],
+  ['=> 1', undefined],
+  ['> 1e3', undefined],
+] as const) {
+  test(`parseCondition(${JSON.stringify(text)}) → ${JSON.stringify(wanted)}`, () => {
+    assert.deepEqual(parseCondition(text), wanted);
+    if (wanted !== undefined) assert.deepEqual(parseCondition(printCondition(wanted)), wanted);
+  });
+}
