@@ -8,10 +8,14 @@ import { AppError } from '../errors.ts';
 import { readEnrolToken } from '../protocol/agent.ts';
 import { parseJson } from '../protocol/json.ts';
 import { readIfThere } from './durable.ts';
+import type { DeclaredFact } from './facts.ts';
 import type { HostPolicy } from './instruction.ts';
 import { isLoopback } from './loopback.ts';
 
 const MAX_ARTIFACT_BYTES = 2_147_483_648;
+
+const FactName = Type.String({ pattern: '^[a-z][a-z0-9_.]{0,62}$' });
+const FactValue = Type.String({ minLength: 1, maxLength: 256 });
 
 export const AgentFile = Type.Object(
   {
@@ -22,6 +26,21 @@ export const AgentFile = Type.Object(
     enrolTokenFile: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
     caFile: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
     name: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._-]{1,253}$' })),
+    /** What the owner declares of the host: a text, or a file whose first line it is. */
+    facts: Type.Optional(
+      Type.Record(
+        FactName,
+        Type.Union([
+          FactValue,
+          Type.Object({ file: Type.String({ minLength: 1, maxLength: 4096 }) }, { additionalProperties: false }),
+        ]),
+        { additionalProperties: false, maxProperties: 32 },
+      ),
+    ),
+    /** Where the cloud's metadata service is asked for, e.g. http://169.254.169.254. */
+    metadataService: Type.Optional(Type.String({ pattern: '^https?://[^/?#\\s@]{1,253}$' })),
+    /** Facts that must be so; else the agent reports itself unhealthy. */
+    prerequisites: Type.Optional(Type.Record(FactName, FactValue, { additionalProperties: false, maxProperties: 32 })),
     policy: Type.Optional(
       Type.Object(
         {
@@ -52,6 +71,11 @@ export interface AgentConfig {
   /** PEM of a private CA that is trusted beside the public ones. */
   ca: string | undefined;
   name: string;
+  /** Files by absolute path. */
+  facts: Readonly<Record<string, DeclaredFact>>;
+  /** Null: not asked. */
+  metadataService: string | null;
+  prerequisites: Readonly<Record<string, string>>;
   policy: HostPolicy;
   /** Host names (with port where it is not the scheme's own) that bytes may come from; null: any. */
   allowedHosts: readonly string[] | null;
@@ -85,6 +109,14 @@ export function checkAgentFile(value: unknown, file: string): AgentConfig {
     readEnrolToken: () => readToken(value, file),
     ca: value.caFile === undefined ? undefined : readCa(resolve(dirname(file), value.caFile), file),
     name: value.name ?? (hostname().replace(/[^A-Za-z0-9._-]/g, '-') || 'host'),
+    facts: Object.fromEntries(
+      Object.entries(value.facts ?? {}).map(([name, fact]) => [
+        name,
+        typeof fact === 'string' ? fact : { file: resolve(dirname(file), fact.file) },
+      ]),
+    ),
+    metadataService: value.metadataService ?? null,
+    prerequisites: value.prerequisites ?? {},
     policy: {
       hold: policy.hold ?? false,
       pin: policy.pin ?? null,

@@ -25,6 +25,11 @@ export interface Host {
   facts(): Record<string, string>;
   /** The local checks: undefined when the host can do what an update needs, else one sentence. */
   localFault(): string | undefined;
+  /**
+   * A prerequisite of the host's owner that is missing, as one sentence. It makes the agent report itself unhealthy, and
+   * says nothing about the version that runs.
+   */
+  missing(): string | undefined;
 
   loadJournal(): Journal;
   saveJournal(journal: Journal): void;

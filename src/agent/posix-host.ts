@@ -1,6 +1,5 @@
 // The host port on a POSIX system: directories, links and renames under the agent's root.
 import { accessSync, constants, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statfsSync } from 'node:fs';
-import { release } from 'node:os';
 import { basename, join } from 'node:path';
 import { AppError } from '../errors.ts';
 import type { RunningProduct } from '../protocol/agent.ts';
@@ -11,11 +10,13 @@ import type { AgentConfig } from './config.ts';
 import { readCounters, writeCounters } from './counters.ts';
 import { download } from './download.ts';
 import { linkDurable, readIfThere, readLink, removeDurable, renameDurable } from './durable.ts';
+import { createFacts, missingOf } from './facts.ts';
 import { faultOf } from './faults.ts';
 import type { Fault, Host } from './host.ts';
 import { readJournal, writeJournal } from './journal.ts';
 import type { Log } from './log.ts';
 import { type Marker, readMarker, removeMarkers, renameMarker, type UndoCause, writeTrial } from './marker.ts';
+import { openMetadataService } from './metadata-service.ts';
 import { type Order, type Outcome, type TrialResult, trialOf } from './order.ts';
 import { LAUNCHER_CONTRACT, type Paths } from './paths.ts';
 import { faultOfSealed, readSeal, type Seal, sealDirectory } from './sealed.ts';
@@ -45,10 +46,18 @@ export function createPosixHost(options: PosixHostOptions): Host {
     });
   }
   const running: RunningProduct = { product: own.product, version: own.version, digest: own.digest };
+  const { metadataService: url } = options.config;
+  const facts = createFacts({
+    own: { 'agent.version': own.version, 'agent.launcher_contract': String(LAUNCHER_CONTRACT) },
+    declared: options.config.facts,
+    dir: paths.root,
+    metadata: url === null ? null : openMetadataService({ url, nowMs: () => performance.now() }),
+  });
   return {
     platform: own.platform,
     running: () => [running],
-    facts: () => factsOf(running),
+    facts,
+    missing: () => missingOf(options.config.prerequisites, facts()),
     localFault: () => localFault(paths, options.ownDir),
     loadJournal: () => readJournal(paths, log),
     saveJournal: (journal) => writeJournal(paths, journal),
@@ -82,17 +91,6 @@ function partFile(paths: Paths, order: Order): string {
 
 function unpackDir(paths: Paths, order: Order): string {
   return join(paths.staging, order.attempt);
-}
-
-function factsOf(running: RunningProduct): Record<string, string> {
-  return {
-    'os.platform': process.platform,
-    'os.release': release().slice(0, 256),
-    'os.arch': process.arch,
-    'node.version': process.version,
-    'agent.version': running.version,
-    'agent.launcher_contract': String(LAUNCHER_CONTRACT),
-  };
 }
 
 function localFault(paths: Paths, ownDir: string): string | undefined {

@@ -70,20 +70,24 @@ function createRunner(options: RunnerOptions, attempts: Attempts, pause: Pause) 
   let failures = 0;
   let isFirst = true;
   let wantFacts = true;
+  /** The facts that the server has, as they were sent. */
+  let toldFacts = '';
 
   /** One check-in with all that follows from it. */
   async function checkIn(): Promise<CheckedIn> {
     const states = attempts.states();
     const fault = host.localFault();
+    const facts = JSON.stringify(host.facts());
+    const withFacts = isFirst || wantFacts || facts !== toldFacts;
     const body = JSON.stringify(
       checkInBody({
         host,
         nonce: newNonce(),
         boot,
         counters: attempts.counters(),
-        fault,
+        fault: fault ?? host.missing(),
         states: states.values(),
-        withFacts: isFirst || wantFacts,
+        withFacts,
       }),
     );
     const waitSeconds = waitSecondsFor(states.values(), isFirst);
@@ -100,6 +104,7 @@ function createRunner(options: RunnerOptions, attempts: Attempts, pause: Pause) 
     failures = 0;
     isFirst = false;
     wantFacts = reply.wantFacts;
+    if (withFacts) toldFacts = facts;
     const reported = JSON.stringify(reportsOf(states.values()));
     await handle(reply, body, fault === undefined);
     const isNews = JSON.stringify(reportsOf(states.values())) !== reported;

@@ -32,6 +32,11 @@ describe('checkAgentFile', () => {
     ['an unknown scheme of versions', { scheme: 'calver' }, '#/scheme'],
     ['an unknown policy', { policy: { never: true } }, '#/policy'],
     ['a policy of the wrong type', { policy: { hold: 'yes' } }, '#/policy/hold'],
+    ['a fact whose name no server takes', { facts: { Rack: 'a' } }, '#/facts'],
+    ['a fact that is no text', { facts: { rack: 7 } }, '#/facts/rack'],
+    ['a fact that is a command', { facts: { rack: { run: 'hostname' } } }, '#/facts/rack'],
+    ['a metadata service with a path', { metadataService: 'http://169.254.169.254/latest' }, '#/metadataService'],
+    ['a prerequisite that is no text', { prerequisites: { rack: true } }, '#/prerequisites/rack'],
     ['a CA file that is not there', { caFile: 'missing.pem' }, '#/caFile'],
   ];
   for (const [name, change, place] of bad) {

@@ -28,7 +28,7 @@ interface Bomb {
   calls: number;
 }
 
-const READS = new Set(['running', 'facts', 'localFault', 'skipped', 'knownGood', 'platform']);
+const READS = new Set(['running', 'facts', 'localFault', 'missing', 'skipped', 'knownGood', 'platform']);
 
 function armed(host: Host, bomb: Bomb): Host {
   return new Proxy(host, {
