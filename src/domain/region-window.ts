@@ -8,26 +8,31 @@ export function regionStatus(
   region: string,
   now: number,
 ): WindowStatus {
-  const known = remembered(calendars, freezes, now);
-  const status = known.get(region) ?? reckon({ calendars, freezes }, region, now);
-  known.set(region, status);
+  const known = remembered(calendars, freezes);
+  const found = known.get(region);
+  if (found !== undefined && found.fromMs <= now && now < found.untilMs) return found.status;
+  const status = reckon({ calendars, freezes }, region, now);
+  // It holds until one of its instants; none means that none is near.
+  const untilMs = (status.open ? status.closesAt : status.opensAt) ?? now + HOUR_MS;
+  known.set(region, { status, fromMs: now, untilMs });
   return status;
 }
 
+const HOUR_MS = 3_600_000;
+
 interface Remembered {
   freezes: readonly Freeze[];
-  now: number;
-  byRegion: Map<string, WindowStatus>;
+  byRegion: Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>;
 }
 
 const last = new WeakMap<readonly Calendar[], Remembered>();
 
-/** All lanes of a region ask the same of the same instant, and the answer is dear. The lists are never changed. */
-function remembered(calendars: readonly Calendar[], freezes: readonly Freeze[], now: number): Remembered['byRegion'] {
+/** All lanes of a region ask the same again and again, and the answer is dear. The lists are never changed. */
+function remembered(calendars: readonly Calendar[], freezes: readonly Freeze[]): Remembered['byRegion'] {
   const found = last.get(calendars);
-  if (found !== undefined && found.now === now && found.freezes === freezes) return found.byRegion;
-  const byRegion = new Map<string, WindowStatus>();
-  last.set(calendars, { freezes, now, byRegion });
+  if (found !== undefined && found.freezes === freezes) return found.byRegion;
+  const byRegion: Remembered['byRegion'] = new Map();
+  last.set(calendars, { freezes, byRegion });
   return byRegion;
 }
 
