@@ -5,6 +5,7 @@ import { retally } from '../counters.ts';
 import { type AgentView, decide } from '../decide.ts';
 import { compileDirective, type Directive } from '../directives.ts';
 import type { HoldReason } from '../holds.ts';
+import type { Limits } from '../limits.ts';
 import { regionStatus } from '../region-window.ts';
 import type { Lane } from '../rollout.ts';
 import { givesWayTo } from '../supersede.ts';
@@ -92,10 +93,10 @@ function letGoOf(world: World, place: Place, line: Line): { reason: HoldReason; 
     const agent = line.agents[line.head] as ModelAgent;
     const directive = directiveOf(world, place);
     // Nothing has changed since the same was answered.
-    if (line.held?.directive === directive && line.held.fleet === world.occupied.fleet) return line.held;
+    if (line.held?.directive === directive && line.held.moves === world.moves) return line.held;
     const { answer } = decide(viewOf(world, agent), [directive], world.now);
     if (answer.kind === 'hold') {
-      line.held = { directive, fleet: world.occupied.fleet, reason: answer.reason, sentence: answer.sentence };
+      line.held = { directive, moves: world.moves, reason: answer.reason, sentence: answer.sentence };
       return answer;
     }
     if (answer.kind !== 'activate') return undefined;
@@ -141,11 +142,14 @@ export function ended(world: World, place: Place, agent: ModelAgent): void {
   // A spent budget halts before anybody else is let go: in the ledger it is one transaction.
   if (world.planDue && place.verdicts[hot.step] === 'halt') return;
   letGo(world, place);
-  const { fleet, region } = world.input.limits;
-  if (fleet === null && region === null && world.input.limits.site === null) return;
+  if (!isLimited(world.input.limits)) return;
   for (const other of world.places.values()) {
     if (other !== place && other.ready.size > 0 && hotIn(other.lane) < other.rollout.policy.maxHot) letGo(world, other);
   }
+}
+
+function isLimited({ fleet, region, site }: Limits): boolean {
+  return fleet !== null || region !== null || site !== null;
 }
 
 /** Planning is due when an outcome has changed what a step comes to, or has set free a lane that gives way. */
@@ -197,6 +201,7 @@ export function withdrawAll(place: Place): void {
 
 function occupy(world: World, { lane }: Place, agent: ModelAgent, sign: 1 | -1): void {
   const { occupied, input } = world;
+  if (isLimited(input.limits)) world.moves += 1;
   occupied.fleet += sign;
   occupied.byRegion[lane.region] = (occupied.byRegion[lane.region] ?? 0) + sign;
   const site = input.limits.site === null ? undefined : agent.group.labels[input.limits.site.label];

@@ -8,7 +8,7 @@ import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../rollout.
 import { nextRun } from '../schedule.ts';
 import type { Action, Hold, Snapshot } from '../snapshot.ts';
 import { undisplaced } from '../supersede.ts';
-import { digestOf, letGo, withdrawAll } from './attempts.ts';
+import { letGo, withdrawAll } from './attempts.ts';
 import { phaseOf } from './fleet.ts';
 import { noteHold, noteLane, recordOf } from './record.ts';
 import { availabilityOf, freezeIn, newId, type Place, snapshotOf, type World } from './world.ts';
@@ -188,15 +188,4 @@ function showReleases(world: World): void {
     platforms: artifacts.map(({ platform }) => platform),
   }));
   world.base = { ...base, releases: visible, availability: availabilityOf(world, versions) };
-}
-
-/** The release of the model that goes by the version: complete on the platforms, with digests of its own. */
-export function modelArtifacts(version: string, platforms: readonly string[]) {
-  return platforms.map((platform) => ({
-    platform,
-    name: `${version}-${platform}`,
-    size: 0,
-    sha256: digestOf(version),
-    assetId: '',
-  }));
 }

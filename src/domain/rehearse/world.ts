@@ -49,8 +49,8 @@ export interface Place {
 export interface Line {
   agents: ModelAgent[];
   head: number;
-  /** What its first was answered last, by which directive and with how many hot in the fleet. */
-  held: { directive: Directive; fleet: number; reason: HoldReason; sentence: string } | null;
+  /** What its first was answered last, by which directive and after how many moves. */
+  held: { directive: Directive; moves: number; reason: HoldReason; sentence: string } | null;
 }
 
 export interface World {
@@ -64,6 +64,8 @@ export interface World {
   rollouts: Rollout[];
   places: Map<string, Place>;
   occupied: Occupied;
+  /** Slots taken and given back so far; counted only where limits are set. */
+  moves: number;
   /** Live lanes that go first although a newer release is there. */
   undisplaced: ReadonlySet<string>;
   planDue: boolean;
@@ -87,6 +89,7 @@ export function createWorld(input: ModelInput): World {
     rollouts: [],
     places: new Map(),
     occupied: { fleet: 0, byRegion: {}, bySite: {} },
+    moves: 0,
     undisplaced: new Set(),
     planDue: true,
     looks: new Set(),
