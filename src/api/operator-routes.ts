@@ -31,6 +31,7 @@ import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
 import { productHistoryRoute } from './product-history.ts';
 import { viewRegions } from './regions-view.ts';
+import { rehearsalRoutes } from './rehearsals.ts';
 import { createRolloutRoute } from './rollout-create.ts';
 import { explainRolloutRoute } from './rollout-explain.ts';
 import { viewBrakes, viewStatus } from './status-view.ts';
@@ -134,6 +135,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   explainRolloutRoute(app, { operator, clock, onRequest, viewOne });
 
   createRolloutRoute(app, { operator, onRequest, viewOne });
+
+  rehearsalRoutes(app, { operator, onRequest });
 
   app.post(
     '/api/v1/rollouts/:id/halt',

@@ -6,7 +6,17 @@ import type { ClockDoubt } from '../domain/clock-doubt.ts';
 import type { TraceLine } from '../domain/decide.ts';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
 import type { HoldReason } from '../domain/holds.ts';
-import type { BrakeOptions, CreateRolloutOptions, TrustOptions, VerbOptions } from '../domain/requests.ts';
+import type { Backtest } from '../domain/rehearse/backtest.ts';
+import type { Rehearsal } from '../domain/rehearse/rehearse.ts';
+import type { Release } from '../domain/release.ts';
+import type {
+  BacktestOptions,
+  BrakeOptions,
+  CreateRolloutOptions,
+  RehearseOptions,
+  TrustOptions,
+  VerbOptions,
+} from '../domain/requests.ts';
 import type { Lane } from '../domain/rollout.ts';
 import type { WindowStatus } from '../domain/window.ts';
 
@@ -46,6 +56,20 @@ export interface RegionNow {
   lanes: { lane: Lane; version: string; steps: number }[];
 }
 
+export interface Rehearsed {
+  version: string;
+  /** How the release stands; null: not published. */
+  release: Release['state'] | null;
+  rehearsal: Rehearsal;
+  /** What was taken for granted, one sentence each. */
+  assumptions: string[];
+}
+
+export interface Backtested {
+  backtest: Backtest;
+  assumptions: string[];
+}
+
 /** The engine's side of the operator API: verbs, and what only memory knows. */
 export interface OperatorService {
   /** Idempotent: false when nothing was left to do. Throws `not_found`, `illegal_transition`, `conflict`. */
@@ -60,6 +84,13 @@ export interface OperatorService {
   clockDoubt(): ClockDoubt | null;
   /** Those that the config sets, with what is used of them. */
   ceilings(): Ceiling[];
+  /**
+   * Plays a release on a model of the fleet; changes nothing. Throws `not_found`, `unknown_version`, `bad_request`,
+   * `overloaded`, `timeout`.
+   */
+  rehearse(options: RehearseOptions): Promise<Rehearsed>;
+  /** Plays the product's history under its policy; changes nothing. Throws as `rehearse`. */
+  backtest(options: BacktestOptions): Promise<Backtested>;
   /** Agents that have checked in within the stale time, by handle. */
   isPresent(handle: number): boolean;
   /** Milliseconds since the epoch; null when not seen since the server knows it. */

@@ -1,4 +1,5 @@
 // What people ask for, as routes hand it to the engine: one set of words for both.
+import type { FleetGroup } from './rehearse/model.ts';
 import type { LaneVerb } from './verbs.ts';
 
 export interface VerbOptions {
@@ -35,4 +36,33 @@ export interface BrakeOptions {
   on: boolean;
   actor: string;
   reason: string;
+}
+
+/** What a person says of a rehearsal or a back-test; what is left out is as by default. Times in milliseconds. */
+export interface ModelOptions {
+  product: string;
+  /** Null: nobody ever approves. */
+  approveAfterMs?: number | null;
+  availabilityDelayMs?: number;
+  stageMs?: number;
+  activateMs?: number;
+  seed?: number;
+}
+
+export interface RehearseOptions extends ModelOptions {
+  /** As the product's scheme prints it, or the release's tag; it need not be published. */
+  version: string;
+  /** Share of the agents on which a bad release fails, 0–1. */
+  failureRate?: number;
+  /** Share of the agents that are away, 0–1; left out: as it is now. */
+  offline?: number;
+  horizonMs?: number;
+  /** In place of the fleet as it is now. */
+  fleet?: Omit<FleetGroup, 'present'>[];
+}
+
+export interface BacktestOptions extends ModelOptions {
+  /** Milliseconds since the epoch. */
+  since: number;
+  agentsPerRegion?: number;
 }

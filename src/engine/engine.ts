@@ -4,7 +4,14 @@ import type { Logger } from 'pino';
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
 import { decideAll } from '../domain/decide.ts';
-import type { BrakeOptions, CreateRolloutOptions, TrustOptions, VerbOptions } from '../domain/requests.ts';
+import type {
+  BacktestOptions,
+  BrakeOptions,
+  CreateRolloutOptions,
+  RehearseOptions,
+  TrustOptions,
+  VerbOptions,
+} from '../domain/requests.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
 import { findAgent, flushSeen } from '../store/agents.ts';
@@ -22,11 +29,13 @@ import { neededGrants, openGrantLog } from './grant-log.ts';
 import { openLedger } from './ledger.ts';
 import { loadRoster } from './load-roster.ts';
 import { Memory, type Surroundings, type Wake } from './memory.ts';
+import { openModelThread } from './model-thread.ts';
 import { startObservedTime } from './observed-time.ts';
 import { occupiedNow } from './occupied-now.ts';
 import { performVerb, setBrake, type VerbEffects } from './operator.ts';
 import { reconcile } from './reconcile.ts';
 import { regionsNow } from './regions-now.ts';
+import { backtestPolicy, rehearseRelease } from './rehearse.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
 import { openWaiters } from './waiters.ts';
@@ -100,6 +109,8 @@ export async function openEngine(deps: EngineDeps) {
     random: deps.random,
   };
   const verbs = { database, now: () => clock.now(), observedMs: () => observed.now() };
+  const thread = openModelThread();
+  const rehearsing = { database, memory, roster, clock, observed, thread, pollMs: deps.pollMs };
   const staleAfterMs = Math.min(...deps.products.map((product) => product.policy.staleAfterMs));
   const isPresent = (handle: number) => roster.silentMs(handle, observed.now()) < staleAfterMs;
 
@@ -184,6 +195,8 @@ export async function openEngine(deps: EngineDeps) {
       },
       clockDoubt: () => watch.look(),
       ceilings: () => memory.grants.ceilings(),
+      rehearse: (options: RehearseOptions) => rehearseRelease(rehearsing, options),
+      backtest: (options: BacktestOptions) => backtestPolicy(rehearsing, options),
       isPresent,
       lastSeenAt: (handle: number) => roster.lastSeenAt(handle),
       counts() {
@@ -235,6 +248,7 @@ export async function openEngine(deps: EngineDeps) {
     ledgerStats: () => ledger.stats(),
     async close() {
       await ticking?.stop();
+      await thread.close();
       waiters.close();
       await ledger.close();
       // What cannot be written at the end is found again by the next start; the rest of the server closes all the same.

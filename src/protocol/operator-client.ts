@@ -32,10 +32,13 @@ import {
   VerbReply,
   type VerbRequest,
 } from './operator.ts';
+import { BacktestReply, type BacktestRequest, RehearsalReply, type RehearsalRequest } from './rehearsal.ts';
 
 /** Replies beyond this many bytes are refused: 50 rollouts over hundreds of regions stay far below. */
 const MAX_REPLY_BYTES = 33_554_432;
 const DEFAULT_TIMEOUT_MS = 15_000;
+/** The server gives up after a minute. */
+const REHEARSAL_TIMEOUT_MS = 75_000;
 
 export interface OperatorClientOptions {
   /** e.g. https://tidegate.example; a path in front of /api/v1 is kept. */
@@ -83,11 +86,15 @@ export interface OperatorClient {
   regions(): Promise<RegionsReply>;
   /** Without a filter: in the product's own channel and range, until now, at most 100 rows. */
   productHistory(product: string, filter?: ProductHistoryFilter): Promise<ProductHistoryReply>;
+  /** Played on a model: changes nothing. May take a minute. */
+  rehearse(request: RehearsalRequest): Promise<RehearsalReply>;
+  backtest(request: BacktestRequest): Promise<BacktestReply>;
 }
 
 export function createOperatorClient(options: OperatorClientOptions): OperatorClient {
   const get = <S extends TSchema>(path: string, reply: S) => send(options, 'GET', path, undefined, reply);
   const post = <S extends TSchema>(path: string, body: object, reply: S) => send(options, 'POST', path, body, reply);
+  const patient = { timeoutMs: REHEARSAL_TIMEOUT_MS, ...options };
   return {
     status: () => get('/status', StatusReply),
     async rollouts(filter = {}) {
@@ -112,6 +119,8 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
       const query = new URLSearchParams({ limit: String(limit), ...filter });
       return get(`/products/${encodeURIComponent(product)}/history?${query}`, ProductHistoryReply);
     },
+    rehearse: (request) => send(patient, 'POST', '/rehearsals', request, RehearsalReply),
+    backtest: (request) => send(patient, 'POST', '/backtests', request, BacktestReply),
   };
 }
 

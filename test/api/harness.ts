@@ -207,6 +207,8 @@ function createTestOperator(): TestOperator {
     trustClock: async () => false,
     clockDoubt: () => null,
     ceilings: () => [],
+    rehearse: () => Promise.reject(new AppError('not_found', 'nothing is rehearsed here')),
+    backtest: () => Promise.reject(new AppError('not_found', 'nothing is rehearsed here')),
     isPresent: () => true,
     lastSeenAt: () => T0 - 12_000,
     counts: () => ({ enrolled: 3, present: 2 }),

@@ -1,11 +1,12 @@
 // What the modelled agents do: ask, stage, wait for their turn, activate, end; each answered by `decide`, booked like in the ledger.
 import type { Attempt } from '../agent.ts';
 import { follow, isLive } from '../attempt.ts';
+import { fullCeiling } from '../ceilings.ts';
 import { retally } from '../counters.ts';
 import { type AgentView, decide } from '../decide.ts';
 import { compileDirective, type Directive } from '../directives.ts';
 import type { HoldReason } from '../holds.ts';
-import type { Limits } from '../limits.ts';
+import { type Limits, limitsDownloads } from '../limits.ts';
 import { regionStatus } from '../region-window.ts';
 import type { Lane } from '../rollout.ts';
 import { givesWayTo } from '../supersede.ts';
@@ -23,7 +24,8 @@ export function ask(world: World, place: Place, agent: ModelAgent): void {
   if (agent.live !== null) return;
   const { answer } = decide(viewOf(world, agent), [directiveOf(world, place)], world.now);
   if (answer.kind === 'hold') {
-    place.idle.push(agent);
+    if (answer.reason === 'bandwidth') place.thirsty.agents.push(agent);
+    else place.idle.push(agent);
     return;
   }
   if (answer.kind !== 'stage' || answer.lane.laneId !== place.lane.id) return;
@@ -54,6 +56,7 @@ export function ask(world: World, place: Place, agent: ModelAgent): void {
     corrected: false,
   };
   place.ungranted.add(agent);
+  download(world, place, 1);
   book(place, agent, attempt);
   world.events.push(world.now + pace.stageMs, { kind: 'staged', place, agent, attemptId: attempt.id });
 }
@@ -65,6 +68,8 @@ export function staged(world: World, place: Place, agent: ModelAgent, attemptId:
   // Offered and staged count alike, so nothing is booked.
   agent.live = attempt;
   agent.attempts = [...agent.attempts.slice(0, -1), attempt];
+  download(world, place, -1);
+  quench(world, place);
   const { limits } = world.input;
   const site = limits.site === null ? '' : (agent.group.labels[limits.site.label] ?? '');
   const key = `${attempt.step} ${site}`;
@@ -92,10 +97,12 @@ function letGoOf(world: World, place: Place, line: Line): { reason: HoldReason; 
   for (; line.head < line.agents.length; line.head += 1) {
     const agent = line.agents[line.head] as ModelAgent;
     const directive = directiveOf(world, place);
+    world.occupied.ceilings = world.grants.at(world.now);
     // Nothing has changed since the same was answered.
     if (line.held?.directive === directive && line.held.moves === world.moves) return line.held;
     const { answer } = decide(viewOf(world, agent), [directive], world.now);
     if (answer.kind === 'hold') {
+      if (answer.reason === 'ceiling') lookAgain(world);
       line.held = { directive, moves: world.moves, reason: answer.reason, sentence: answer.sentence };
       return answer;
     }
@@ -117,6 +124,7 @@ function grant(world: World, place: Place, agent: ModelAgent, budgetMs: number):
   book(place, agent, granted);
   occupy(world, place, agent, 1);
   world.granted += 1;
+  world.grants.add(world.now);
   const step = place.record.steps.find((one) => one.step === granted.step);
   if (step !== undefined) step.exposed += 1;
   world.events.push(world.now + world.input.pace.activateMs, { kind: 'ended', place, agent });
@@ -148,8 +156,43 @@ export function ended(world: World, place: Place, agent: ModelAgent): void {
   }
 }
 
-function isLimited({ fleet, region, site }: Limits): boolean {
-  return fleet !== null || region !== null || site !== null;
+function isLimited({ fleet, region, site, perHour, perDay }: Limits): boolean {
+  return [fleet, region, site, perHour, perDay].some((limit) => limit !== null);
+}
+
+/** Whom the ceilings held may be let go now. */
+export function freed(world: World): void {
+  world.freeing.delete(world.now);
+  world.moves += 1;
+  for (const place of world.places.values()) if (place.ready.size > 0) letGo(world, place);
+}
+
+function lookAgain(world: World): void {
+  const full = fullCeiling(world.occupied.ceilings, world.now);
+  if (full === undefined || world.freeing.has(full.until)) return;
+  world.freeing.add(full.until);
+  world.events.push(full.until, { kind: 'freed' });
+}
+
+function download(world: World, { region }: Place, sign: 1 | -1): void {
+  if (!limitsDownloads(world.input.limits)) return;
+  const { downloads } = world.occupied;
+  downloads.fleet += sign;
+  downloads.byRegion[region.name] = (downloads.byRegion[region.name] ?? 0) + sign;
+}
+
+/** A download has ended, so another may begin: in the same lane first, then wherever somebody waits for it. */
+export function quench(world: World, place: Place): void {
+  if (!limitsDownloads(world.input.limits)) return;
+  for (const one of [place, ...world.places.values()]) {
+    const { thirsty } = one;
+    if (thirsty.head >= thirsty.agents.length) continue;
+    const agent = thirsty.agents[thirsty.head] as ModelAgent;
+    thirsty.head += 1;
+    ask(world, one, agent);
+    // Who is told to wait again goes to the end of the line: nobody else would be let in either.
+    if (agent.live !== null) return;
+  }
 }
 
 /** Planning is due when an outcome has changed what a step comes to, or has set free a lane that gives way. */
@@ -189,14 +232,16 @@ function book(place: Place, agent: ModelAgent, attempt: Attempt): void {
 }
 
 /** The lane has halted or ended: what it offered is over, and the counters have forgotten it with the lane's new state. */
-export function withdrawAll(place: Place): void {
+export function withdrawAll(world: World, place: Place): void {
   for (const agent of place.ungranted) {
+    if (agent.live?.state === 'offered') download(world, place, -1);
     agent.live = null;
     agent.attempts = agent.attempts.slice(0, -1);
   }
   place.ungranted.clear();
   place.ready.clear();
   place.idle = [];
+  place.thirsty = { agents: [], head: 0, held: null };
 }
 
 function occupy(world: World, { lane }: Place, agent: ModelAgent, sign: 1 | -1): void {
@@ -212,6 +257,7 @@ function viewOf(world: World, agent: ModelAgent): AgentView {
   const { group, version, live } = agent;
   return {
     id: agent.id,
+    hash: agent.hash,
     region: group.region,
     platform: group.platform,
     labels: group.labels,
@@ -239,6 +285,7 @@ function directiveOf(world: World, place: Place): Directive {
     release,
     builds: buildsOf(world),
     brakes: base.brakes,
+    clock: null,
     vetoes: base.vetoes,
     silence: () => NO_SILENCE,
     availability: base.availability,

@@ -77,7 +77,7 @@ export function backtest(question: BacktestQuestion): Backtest {
   );
   const { rollouts, stoppedBy } = simulate(modelOf(question, first, later, from));
   const published = new Map(later.map((one) => [one.version, one.publishedAt]));
-  const told = rollouts.map((rollout) => tell(rollout, published.get(rollout.version) ?? rollout.createdAt));
+  const told = rollouts.map((rollout) => tell(rollout, published.get(rollout.version) ?? rollout.createdAt, now));
   return {
     from,
     to: now,
@@ -160,7 +160,8 @@ function groupsIn(question: BacktestQuestion, region: string, version: string): 
   return [...distinct.map((wanted) => like(wanted, 1)), like({}, rest)];
 }
 
-function tell(rollout: RolloutRecord, publishedAt: number): BacktestRollout {
+/** `to`: the end of the back-test. */
+function tell(rollout: RolloutRecord, publishedAt: number, to: number): BacktestRollout {
   const { version, policy, createdAt, endedAt, lanes } = rollout;
   const ends = lanes.map(({ state, steps }) => {
     if (state === 'completed' || state === 'halted') return state;
@@ -168,7 +169,7 @@ function tell(rollout: RolloutRecord, publishedAt: number): BacktestRollout {
     return 'going';
   });
   const number = (end: (typeof ends)[number]) => ends.filter((one) => one === end).length;
-  const approvals = lanes.flatMap(({ spans }) => spans.filter((span) => span.state === 'approval'));
+  const approvals = lanes.flatMap(({ holds }) => holds.filter((hold) => hold.reason === 'needs_approval'));
   return {
     version,
     policy,
@@ -182,7 +183,7 @@ function tell(rollout: RolloutRecord, publishedAt: number): BacktestRollout {
       starved: number('starved'),
       going: number('going') + number('halted'),
     },
-    approvalMs: approvals.reduce((sum, { from, to }) => sum + ((to ?? from) - from), 0),
+    approvalMs: approvals.reduce((sum, one) => sum + ((one.to ?? to) - one.from), 0),
     waitingForApproval: lanes.filter(({ state }) => state === 'approval').length,
   };
 }

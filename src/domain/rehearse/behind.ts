@@ -112,7 +112,7 @@ function samplesOf({ from, to }: BehindInput, stretches: readonly Stretch[]): nu
   let place = 0;
   for (let at = from; at <= to; at += apart) {
     while (place < stretches.length - 1 && at >= (stretches[place] as Stretch).to) place += 1;
-    samples.push(behindAt(stretches[place], at));
+    samples.push(Math.round(behindAt(stretches[place], at)));
   }
   return samples;
 }

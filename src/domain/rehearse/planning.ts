@@ -8,7 +8,7 @@ import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../rollout.
 import { nextRun } from '../schedule.ts';
 import type { Action, Hold, Snapshot } from '../snapshot.ts';
 import { undisplaced } from '../supersede.ts';
-import { letGo, withdrawAll } from './attempts.ts';
+import { letGo, quench, withdrawAll } from './attempts.ts';
 import { phaseOf } from './fleet.ts';
 import { noteHold, noteLane, recordOf } from './record.ts';
 import { availabilityOf, freezeIn, newId, type Place, snapshotOf, type World } from './world.ts';
@@ -104,6 +104,7 @@ function placeFor(world: World, rollout: Rollout, lane: Lane): Place {
     ungranted: new Set(),
     idle: [],
     idleSince: -1,
+    thirsty: { agents: [], head: 0, held: null },
     verdicts: [],
   };
 }
@@ -121,7 +122,7 @@ function afterwards(world: World, action: Action): void {
     case 'halt_lane':
     case 'supersede_lane': {
       const place = world.places.get(action.laneId);
-      if (place !== undefined) withdrawAll(place);
+      if (place !== undefined) withdrawAll(world, place);
     }
   }
 }
@@ -148,6 +149,8 @@ function settle(world: World, snapshot: Snapshot, report: readonly Hold[]): void
       if (place.ready.size > 0) letGo(world, place);
       else noteHold(record, 'agents', undefined, world.now);
       if (!isLiveLane(lane.state.name)) continue;
+      // What was withdrawn elsewhere may have made room for downloads.
+      quench(world, place);
       const idle = place.idle;
       place.idle = [];
       const isNews = lane.revision !== place.idleSince;
@@ -157,7 +160,8 @@ function settle(world: World, snapshot: Snapshot, report: readonly Hold[]): void
       if (lane.state.name === 'open') lookAtEdge(world, lane.region);
     }
   }
-  for (const { until } of report) if (until !== null) lookAt(world, until);
+  // A ceiling lets agents go one by one, which is no matter of planning.
+  for (const { until, reason } of report) if (until !== null && reason !== 'ceiling') lookAt(world, until);
   for (const { schedule } of [world.input.product.policy, ...Object.values(world.input.product.policies)]) {
     const run = schedule === null ? null : nextRun(schedule, world.now);
     if (run !== null) lookAt(world, run);

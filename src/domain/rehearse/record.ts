@@ -55,7 +55,7 @@ export interface RolloutRecord {
 }
 
 /** More than this many of one lane are told as the last one going on: a window that opens for years is no news. */
-const MAX_SPANS = 2_000;
+const MAX_SPANS = 500;
 
 export function recordOf({
   id,

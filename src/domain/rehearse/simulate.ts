@@ -2,7 +2,7 @@
 import { unreachable } from '../../errors.ts';
 import type { Hold } from '../snapshot.ts';
 import { applyVerb } from '../verbs.ts';
-import { ask, ended, staged } from './attempts.ts';
+import { ask, ended, freed, staged } from './attempts.ts';
 import { MAX_EVENTS, type ModelInput } from './model.ts';
 import { lookAt, planNow } from './planning.ts';
 import { noteRollout, type RolloutRecord } from './record.ts';
@@ -89,6 +89,9 @@ function handle(world: World, event: ModelEvent): void {
       break;
     case 'approve':
       approve(world, event);
+      break;
+    case 'freed':
+      freed(world);
       break;
     case 'look':
       world.looks.delete(world.now);

@@ -2,12 +2,13 @@
 import type { Availability } from '../availability.ts';
 import type { Directive } from '../directives.ts';
 import type { HoldReason } from '../holds.ts';
-import type { Occupied } from '../limits.ts';
+import { countOccupied, type Occupied } from '../limits.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../rollout.ts';
 import type { CensusRow, LaneCensus, Snapshot } from '../snapshot.ts';
 import type { Verdict } from '../verdict.ts';
 import type { Scheme } from '../version/scheme.ts';
 import { schemeOf } from '../version/schemes.ts';
+import { createGrantTimes, type GrantTimes } from './ceilings.ts';
 import { createEventQueue, type EventQueue } from './event-queue.ts';
 import { createRegions, isBelow, type ModelAgent, type ModelRegion } from './fleet.ts';
 import { freezeModel, labelsOfSteps, type ModelFreeze, type Ranked, rankAll } from './freeze.ts';
@@ -20,6 +21,8 @@ export type ModelEvent =
   | { kind: 'staged'; place: Place; agent: ModelAgent; attemptId: string }
   | { kind: 'ended'; place: Place; agent: ModelAgent }
   | { kind: 'approve'; place: Place; step: number }
+  /** A ceiling has room again. */
+  | { kind: 'freed' }
   /** A window opens or closes, a release appears, a soak is over: planning looks again. */
   | { kind: 'look' };
 
@@ -42,6 +45,8 @@ export interface Place {
   idle: ModelAgent[];
   /** The lane's revision at which they were told to. */
   idleSince: number;
+  /** Were told to wait until another download has ended. */
+  thirsty: Line;
   verdicts: (Verdict['kind'] | undefined)[];
 }
 
@@ -64,6 +69,7 @@ export interface World {
   rollouts: Rollout[];
   places: Map<string, Place>;
   occupied: Occupied;
+  grants: GrantTimes;
   /** Slots taken and given back so far; counted only where limits are set. */
   moves: number;
   /** Live lanes that go first although a newer release is there. */
@@ -71,6 +77,8 @@ export interface World {
   planDue: boolean;
   /** Instants at which planning looks again anyway. */
   looks: Set<number>;
+  /** Instants at which a ceiling has room again. */
+  freeing: Set<number>;
   /** Number of releases that have appeared. */
   shown: number;
   made: number;
@@ -79,6 +87,7 @@ export interface World {
 }
 
 export function createWorld(input: ModelInput): World {
+  const grants = createGrantTimes(input.limits);
   return {
     input,
     scheme: schemeOf(input.product.scheme),
@@ -88,11 +97,13 @@ export function createWorld(input: ModelInput): World {
     base: emptySnapshot(input),
     rollouts: [],
     places: new Map(),
-    occupied: { fleet: 0, byRegion: {}, bySite: {} },
+    occupied: countOccupied([], input.limits, { ceilings: grants.at(input.startMs) }),
+    grants,
     moves: 0,
     undisplaced: new Set(),
     planDue: true,
     looks: new Set(),
+    freeing: new Set(),
     shown: 0,
     made: 0,
     handled: 0,
@@ -108,6 +119,8 @@ function emptySnapshot(input: ModelInput): Snapshot {
     regions,
     calendars,
     freezes,
+    clock: null,
+    ceilings: [],
     // As if its schedule had been looked at just now: what was due before is over.
     considered: [{ product: product.name, at: input.startMs }],
     releases: [],
@@ -142,6 +155,7 @@ export function snapshotOf(world: World): Snapshot {
   return {
     ...world.base,
     observedMs: observedAt(world),
+    ceilings: [...world.grants.at(world.now)],
     rollouts,
     census: censusRows(world),
     lanes: rollouts.filter((one) => one.endedAt === null).flatMap((rollout) => laneRows(world, rollout)),

@@ -1,0 +1,59 @@
+// What a rehearsal or a back-test takes for granted, as sentences: whoever reads the result must know.
+
+import type { BacktestQuestion } from './backtest.ts';
+import { paceOf, policiesOf } from './question.ts';
+import type { RehearsalQuestion } from './rehearse.ts';
+import { count, hours, percent } from './say.ts';
+
+/** `goingOut`: versions of the product that are going out now. */
+export function assumptionsOfRehearsal(question: RehearsalQuestion, goingOut: readonly string[]): string[] {
+  const { product, version, release, platforms, fleet, offline, availabilityDelayMs } = question;
+  const where = platforms.length === 0 ? 'no platform' : platforms.join(', ');
+  const state =
+    release === null
+      ? `${version} is not published: it is taken as published now, complete for ${where}`
+      : release.artifacts.length === 0
+        ? `${version} is ${release.state}: it is taken as complete for ${where}`
+        : `${version} is taken as complete for ${where}`;
+  const away = fleet.reduce((sum, group) => sum + group.agents - group.present, 0);
+  return [
+    state,
+    availabilityDelayMs === 0
+      ? 'every region can have it at once, whatever its mirror has now'
+      : `every region can have it ${hours(availabilityDelayMs)} after the start, whatever its mirror has now`,
+    offline === null
+      ? `${count(away, 'agent')} away now stay away, nobody else goes, and nobody comes`
+      : `${percent(offline)} of the agents are away all the time, nobody else goes, and nobody comes`,
+    ...(goingOut.length === 0 ? [] : [`what is going out of ${product.name} now is left out: ${goingOut.join(', ')}`]),
+    ...sharedAssumptions(question),
+  ];
+}
+
+export function assumptionsOfBacktest(question: BacktestQuestion): string[] {
+  const { availabilityDelayMs, agentsPerRegion } = question;
+  return [
+    availabilityDelayMs === 0
+      ? 'a release can be had in every region from its publication on, with or without files'
+      : `a release can be had in every region ${hours(availabilityDelayMs)} after its publication, with or without files`,
+    'what has been withdrawn, altered, refused or vetoed since counts as never published',
+    `${count(agentsPerRegion, 'agent')} in every region, all present, and no update fails`,
+    'the policies, windows, freezes and limits are those of today’s config',
+    ...sharedAssumptions(question),
+  ];
+}
+
+function sharedAssumptions(question: RehearsalQuestion | BacktestQuestion): string[] {
+  const { product, approveAfterMs } = question;
+  const { stageMs, activateMs } = paceOf(product.policy, question);
+  const manual = policiesOf(question).some((policy) => policy.steps.some((step) => step.manual));
+  const approves =
+    approveAfterMs === null
+      ? 'nobody promotes what waits for a person'
+      : approveAfterMs === 0
+        ? 'a person promotes at once what waits for that'
+        : `a person promotes what waits for that after ${hours(approveAfterMs)}`;
+  return [
+    `an agent takes ${hours(stageMs)} to download and ${hours(activateMs)} from the grant to the proof`,
+    ...(manual ? [approves] : []),
+  ];
+}

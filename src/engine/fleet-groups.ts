@@ -1,0 +1,54 @@
+// The fleet of a product in groups of agents that are alike, counted region by region so that check-ins come in between.
+import { setImmediate } from 'node:timers/promises';
+import type { FleetGroup } from '../domain/rehearse/model.ts';
+import { policiesOf } from '../domain/rehearse/question.ts';
+import type { ProductRules } from '../domain/snapshot.ts';
+import { AppError } from '../errors.ts';
+import type { Roster } from './roster.ts';
+
+export interface GroupsInput {
+  product: ProductRules;
+  regions: readonly string[];
+  observedMs: number;
+  /** Labels that matter beside those of the policies' steps. */
+  labels: readonly string[];
+}
+
+const MAX_GROUPS = 50_000;
+
+/** Labels that make no difference are left out. Throws `conflict` for more than 50,000 kinds of agents. */
+export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<FleetGroup[]> {
+  const { product, regions, observedMs } = input;
+  const steps = policiesOf(input).flatMap((policy) => policy.steps);
+  const wanted = [...new Set([...input.labels, ...steps.flatMap((step) => Object.keys(step.labels ?? {}))])];
+  const groups: FleetGroup[] = [];
+  for (const region of regions) {
+    await setImmediate();
+    const here = new Map<string, FleetGroup>();
+    const known = new Map<Record<string, string>, string>();
+    roster.visit(product.name, region, (handle, version, platform) => {
+      const labels = roster.labelsOf(handle);
+      const kind = known.get(labels) ?? JSON.stringify(wanted.map((name) => labels[name] ?? null));
+      known.set(labels, kind);
+      const key = `${version} ${platform} ${kind}`;
+      let group = here.get(key);
+      if (group === undefined) {
+        group = { region, platform, version, labels: pick(labels, wanted), agents: 0, present: 0 };
+        here.set(key, group);
+      }
+      group.agents += 1;
+      if (roster.silentMs(handle, observedMs) < product.policy.staleAfterMs) group.present += 1;
+    });
+    groups.push(...here.values());
+    if (groups.length > MAX_GROUPS) {
+      throw new AppError('conflict', `the fleet has more than ${MAX_GROUPS} kinds of agents`, {
+        hint: 'Rehearse with --fleet FILE, without labels of which nearly every agent has its own.',
+      });
+    }
+  }
+  return groups;
+}
+
+function pick(labels: Record<string, string>, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (labels[name] === undefined ? [] : [[name, labels[name]]])));
+}
