@@ -45,6 +45,7 @@ export function assumptionsOfBacktest(question: BacktestQuestion): string[] {
 function sharedAssumptions(question: RehearsalQuestion | BacktestQuestion): string[] {
   const { product, approveAfterMs } = question;
   const { stageMs, activateMs } = paceOf(product.policy, question);
+  const metrics = policiesOf(question).some((policy) => (policy.metrics ?? []).length > 0);
   const manual = policiesOf(question).some((policy) => policy.steps.some((step) => step.manual));
   const approves =
     approveAfterMs === null
@@ -55,5 +56,8 @@ function sharedAssumptions(question: RehearsalQuestion | BacktestQuestion): stri
   return [
     `an agent takes ${hours(stageMs)} to download and ${hours(activateMs)} from the grant to the proof`,
     ...(manual ? [approves] : []),
+    ...(metrics ? ['every metric says that all is well'] : []),
+    ...(product.requirements.length > 0 ? ['every host meets what is required of it'] : []),
+    ...(product.floors.length > 0 ? ['nobody has to stop at a version in between'] : []),
   ];
 }

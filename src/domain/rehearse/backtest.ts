@@ -5,7 +5,7 @@ import { type Release, troubleOf } from '../release.ts';
 import { schemeOf } from '../version/schemes.ts';
 import { behindOf, type RegionBehind } from './behind.ts';
 import type { FleetGroup, ModelInput } from './model.ts';
-import { type Assumed, modelRelease, paceOf, policiesOf, type Surroundings } from './question.ts';
+import { type Assumed, modelProduct, modelRelease, paceOf, policiesOf, type Surroundings } from './question.ts';
 import type { RolloutRecord } from './record.ts';
 import { type StoppedBy, simulate } from './simulate.ts';
 
@@ -118,7 +118,7 @@ function modelOf(question: BacktestQuestion, first: Release, later: readonly Rel
     visibleAt: release.publishedAt + availabilityDelayMs,
   });
   return {
-    product,
+    product: modelProduct(product),
     regions,
     calendars: question.calendars,
     freezes: question.freezes,

@@ -79,13 +79,22 @@ function count(region: ModelRegion, agent: ModelAgent, sign: 1 | -1): void {
   region.counts.set(key, row);
 }
 
-/** Below the release and on one of its platforms, or undefined as `false`. */
+/** A release as far as it matters to who can be brought to it. */
+export interface Target {
+  version: string;
+  platforms: ReadonlySet<string>;
+  /** The lowest version that agents are updated from; null: any. */
+  from: string | null;
+}
+
+/** Runs a lower version from which it can be updated, on a platform that the release has. */
 export function isBelow(
   scheme: Scheme,
   { version, platform }: { version: string; platform: string },
-  release: { version: string; platforms: ReadonlySet<string> },
+  release: Target,
 ): boolean {
   if (!release.platforms.has(platform) || scheme.parse(version) === undefined) return false;
+  if (release.from !== null && scheme.compare(version, release.from) < 0) return false;
   return scheme.compare(version, release.version) < 0;
 }
 

@@ -2,6 +2,7 @@
 
 import type { Policy } from '../policy.ts';
 import type { Release } from '../release.ts';
+import type { ProductRules } from '../snapshot.ts';
 import { schemeOf } from '../version/schemes.ts';
 import { digestOf } from './attempts.ts';
 import type { FleetGroup, ModelInput, Pace } from './model.ts';
@@ -26,6 +27,21 @@ export interface Assumed {
 
 const TYPICAL_STAGE_MS = 60_000;
 const TYPICAL_SWAP_MS = 15_000;
+
+/**
+ * What cannot be known of modelled hosts is not asked of them: facts, metrics, and the stops of those that are far behind.
+ * `assumptions.ts` says so where the product has any.
+ */
+export function modelProduct(product: ProductRules): ProductRules {
+  const plain = (policy: Policy): Policy => ({ ...policy, metrics: [] });
+  return {
+    ...product,
+    floors: [],
+    requirements: [],
+    policy: plain(product.policy),
+    policies: Object.fromEntries(Object.entries(product.policies).map(([jump, policy]) => [jump, plain(policy)])),
+  };
+}
 
 /** Never longer than the policy gives: an agent that is late by rule would be no rehearsal of a good release. */
 export function paceOf(policy: Policy, { pollMs, stageMs, activateMs }: Assumed): Pace {

@@ -3,7 +3,7 @@ import type { Release } from '../release.ts';
 import type { Hold } from '../snapshot.ts';
 import { detectableRate } from '../verdict.ts';
 import type { FleetGroup, ModelInput } from './model.ts';
-import { type Assumed, modelRelease, paceOf, type Surroundings, withOffline } from './question.ts';
+import { type Assumed, modelProduct, modelRelease, paceOf, type Surroundings, withOffline } from './question.ts';
 import type { LaneRecord, StepRecord } from './record.ts';
 import { type Simulation, type StoppedBy, simulate } from './simulate.ts';
 
@@ -112,7 +112,8 @@ function modelOf(question: RehearsalQuestion): ModelInput {
     visibleAt: now,
   }));
   return {
-    product,
+    // Which release it is, the question says.
+    product: { ...modelProduct(product), lag: 0 },
     regions: question.regions,
     calendars: question.calendars,
     freezes: question.freezes,
@@ -174,14 +175,20 @@ function exposureOf(input: ModelInput, failureRate: number): { result: Exposure;
   return { result, events };
 }
 
-function endsOf({ world }: Simulation, { version, platforms, fleet }: RehearsalQuestion): Rehearsal['agents'] {
+function endsOf(
+  { world }: Simulation,
+  { version, platforms, fleet, product: { from } }: RehearsalQuestion,
+): Rehearsal['agents'] {
   const { scheme } = world;
   const ends = { total: 0, updated: 0, failed: 0, away: 0, waiting: 0, untouched: 0 };
   ends.total = fleet.reduce((sum, group) => sum + group.agents, 0);
   for (const agent of [...world.regions.values()].flatMap((region) => region.agents)) {
     const { version: first, platform } = agent.group;
     const concerned =
-      platforms.includes(platform) && scheme.parse(first) !== undefined && scheme.compare(first, version) < 0;
+      scheme.parse(first) !== undefined &&
+      scheme.compare(first, version) < 0 &&
+      platforms.includes(platform) &&
+      (from === null || scheme.compare(first, from) >= 0);
     if (!concerned) continue;
     if (agent.version === version) ends.updated += 1;
     else if (!agent.present) ends.away += 1;

@@ -121,6 +121,7 @@ function emptySnapshot(input: ModelInput): Snapshot {
     freezes,
     clock: null,
     ceilings: [],
+    metrics: [],
     // As if its schedule had been looked at just now: what was due before is over.
     considered: [{ product: product.name, at: input.startMs }],
     releases: [],
@@ -179,7 +180,7 @@ function laneRows(world: World, rollout: Rollout): LaneCensus[] {
 
 function laneRow(world: World, place: Place, rollout: Rollout): LaneCensus {
   const { lane, region, platforms } = place;
-  const release = { version: rollout.version, platforms };
+  const release = { version: rollout.version, platforms, from: world.input.product.from };
   const below = [...region.counts.values()].filter((row) => row.agents > 0 && isBelow(world.scheme, row, release));
   return {
     laneId: lane.id,
@@ -221,7 +222,7 @@ function previewsOf(world: World, place: Place): LaneCensus['previews'] {
 }
 
 /** What opening the step now takes in. */
-export function freezeIn({ scheme }: World, place: Place, step: number): ModelFreeze {
+export function freezeIn({ scheme, input }: World, place: Place, step: number): ModelFreeze {
   const { lane, rollout, region, platforms } = place;
   const { version, policy, seed } = rollout;
   const isMember = (agent: ModelAgent) => agent.seat?.laneId === lane.id;
@@ -230,7 +231,11 @@ export function freezeIn({ scheme }: World, place: Place, step: number): ModelFr
   let like: { version: string; platform: string; eligible: boolean } | undefined;
   const isEligible = ({ version: running, group: { platform } }: ModelAgent) => {
     if (like?.version !== running || like.platform !== platform) {
-      const eligible = isBelow(scheme, { version: running, platform }, { version, platforms });
+      const eligible = isBelow(
+        scheme,
+        { version: running, platform },
+        { version, platforms, from: input.product.from },
+      );
       like = { version: running, platform, eligible };
     }
     return like.eligible;
