@@ -26,7 +26,14 @@ export interface TrustFacts {
  * region, not an answer to this request, or older than what was accepted: such a thing is no attempt and is dropped.
  */
 export function openInstruction(envelope: Envelope, facts: TrustFacts): Instruction {
-  const text = openEnvelope(envelope, INSTRUCTION_TYPE, [facts.directorKeys.current, facts.directorKeys.next]);
+  return acceptInstruction(
+    openEnvelope(envelope, INSTRUCTION_TYPE, [facts.directorKeys.current, facts.directorKeys.next]),
+    facts,
+  );
+}
+
+/** The same for a text whose signature has been found right. Throws `trust_failure`. */
+export function acceptInstruction(text: string, facts: Omit<TrustFacts, 'directorKeys'>): Instruction {
   const instruction = parseInstruction(text);
   if (instruction.agent !== facts.agent) distrust('the instruction is for another agent');
   if (instruction.region !== facts.region) distrust('the instruction is for another region');
@@ -34,9 +41,8 @@ export function openInstruction(envelope: Envelope, facts: TrustFacts): Instruct
   const { epoch, sequence } = facts.counters;
   if (instruction.epoch < epoch) distrust(`the instruction is of epoch ${instruction.epoch}, ${epoch} was accepted`);
   if (instruction.sequence > sequence) return instruction;
-  if (instruction.sequence === sequence && facts.orders.some((order) => isSameOrder(order, instruction))) {
-    return instruction;
-  }
+  // What the journal holds was accepted before; another product's attempt may have come after it.
+  if (facts.orders.some((order) => isSameOrder(order, instruction))) return instruction;
   return distrust(`the instruction has sequence ${instruction.sequence}, ${sequence} was accepted`);
 }
 
@@ -55,6 +61,7 @@ function parseInstruction(text: string): Instruction {
 function isSameOrder(order: Order, instruction: Instruction): boolean {
   return (
     order.attempt === instruction.attempt &&
+    order.sequence === instruction.sequence &&
     order.digest === instruction.artifact.sha256 &&
     order.product === instruction.product &&
     order.version === instruction.version

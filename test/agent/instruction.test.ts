@@ -63,6 +63,11 @@ describe('openInstruction', () => {
     ['signed by the next key', signed({}, NEXT), TRUST],
     ['of a newer epoch', signed({ epoch: 4 }), TRUST],
     ['of the same sequence for the attempt in the journal', signed({ action: 'activate' }), held],
+    [
+      'for the attempt in the journal after one at another product',
+      signed({ action: 'activate' }),
+      { ...held, counters: { epoch: 3, sequence: 9 } },
+    ],
   ];
   for (const [name, envelope, facts] of accepted) {
     it(`believes one ${name}`, () => assert.equal(openInstruction(envelope, facts).attempt, GOOD.attempt));
@@ -82,6 +87,7 @@ describe('openInstruction', () => {
     ['of an older sequence', signed({ sequence: 6 }), TRUST],
     ['of the same sequence with nothing in the journal', signed({ sequence: 7 }), TRUST],
     ['of the same sequence for another attempt', signed({ attempt: `${UUID}8` }), held],
+    ['of an older sequence for the attempt in the journal', signed({ sequence: 7 }), held],
     ['of the same sequence with another digest', signed({ artifact: { ...GOOD.artifact, sha256: A } }), held],
     ['of the same sequence with another version', signed({ version: '1.2.0' }), held],
     ['with a stranger field', signed({ run: 'rm' }), TRUST],
