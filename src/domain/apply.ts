@@ -19,7 +19,7 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
   switch (action.kind) {
     case 'create_rollout':
       return consider(
-        { ...snapshot, rollouts: [...snapshot.rollouts, createRollout(action, options)] },
+        { ...snapshot, rollouts: [...snapshot.rollouts, createRollout(action, snapshot.rollouts, options)] },
         action.product,
         options.now,
       );
@@ -116,8 +116,17 @@ function reach(lane: Lane): Pick<Step, 'threshold' | 'thresholdId'> {
   return { threshold: before?.threshold ?? 0, thresholdId: before?.thresholdId ?? '' };
 }
 
-function createRollout(action: Extract<Action, { kind: 'create_rollout' }>, options: ApplyOptions): Rollout {
+/**
+ * Rollouts are in the order of `createdAt`, and the newest supersedes those before it: after the wall clock was put back
+ * a new one must not come to stand before the old ones.
+ */
+function createRollout(
+  action: Extract<Action, { kind: 'create_rollout' }>,
+  rollouts: readonly Rollout[],
+  options: ApplyOptions,
+): Rollout {
   const id = options.newId();
+  const newest = Math.max(...rollouts.filter(({ product }) => product === action.product).map((one) => one.createdAt));
   return {
     id,
     product: action.product,
@@ -125,7 +134,7 @@ function createRollout(action: Extract<Action, { kind: 'create_rollout' }>, opti
     version: action.version,
     policy: action.policy,
     seed: hash32(id),
-    createdAt: options.now,
+    createdAt: Math.max(options.now, newest + 1),
     endedAt: null,
     lanes: action.lanes.map(({ region, wave }) => ({
       id: options.newId(),

@@ -44,6 +44,14 @@ const pending = () => [openedStep({ counters: counts({ pending: 2, hot: 1, hotMe
 const open = laneIn('eu', stateNamed('open'), { steps: pending() });
 
 describe('applyActions', () => {
+  test('create_rollout after the wall clock was put back: it still comes after those before it', () => {
+    const policy = testPolicy();
+    const older = { ...rolloutOf('1.0.0', [laneIn('eu', stateNamed('completed'))]), createdAt: NOW + 86_400_000 };
+    const action = { product: 'agentd', releaseId: 'r', version: '1.1.0', policy, lanes: [] };
+    const after = apply(snapshotOf({ rollouts: [older] }), { kind: 'create_rollout', ...action });
+    assert.equal(after.rollouts[1]?.createdAt, NOW + 86_400_001);
+  });
+
   test('create_rollout: lanes wait, ids are new, the seed is the rollout’s own', () => {
     const policy = testPolicy();
     const lanes = [{ region: 'eu', wave: 0 }];
