@@ -92,7 +92,11 @@ function answerOf(answer: CheckInAnswer, context: ReplyContext): CheckInReply['a
   return { kind: 'instruction', envelope: seal(context.keys.current, INSTRUCTION_TYPE, instruction) };
 }
 
-function instructionOf(answer: Extract<CheckInAnswer, { kind: 'instruction' }>, context: ReplyContext): Instruction {
+/** What is signed; the simulator hands it over as it is. */
+export function instructionOf(
+  answer: Extract<CheckInAnswer, { kind: 'instruction' }>,
+  context: Omit<ReplyContext, 'keys'>,
+): Instruction {
   const { attempt } = answer;
   assert(attempt.agentId === context.agent.id, 'an instruction goes to the agent of its attempt');
   return {

@@ -241,6 +241,8 @@ export async function openEngine(deps: EngineDeps) {
     nudge,
     /** Plans now and waits for it. */
     plan: planning,
+    /** Writes what only memory has yet: last-seen times and observed time. */
+    flush,
     /** Begins to tick: plans every second, flushes last-seen times every five. */
     start() {
       ticking = startTicking({ logger, plan: planning, flush });

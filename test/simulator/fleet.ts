@@ -1,0 +1,400 @@
+// The modelled hosts of one world: how they are enrolled, how versions fare on them, and what they say when they lie.
+import type { Fault } from '../../src/agent/host.ts';
+import type { Order } from '../../src/agent/order.ts';
+import { instructionOf, reportOf } from '../../src/api/agent-wire.ts';
+import type { AgentReport } from '../../src/domain/agent.ts';
+import type { CheckInResult } from '../../src/domain/check-in.ts';
+import { schemeOf } from '../../src/domain/version/schemes.ts';
+import { AppError } from '../../src/errors.ts';
+import { type CheckInRequest, REPORTED_STATES, type RunningProduct } from '../../src/protocol/agent.ts';
+import { transaction } from '../../src/store/database.ts';
+import { insertEnrolToken } from '../../src/store/tokens.ts';
+import type { Github } from './github.ts';
+import type { Network } from './network.ts';
+import { hash32, type Random } from './random.ts';
+import type { SimServer } from './server.ts';
+import { type AgentReply, createSimAgent, type Fate, PowerLost, type SimAgent } from './sim-agent.ts';
+import { copyOf, type Disk, newDisk } from './sim-host.ts';
+import { placeKey, type Quality, releaseKey, type World } from './world.ts';
+
+export interface Member {
+  agent: SimAgent;
+  /** Says anything, not what is. */
+  lies: boolean;
+  /** Never comes back: the fifth of the fleet that is gone at the end. */
+  gone: boolean;
+  clone: SimAgent | undefined;
+  labels: Record<string, string>;
+}
+
+export interface Fleet {
+  members: Member[];
+  /** A new host with that version of every product, installed by hand. */
+  enrol(version: string): Promise<void>;
+  vanish(member: Member, forMs: number): void;
+  clone(member: Member, forMs: number): void;
+  lie(member: Member, forMs: number): void;
+}
+
+export interface FleetParts {
+  world: World;
+  server: SimServer;
+  network: Network;
+  github: Github;
+}
+
+const LATE_MS = 1_800_000;
+
+export function createFleet(parts: FleetParts): Fleet {
+  const { world, server, network, github } = parts;
+  const { time, truth, marks, plan } = world;
+  const random = world.random.fork('fleet');
+  const members: Member[] = [];
+  let names = 0;
+
+  async function enrol(version: string): Promise<void> {
+    names += 1;
+    const name = `h${names}`;
+    const region = random.pick(plan.regions);
+    const platform = random.pick(plan.platforms);
+    const products: RunningProduct[] = plan.productNames
+      .filter((_, at) => at === 0 || random.chance(70))
+      .map((product) => ({ product, version, digest: github.digestOf(product, version, platform) }));
+    const tokenId = world.newId();
+    const labels = { ...(random.chance(30) ? { ring: 'canary' } : {}), rack: random.pick(['r1', 'r2']) };
+    await transaction(server.database, (tx) =>
+      insertEnrolToken(tx, {
+        id: tokenId,
+        secretHash: 'hash',
+        region,
+        labels,
+        maxUses: 1,
+        uses: 0,
+        createdBy: 'simulator',
+        createdAt: server.wallNow(),
+        // Of no interest here: clocks are put back and forth by years.
+        expiresAt: 8_000_000_000_000,
+      }),
+    );
+    const publicKey = random.hex(43);
+    const input = { tokenId, secretHash: 'hash', publicKey, name, platform, products };
+    const twice = random.chance(15);
+    ask();
+
+    /** Asks again until the reply has come, as a host does; the same key gives the same agent. */
+    function ask(): void {
+      truth.messages += 1;
+      server
+        .call((engine) => engine.agents.enrol(input))
+        .then(
+          (agent) => {
+            if (twice && !members.some((member) => member.agent.identity.id === agent.id)) {
+              marks.hit('enrolled_twice_with_one_key');
+              server
+                .call((engine) => engine.agents.enrol(input))
+                .then(
+                  (again) => {
+                    if (again.id !== agent.id)
+                      world.broken('M2', `one key was enrolled twice: ${agent.id}, ${again.id}`);
+                  },
+                  () => {},
+                );
+            }
+            world.say(`${name}: enrolled in ${region} on ${platform} with ${version}`);
+            join({ id: agent.id, handle: agent.handle, name, region }, platform, products, labels);
+          },
+          (error: unknown) => {
+            if (error instanceof AppError && error.code === 'unreachable')
+              time.after(random.between(10, 60) * 1000, ask);
+            else if (isBug(error)) world.broken('D0', `an enrolment failed: ${(error as Error).stack}`);
+          },
+        );
+    }
+  }
+
+  function join(
+    identity: SimAgent['identity'],
+    platform: string,
+    products: RunningProduct[],
+    labels: Record<string, string>,
+  ): void {
+    if (members.some((member) => member.agent.identity.id === identity.id)) return;
+    const member: Member = {
+      lies: false,
+      gone: false,
+      clone: undefined,
+      labels,
+      agent: undefined as unknown as SimAgent,
+    };
+    member.agent = makeAgent(member, identity, platform, newDisk(server.epoch(), products), identity.name);
+    members.push(member);
+    member.agent.powerOn();
+  }
+
+  function makeAgent(
+    member: Member,
+    identity: SimAgent['identity'],
+    platform: string,
+    disk: Disk,
+    streamName: string,
+  ): SimAgent {
+    const own = world.random.fork(`agent/${streamName}`);
+    const isHonest = () => !truth.dishonest.has(identity.id);
+    const say = (text: string) => world.say(`${streamName}: ${text}`);
+    const agent: SimAgent = createSimAgent(disk, {
+      time,
+      random: own,
+      scale: plan.scale,
+      identity: { ...identity, name: streamName },
+      host: {
+        platform,
+        bring: (order, signal) => bring(order, signal, own),
+        selfTest: (order) =>
+          qualityHere(order) === 'selftest_fails'
+            ? { cause: 'selftest_failed', detail: 'the self-test says no' }
+            : undefined,
+        localFault: () =>
+          agent.running().some((one) => qualityOf(one) === 'unhealthy') && isHonest()
+            ? 'the workload does not answer'
+            : undefined,
+        flipped: (order, from) => flipped(order, from, say),
+        confirmed(order) {
+          truth.proven.add(order.attempt);
+          marks.hit('agent_proved');
+          say(`proved ${order.version}`);
+        },
+      },
+      effect(name) {
+        if (truth.calm) return;
+        if (own.chance(plan.faults.powerLoss)) {
+          marks.hit('power_lost');
+          say(`power lost before ${name}`);
+          time.after(1, () => off(own.between(1, 30) * 1000 * plan.scale));
+          throw new PowerLost(name);
+        }
+        // What has to do with the launcher's marker is a rename there, which needs no space.
+        if (['journal', 'counters', 'seal', 'settle'].includes(name) && own.chance(plan.faults.fullDisk)) {
+          marks.hit('disk_full');
+          throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC', syscall: 'write' });
+        }
+      },
+      fateOf: (running) => fateOf(running, own),
+      send: (body, waitMs, signal) => send(member, agent, body, waitMs, signal, own),
+      refused(error) {
+        if (error.code === 'unreachable' || error.code === 'overloaded') return;
+        if (!isHonest()) {
+          marks.hit('lie_refused');
+          return;
+        }
+        world.broken('L3', `an honest agent (${streamName}) is refused: ${error.code}: ${error.message}`);
+      },
+      wentBack(attempt) {
+        truth.undone.add(attempt);
+        marks.hit('agent_rolled_back');
+        say('went back');
+      },
+      lastStart: () => marks.hit('third_unproven_start'),
+      ended: (_attempt, _product, state) => {
+        if (state === 'declined') marks.hit('agent_declined');
+      },
+      bug: (error) => world.broken('A0', `the agent fails: ${(error as Error).stack}`),
+    });
+
+    function off(forMs: number): void {
+      agent.powerOff();
+      time.after(forMs, () => {
+        if (!member.gone) agent.powerOn();
+      });
+    }
+    return agent;
+
+    function qualityHere(order: Pick<Order, 'product' | 'version'>): Quality {
+      return qualityOf({ ...order, digest: '' });
+    }
+
+    function qualityOf({ product, version }: RunningProduct): Quality {
+      const release = truth.releases.get(releaseKey(product, version));
+      if (release === undefined) return 'good';
+      const { quality } = release;
+      if (quality === 'crashes_on_some') return hash32(`${identity.id} ${version}`) % 10 < 2 ? 'crashes' : 'good';
+      if (quality === 'crashes_in_one_region') return release.region === identity.region ? 'crashes' : 'good';
+      return quality;
+    }
+
+    function fateOf(running: readonly RunningProduct[], by: Random): Fate {
+      const qualities = running.map(qualityOf);
+      if (qualities.includes('crashes')) return { diesAfterMs: by.between(1, 3000), mute: false };
+      if (qualities.includes('crashes_late')) return { diesAfterMs: LATE_MS, mute: false };
+      return { diesAfterMs: null, mute: qualities.includes('cannot_reach_server') };
+    }
+
+    function bring(order: Order, signal: AbortSignal, by: Random): Promise<Fault | undefined> {
+      const fails = qualityHere(order) === 'download_fails' && by.chance(60);
+      return new Promise((resolve, reject) => {
+        const cancel = time.after(by.between(1, 20) * 1000 * plan.scale, () => {
+          if (!fails) return resolve(undefined);
+          marks.hit('stage_failed');
+          resolve({ cause: 'download_failed', detail: 'the connection broke' });
+        });
+        signal.addEventListener('abort', () => {
+          cancel();
+          reject(new Error('aborted'));
+        });
+      });
+    }
+
+    function flipped(order: Order, from: RunningProduct, tell: (text: string) => void): void {
+      marks.hit('agent_flipped');
+      tell(`flips from ${from.version} to ${order.version}`);
+      if (from.version !== order.from.version || from.digest !== order.from.digest)
+        world.broken('T2', `${streamName} runs ${from.version} and was sent from ${order.from.version}`);
+      if (!order.rollback && schemeOf('semver').compare(order.version, from.version) <= 0)
+        world.broken('T2', `${streamName} goes down from ${from.version} to ${order.version}`);
+      const digest = truth.releases.get(releaseKey(order.product, order.version))?.digests.get(platform);
+      if (digest !== order.digest) world.broken('T4', `${streamName} (${platform}) flips to ${order.digest}`);
+    }
+  }
+
+  async function send(
+    member: Member,
+    agent: SimAgent,
+    body: string,
+    waitMs: number,
+    signal: AbortSignal,
+    own: Random,
+  ): Promise<AgentReply> {
+    const lies = member.lies && member.agent === agent;
+    const sent = lies ? lieAbout(JSON.parse(body) as CheckInRequest, own) : (JSON.parse(body) as CheckInRequest);
+    const report: AgentReport = reportOf(agent.identity.handle, sent);
+    const patienceMs = (waitMs + 30_000) * plan.scale;
+    const result = await network.send(agent.identity, patienceMs, () => {
+      if (time.now() < server.pausedUntil()) {
+        return new Promise<CheckInResult>((resolve, reject) => {
+          time.at(server.pausedUntil(), () => deliver().then(resolve, reject));
+        });
+      }
+      return deliver();
+    });
+    for (const { id, state } of result.acknowledged) truth.acknowledged.set(id, state);
+    return replyOf(agent, result, body);
+
+    async function deliver(): Promise<CheckInResult> {
+      const startedAt = time.now();
+      const answered = await server.checkIn(report, waitMs * plan.scale, signal);
+      if (time.now() - startedAt > 1000 && time.now() - startedAt < waitMs * plan.scale) marks.hit('long_poll_woken');
+      note(agent, answered);
+      return answered;
+    }
+  }
+
+  function note({ identity }: SimAgent, { answer }: CheckInResult): void {
+    if (answer.kind === 'hold') {
+      world.say(`${identity.name}: held, ${answer.reason}`);
+      if (answer.reason === 'outside_window') marks.hit('held_by_window');
+      if (answer.reason === 'at_limit' || answer.reason === 'site_limit') marks.hit('held_by_limit');
+      if (answer.reason === 'budget') marks.hit('held_by_budget');
+      if (answer.reason === 'braked') marks.hit('held_by_brake');
+      if (answer.reason === 'halted') marks.hit('held_by_halt');
+      if (answer.reason === 'quarantined') marks.hit('quarantined');
+      if (answer.reason === 'busy') marks.hit('two_products_busy');
+      if (answer.reason === 'unknown_build') marks.hit('unknown_build_reported');
+    }
+    if (answer.kind === 'instruction') {
+      const { attempt } = answer;
+      world.say(`${identity.name}: ${answer.action} ${attempt.product} ${attempt.version} (${attempt.id.slice(0, 8)})`);
+      const known = truth.instructed.get(attempt.id);
+      if (known !== undefined && known !== attempt.sha256)
+        world.broken('D4', `the attempt ${attempt.id} came with another digest`);
+      truth.instructed.set(attempt.id, attempt.sha256);
+    }
+  }
+
+  function replyOf(agent: SimAgent, result: CheckInResult, body: string): AgentReply {
+    const { answer, acknowledged, nextInMs, wantFacts } = result;
+    const { scale } = plan;
+    if (answer.kind !== 'instruction') return { instruction: undefined, acknowledged, nextInMs, wantFacts };
+    // The durations are the server's; the host counts slower.
+    const slower = {
+      ...answer,
+      stageWithinMs: Math.floor(answer.stageWithinMs / scale),
+      activateWithinMs: Math.floor(answer.activateWithinMs / scale),
+      proveWithinMs: Math.floor(answer.proveWithinMs / scale),
+      stableForMs: Math.floor(answer.stableForMs / scale),
+    };
+    const { id, region } = agent.identity;
+    const context = { agent: { id, region }, epoch: server.epoch(), rawBody: Buffer.from(body) };
+    return { instruction: JSON.stringify(instructionOf(slower, context)), acknowledged, nextInMs, wantFacts };
+  }
+
+  function lieAbout(request: CheckInRequest, by: Random): CheckInRequest {
+    marks.hit('agent_lied');
+    const known = [...truth.releases.values()];
+    const anyRelease = by.pick(known);
+    const attempts = [...truth.instructed.keys()];
+    const products = by.chance(40)
+      ? request.products.map((one) => ({
+          ...one,
+          version: by.chance(80) ? anyRelease.version : '99.0.0',
+          digest: [...anyRelease.digests.values()][0] ?? one.digest,
+        }))
+      : request.products;
+    const claims = by.chance(60)
+      ? request.attempts.map((one) => ({ ...one, state: by.pick(REPORTED_STATES) }))
+      : by.chance(30) && attempts.length > 0
+        ? [
+            {
+              id: by.pick(attempts),
+              product: request.products[0]?.product ?? 'agentd',
+              state: by.pick(REPORTED_STATES),
+            },
+          ]
+        : [];
+    return { ...request, products, attempts: claims, sequence: by.chance(10) ? 1_000_000 : request.sequence };
+  }
+
+  return {
+    members,
+    enrol,
+    vanish(member, forMs) {
+      marks.hit('agent_vanished');
+      world.say(`${member.agent.identity.name}: gone for ${Math.round(forMs / 60_000)} min`);
+      member.agent.powerOff();
+      time.after(forMs, () => {
+        if (member.gone || member.agent.isOn()) return;
+        marks.hit('agent_returned');
+        member.agent.powerOn();
+      });
+    },
+    clone(member, forMs) {
+      if (member.clone !== undefined) return;
+      const { identity } = member.agent;
+      truth.dishonest.add(identity.id);
+      marks.hit('agent_cloned');
+      world.say(`${identity.name}: is cloned`);
+      const disk = copyOf(member.agent.disk);
+      member.clone = makeAgent(member, identity, member.agent.platform(), disk, `${identity.name}'`);
+      member.clone.powerOn();
+      time.after(forMs, () => {
+        member.clone?.powerOff();
+        member.clone = undefined;
+      });
+    },
+    lie(member, forMs) {
+      truth.dishonest.add(member.agent.identity.id);
+      member.lies = true;
+      world.say(`${member.agent.identity.name}: begins to lie`);
+      time.after(forMs, () => {
+        member.lies = false;
+      });
+    },
+  };
+}
+
+export function isBug(error: unknown): boolean {
+  return !(error instanceof AppError);
+}
+
+/** Whether the region has the release, as the world knows it. */
+export function trulyAvailable(world: World, product: string, version: string, region: string, platform: string) {
+  return world.truth.availability.get(placeKey(product, version, region, platform))?.at(-1)?.status;
+}

@@ -1,0 +1,46 @@
+// Which marks a row of the audit stands for.
+import type { AuditRow, Books } from './books.ts';
+import type { Mark, Marks } from './marks.ts';
+import { laneOf, type Model } from './model.ts';
+
+const PLAIN: Record<string, Mark> = {
+  'attempt.staged': 'agent_staged',
+  'attempt.withdrawn': 'attempt_withdrawn',
+  'attempt.lost': 'attempt_lost',
+  'attempt.expired': 'attempt_expired',
+  'attempt.inconclusive': 'agent_inconclusive',
+  'step.opened': 'step_opened',
+  'step.reseated': 'step_reseated',
+  'lane.promoted': 'step_promoted',
+  'lane.paused': 'lane_paused',
+  'lane.resumed': 'lane_resumed',
+  'lane.retried': 'lane_retried',
+  'lane.cancelled': 'lane_cancelled',
+  'lane.superseded': 'lane_superseded',
+  'baseline.opened': 'baseline_opened',
+  'brake.on': 'brake_set',
+  'brake.off': 'brake_lifted',
+  'release.unvetoed': 'veto_lifted',
+};
+
+/** Before the row is folded into the model. */
+export function noteMarks(marks: Marks, books: Books, model: Model, row: AuditRow): void {
+  const plain = PLAIN[row.action];
+  if (plain !== undefined) marks.hit(plain);
+  const isPerson = row.actor !== 'tidegate';
+  if (row.action === 'release.vetoed' && isPerson) marks.hit('release_vetoed_by_person');
+  if (row.action === 'lane.halted') marks.hit(isPerson ? 'lane_halted_by_person' : 'lane_halted_by_budget');
+  const lane = books.lanes.get(row.subject);
+  if (row.action === 'step.opened' && (lane?.wave ?? 0) > 0) marks.hit('second_wave_opened');
+  if (row.action === 'lane.completed')
+    marks.hit(laneOf(model, row.subject).step === null ? 'lane_completed_without_evidence' : 'lane_completed');
+  if (row.action === 'step.opened') {
+    const { step } = laneOf(model, row.subject);
+    if (step !== null && (lane?.policy.steps[step]?.soakMs ?? 0) > 0) marks.hit('step_soaked');
+  }
+  const attempt = books.attempts.get(row.subject);
+  if (attempt === undefined) return;
+  if (attempt.corrected === 1 && model.attempts.get(row.subject)?.state === 'lost') marks.hit('lost_corrected');
+  const isOfLane = books.lanes.get(attempt.lane_id)?.kind === 'rollout';
+  if (row.action === 'attempt.offered' && attempt.member === 0 && isOfLane) marks.hit('late_joiner');
+}

@@ -1,0 +1,134 @@
+// What the audit trail has told so far, folded by the simulator itself: the promises compare new commits with it.
+import type { AuditRow, Books } from './books.ts';
+
+export interface LaneModel {
+  halted: boolean;
+  paused: boolean;
+  /** The last opened step; null before the first. */
+  step: number | null;
+  /** Steps that are done and have not been undone by a retry. */
+  done: Set<number>;
+  /** Steps that a person has promoted. */
+  promoted: Set<number>;
+  /** Milliseconds since the world began. */
+  openedAt: number | null;
+  /** By step: observable time at which it was done. */
+  doneAt: Map<number, number>;
+}
+
+export interface AttemptModel {
+  state: string;
+  /** Observable time at the grant. */
+  grantedAt: number | null;
+}
+
+export interface Model {
+  lanes: Map<string, LaneModel>;
+  attempts: Map<string, AttemptModel>;
+  brakes: Set<string>;
+  /** `product@version`. */
+  vetoes: Set<string>;
+  /** Ends without a success, by lane, budget epoch and agent. */
+  setbacks: Map<string, number>;
+  /** Lanes by id in which somebody has lied. */
+  tainted: Set<string>;
+}
+
+export interface Instants {
+  /** Milliseconds since the world began. */
+  now: number;
+  observable: number;
+}
+
+export function newModel(): Model {
+  return {
+    lanes: new Map(),
+    attempts: new Map(),
+    brakes: new Set(),
+    vetoes: new Set(),
+    setbacks: new Map(),
+    tainted: new Set(),
+  };
+}
+
+export function laneOf(model: Model, id: string): LaneModel {
+  const known = model.lanes.get(id);
+  if (known !== undefined) return known;
+  const fresh: LaneModel = {
+    halted: false,
+    paused: false,
+    step: null,
+    done: new Set(),
+    promoted: new Set(),
+    openedAt: null,
+    doneAt: new Map(),
+  };
+  model.lanes.set(id, fresh);
+  return fresh;
+}
+
+const SETBACKS = ['rolled_back', 'failed', 'inconclusive', 'declined', 'lost'];
+
+export function setbackKey(laneId: string, budgetEpoch: number, agentId: string): string {
+  return `${laneId} ${budgetEpoch} ${agentId}`;
+}
+
+/** One row more. Changes the model. */
+export function applyRow(model: Model, row: AuditRow, books: Books, { now, observable }: Instants): void {
+  const [about = '', what = ''] = row.action.split('.');
+  if (row.action === 'brake.on') model.brakes.add(row.subject);
+  if (row.action === 'brake.off') model.brakes.delete(row.subject);
+  if (row.action === 'release.vetoed') model.vetoes.add(row.subject);
+  if (row.action === 'release.unvetoed') model.vetoes.delete(row.subject);
+  if (about === 'attempt') {
+    const attempt = books.attempts.get(row.subject);
+    const known = model.attempts.get(row.subject);
+    model.attempts.set(row.subject, {
+      state: what,
+      grantedAt: what === 'granted' ? observable : (known?.grantedAt ?? null),
+    });
+    if (attempt !== undefined && SETBACKS.includes(what) && !(known !== undefined && SETBACKS.includes(known.state))) {
+      const key = setbackKey(attempt.lane_id, attempt.budget_epoch, attempt.agent_id);
+      model.setbacks.set(key, (model.setbacks.get(key) ?? 0) + 1);
+    }
+  }
+  if (about === 'lane' || about === 'step' || about === 'baseline')
+    applyToLane(laneOf(model, row.subject), row, { now, observable });
+}
+
+function applyToLane(lane: LaneModel, row: AuditRow, { now, observable }: Instants): void {
+  const step = Number(row.data['step'] ?? 0);
+  switch (row.action) {
+    case 'lane.halted':
+      lane.halted = true;
+      lane.paused = false;
+      return;
+    case 'lane.retried':
+      lane.halted = false;
+      if (lane.step === null) return;
+      lane.done.delete(lane.step);
+      lane.promoted.delete(lane.step);
+      return;
+    case 'lane.paused':
+      lane.paused = true;
+      return;
+    case 'lane.resumed':
+      lane.paused = false;
+      return;
+    case 'lane.promoted':
+      if (lane.step !== null) lane.promoted.add(lane.step);
+      return;
+    case 'baseline.opened':
+      lane.openedAt = now;
+      lane.step = 0;
+      return;
+    case 'step.opened':
+      lane.openedAt ??= now;
+      lane.step = step;
+      return;
+    case 'step.done':
+      lane.done.add(step);
+      lane.doneAt.set(step, observable);
+      return;
+  }
+}

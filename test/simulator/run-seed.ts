@@ -1,0 +1,390 @@
+// One seed, one history: builds the world, lets it run with its faults, then calmly to the end, and checks all the way.
+import { AppError } from '../../src/errors.ts';
+import { type Books, createReader } from './books.ts';
+import { checkAtEnd, checkDearly } from './dear-promises.ts';
+import { createFaults } from './faults.ts';
+import { createFleet, type Fleet, type Member } from './fleet.ts';
+import { createGithub, type Github } from './github.ts';
+import { noteMarks } from './happenings.ts';
+import { createMarks, type MarkCounts } from './marks.ts';
+import { applyRow, newModel } from './model.ts';
+import { createNetwork } from './network.ts';
+import { createOperators, type Operators } from './operators.ts';
+import { COMMIT_PROMISES, type Facts, ROW_PROMISES } from './promises.ts';
+import { randomOf } from './random.ts';
+import { drawSeed, type SeedPlan } from './seed-plan.ts';
+import { createServer, type SimServer } from './server.ts';
+import { createTrace } from './trace.ts';
+import { createVirtualTime } from './virtual-time.ts';
+import { newTruth, type World } from './world.ts';
+
+export interface SeedResult {
+  seed: number;
+  /** Undefined when every promise was kept. */
+  broken: { promise: string; sentence: string } | undefined;
+  hash: string;
+  messages: number;
+  virtualHours: number;
+  cpuMs: number;
+  marks: MarkCounts;
+  tail: string[];
+}
+
+export const MAX_MESSAGES = 1500;
+/** Beyond these messages the faults end, so that there are enough left for the end. */
+const CALM_MESSAGES = 800;
+const DEAR_EVERY = 12;
+
+export async function runSeed(seed: number, print?: (line: string) => void): Promise<SeedResult> {
+  const startedAt = process.cpuUsage();
+  const random = randomOf(seed);
+  const plan = drawSeed(random.fork('plan'));
+  const time = createVirtualTime(plan.overHttp ? 12 : 1);
+  const restoreTimers = time.takeOverTimers();
+  const trace = createTrace(print);
+  const marks = createMarks();
+  const truth = newTruth();
+  let broken: SeedResult['broken'];
+  let ids = 0;
+  const idRandom = random.fork('ids');
+  const world: World = {
+    seed,
+    plan,
+    random,
+    time,
+    trace,
+    marks,
+    truth,
+    newId() {
+      ids += 1;
+      const at = ids.toString(16).padStart(12, '0');
+      const rest = idRandom.hex(18);
+      return `${at.slice(0, 8)}-${at.slice(8)}-7${rest.slice(0, 3)}-8${rest.slice(3, 6)}-${rest.slice(6)}`;
+    },
+    say: (text) => trace.line(time.now(), text),
+    broken(promise, sentence) {
+      if (broken !== undefined) return;
+      broken = { promise, sentence };
+      world.say(`BROKEN ${promise}: ${sentence}`);
+    },
+  };
+  const server = await createServer(world);
+  try {
+    await history(world, server, () => broken !== undefined);
+  } catch (error) {
+    world.broken('D0', `the simulator or the engine throws: ${(error as Error).stack}`);
+  } finally {
+    restoreTimers();
+    await server.close();
+  }
+  const cpu = process.cpuUsage(startedAt);
+  return {
+    seed,
+    broken,
+    hash: trace.hash(),
+    messages: truth.messages,
+    virtualHours: time.now() / 3_600_000,
+    cpuMs: (cpu.user + cpu.system) / 1000,
+    marks: marks.counts(),
+    tail: trace.tail(broken === undefined ? 5 : 60),
+  };
+}
+
+interface Parts {
+  world: World;
+  server: SimServer;
+  github: Github;
+  fleet: Fleet;
+  operators: Operators;
+}
+
+async function history(world: World, server: SimServer, isBroken: () => boolean): Promise<void> {
+  const { plan, time, truth, marks } = world;
+  const network = createNetwork(world);
+  const github = createGithub(world, server);
+  const fleet = createFleet({ world, server, network, github });
+  const operators = createOperators(world, server, github);
+  const faults = createFaults({ world, server, network, fleet });
+  const parts: Parts = { world, server, github, fleet, operators };
+  const check = createChecks(parts);
+  const random = world.random.fork('story');
+  let ticks = 0;
+
+  await server.start();
+  for (const product of plan.productNames) await github.publish(product, '1.0.0', 'good', true);
+  for (let agent = 0; agent < plan.agents; agent += 1) void fleet.enrol('1.0.0');
+  every(
+    world,
+    plan.tickMs,
+    () => true,
+    () => void tick(),
+  );
+  every(
+    world,
+    plan.githubEveryMs,
+    () => !truth.calm,
+    () => void githubMoves(),
+  );
+  every(
+    world,
+    plan.operatorEveryMs,
+    () => !truth.calm,
+    () => void operators.act().catch(bug),
+  );
+  every(
+    world,
+    plan.faultEveryMs,
+    () => !truth.calm,
+    () => faults.strike(),
+  );
+  if (isClockChangeNear(plan)) marks.hit('on_a_day_when_clocks_change');
+
+  await until(() => time.now() >= plan.calmAt || truth.messages >= CALM_MESSAGES);
+  if (isBroken()) return;
+  await calm(parts, () => network.mend());
+  const limit = time.now() + 400 * 60_000 * plan.scale;
+  let isOver = false;
+  while (!isOver && !isBroken()) {
+    if (truth.messages > MAX_MESSAGES || time.now() > limit) {
+      world.broken('L5', `the fix has not reached everyone: ${await whatIsStuck(parts)}`);
+      return;
+    }
+    const next = time.now() + 5 * 60_000 * plan.scale;
+    await until(() => time.now() >= next);
+    if (isBroken()) return;
+    await operators.liftAll();
+    await operators.approve();
+    isOver = await isConverged(parts);
+  }
+  if (isBroken()) return;
+  marks.hit('fix_reached_everyone');
+  await check.atEnd();
+
+  async function until(done: () => boolean): Promise<void> {
+    while (!done() && !isBroken()) {
+      if (!(await time.step())) return;
+      if (server.afterEvent()) await check.afterCommit();
+    }
+  }
+
+  async function tick(): Promise<void> {
+    if (time.now() < server.pausedUntil()) return;
+    ticks += 1;
+    await server.plan().catch(bug);
+    if (ticks % 4 === 0) await server.flush().catch(bug);
+  }
+
+  async function githubMoves(): Promise<void> {
+    const what = random.weighted([
+      [5, 'publish'],
+      [3, 'availability'],
+      [1, 'spoil'],
+      [1.5, 'enrol'],
+    ] as const);
+    if (what === 'availability') return await github.changeAvailability();
+    if (what === 'spoil') return await github.spoil();
+    if (what === 'enrol') return fleet.members.length < 9 ? await fleet.enrol('1.0.0') : undefined;
+    const product = random.pick(plan.productNames);
+    const quality = random.weighted([
+      [50, 'good'],
+      [12, 'crashes'],
+      [8, 'crashes_on_some'],
+      [6, 'crashes_in_one_region'],
+      [5, 'crashes_late'],
+      [6, 'cannot_reach_server'],
+      [5, 'unhealthy'],
+      [5, 'download_fails'],
+      [3, 'selftest_fails'],
+    ] as const);
+    await github.publish(product, github.nextVersion(product), quality, false);
+  }
+
+  function bug(error: unknown): void {
+    if (!(error instanceof AppError)) world.broken('D0', `planning meets a bug: ${(error as Error).stack}`);
+  }
+}
+
+/** Again and again at about that distance, drawn anew each time. */
+function every(world: World, ms: number, isOn: () => boolean, run: () => void): void {
+  const random = world.random.fork(`every ${ms} ${run.toString().length}`);
+  const next = () => {
+    world.time.after(ms * (0.5 + random.next()), () => {
+      if (!isOn()) return;
+      run();
+      next();
+    });
+  };
+  next();
+}
+
+/** Nothing goes wrong any more, but for a fifth of the fleet that never comes back; then a good release appears. */
+async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
+  const { world, server, fleet, github, operators } = parts;
+  const { truth, plan, time, marks } = world;
+  const random = world.random.fork('calm');
+  truth.calm = true;
+  mendNetwork();
+  world.say('calm');
+  if (!server.clockIsRight()) server.stepClock(plan.startAt + time.now() - server.wallNow());
+  for (const member of random.shuffle(fleet.members).slice(0, Math.floor(fleet.members.length / 5))) {
+    // Where nobody is left who could give evidence, a lane is held until a person decides.
+    if (!random.chance(60) || !fleet.members.some((other) => couldStandIn(other, member))) continue;
+    marks.hit('a_fifth_never_came_back');
+    member.gone = true;
+    member.agent.powerOff();
+  }
+  for (const member of fleet.members) {
+    member.lies = false;
+    member.clone?.powerOff();
+    member.clone = undefined;
+    if (!member.gone) member.agent.powerOn();
+  }
+  server.settings = {
+    ...server.settings,
+    freezes: [],
+    calendars: server.settings.calendars.map((one) => ({ ...one, windows: { allow: [], deny: [] } })),
+    products: server.settings.products.map((product) => ({
+      ...product,
+      accept: null,
+      policy: { ...product.policy, schedule: null },
+      policies: Object.fromEntries(
+        Object.entries(product.policies).map(([jump, policy]) => [jump, { ...policy, schedule: null }]),
+      ),
+    })),
+  };
+  server.restart(1000);
+  await operators.liftAll();
+  await github.availableEverywhere();
+  for (const product of plan.productNames) await github.publish(product, github.nextVersion(product), 'good', true);
+}
+
+function couldStandIn(other: Member, gone: Member): boolean {
+  const [a, b] = [other.agent, gone.agent];
+  return (
+    other !== gone &&
+    !other.gone &&
+    a.identity.region === b.identity.region &&
+    a.platform() === b.platform() &&
+    other.labels['ring'] === gone.labels['ring'] &&
+    a.running().length >= b.running().length
+  );
+}
+
+async function isConverged({ world, server, fleet, github }: Parts): Promise<boolean> {
+  if (!server.isUp()) return false;
+  // What waits for agents that never come back stays held; nothing may be under way.
+  const going = await server.database.db
+    .selectFrom('lanes')
+    .select('id')
+    .where('kind', '=', 'rollout')
+    .where('state', 'in', ['open', 'soaking', 'approval', 'paused', 'rolling_back'])
+    .executeTakeFirst();
+  if (going !== undefined) return false;
+  const hot = await server.database.db.selectFrom('attempts').select('id').where('live', '=', 1).executeTakeFirst();
+  if (hot !== undefined) return false;
+  return (
+    fleet.members.every(
+      ({ agent, gone }) =>
+        gone || agent.running().every(({ product, version }) => version === github.versions(product).at(-1)),
+    ) && world.truth.calm
+  );
+}
+
+async function whatIsStuck({ server, fleet, github }: Parts): Promise<string> {
+  const behind = fleet.members
+    .filter(({ agent }) => agent.running().some(({ product, version }) => version !== github.versions(product).at(-1)))
+    .map(
+      ({ agent, gone }) =>
+        `${agent.identity.name} in ${agent.identity.region} runs ${agent
+          .running()
+          .map((one) => one.version)
+          .join('+')}${gone ? ' (gone)' : ''}${agent.isOn() ? '' : ' (off)'}`,
+    );
+  const { db } = server.database;
+  const lanes = await db
+    .selectFrom('lanes')
+    .innerJoin('rollouts', 'rollouts.id', 'lanes.rollout_id')
+    .select(['lanes.region', 'lanes.state', 'rollouts.version', 'lanes.kind'])
+    .where('rollouts.ended_at', 'is', null)
+    .execute();
+  const holds = await db.selectFrom('lane_holds').select('sentence').where('ended_at', 'is', null).execute();
+  const live = await db.selectFrom('attempts').select(['state', 'version']).where('live', '=', 1).execute();
+  return JSON.stringify({
+    behind,
+    lanes: lanes.map((one) => `${one.kind} ${one.version} ${one.region} ${one.state}`),
+    holds: holds.map((one) => one.sentence),
+    productHolds: server
+      .engine()
+      ?.operator.productHolds()
+      .map((one) => one.sentence),
+    live,
+  });
+}
+
+function isClockChangeNear({ startAt, scale, settings }: SeedPlan): boolean {
+  if (scale < 20) return false;
+  return settings.calendars.some(({ timeZone }) => {
+    const offset = (at: number) =>
+      new Intl.DateTimeFormat('en', { timeZone, timeZoneName: 'longOffset' })
+        .formatToParts(at)
+        .find(({ type }) => type === 'timeZoneName')?.value;
+    return offset(startAt) !== offset(startAt + 36 * 3_600_000);
+  });
+}
+
+function createChecks(parts: Parts) {
+  const { world, server, fleet } = parts;
+  const { truth, time } = world;
+  const model = newModel();
+  const read = createReader(server.database);
+  let commits = 0;
+
+  function factsOf(books: Books): Facts {
+    return {
+      books,
+      model,
+      truth,
+      settings: server.inForce(),
+      isUp: server.isUp() && time.now() >= server.pausedUntil(),
+      siteOf: (agentId, label) => fleet.members.find(({ agent }) => agent.identity.id === agentId)?.labels[label],
+    };
+  }
+
+  async function afterCommit(): Promise<void> {
+    const books = await read();
+    const facts = factsOf(books);
+    for (const row of books.news) {
+      for (const promise of ROW_PROMISES) {
+        const objection = promise.onRow(facts, row);
+        if (objection !== undefined) return world.broken(promise.name, objection);
+      }
+      world.say(`  ${row.action} ${JSON.stringify(row.data).slice(0, 120)}`);
+      noteMarks(world.marks, books, model, row);
+      applyRow(model, row, books, { now: time.now(), observable: truth.observableMs });
+    }
+    for (const promise of COMMIT_PROMISES) {
+      const objection = promise.onCommit(facts);
+      if (objection !== undefined) return world.broken(promise.name, objection);
+    }
+    for (const reason of books.holds.values()) {
+      if (reason === 'silent') world.marks.hit('held_silent');
+      if (reason === 'inconclusive') world.marks.hit('held_inconclusive');
+      if (reason === 'too_few_successes') world.marks.hit('held_too_few_successes');
+      if (reason === 'no_agents') world.marks.hit('held_no_agents');
+    }
+    commits += 1;
+    if (commits % DEAR_EVERY === 0) note(await checkDearly({ world, server, fleet, model }));
+  }
+
+  function note(found: [string, string] | undefined): void {
+    if (found !== undefined) world.broken(...found);
+  }
+
+  return {
+    afterCommit,
+    async atEnd(): Promise<void> {
+      note(await checkDearly({ world, server, fleet, model }));
+      note(await checkAtEnd({ world, server, fleet, model }));
+    },
+  };
+}

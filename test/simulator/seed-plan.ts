@@ -1,0 +1,233 @@
+// Everything that is drawn before a world begins: its size, its config, its releases' qualities and its faults.
+import { type Limits, NO_LIMITS } from '../../src/domain/limits.ts';
+import type { Policy, StepPolicy } from '../../src/domain/policy.ts';
+import type { Calendar, ProductRules } from '../../src/domain/snapshot.ts';
+import { DAYS, type Freeze, type WeeklyWindow } from '../../src/domain/window.ts';
+import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import type { Random } from './random.ts';
+
+export interface Settings {
+  products: ProductRules[];
+  calendars: Calendar[];
+  freezes: Freeze[];
+  limits: Limits;
+}
+
+export interface Faults {
+  /** Percent of messages, each way. */
+  loss: number;
+  duplicates: number;
+  /** Percent of messages that take up to `longestDelayMs`; the others take a little. */
+  delays: number;
+  longestDelayMs: number;
+  /** Percent of effects on a host at which its power goes. */
+  powerLoss: number;
+  /** Percent of effects on a host that its disk refuses. */
+  fullDisk: number;
+  /** Weights of what goes wrong once in a while. */
+  events: Record<FaultEvent, number>;
+}
+
+export const FAULT_EVENTS = [
+  'partition_region',
+  'partition_agent',
+  'crash_now',
+  'crash_at_query',
+  'crash_at_mark',
+  'restart',
+  'reload',
+  'pause',
+  'clock_step',
+  'second_server',
+  'vanish',
+  'kill_agent',
+  'lie',
+  'clone',
+  'move_platform',
+] as const;
+export type FaultEvent = (typeof FAULT_EVENTS)[number];
+
+export interface SeedPlan {
+  regions: string[];
+  platforms: string[];
+  productNames: string[];
+  startAt: number;
+  /** So many virtual milliseconds are one of an agent: slow agents make long days of few messages. */
+  scale: number;
+  pollMs: number;
+  tickMs: number;
+  /** When the faults end. */
+  calmAt: number;
+  agents: number;
+  settings: Settings;
+  faults: Faults;
+  overHttp: boolean;
+  onFile: boolean;
+  /** Mean time between what operators do; the same for GitHub and for faults. */
+  operatorEveryMs: number;
+  githubEveryMs: number;
+  faultEveryMs: number;
+}
+
+const MINUTE = 60_000;
+const ZONES = ['UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kolkata'];
+/** An ordinary day, and days around which clocks are changed somewhere, or the calendar is odd. */
+const STARTS = [
+  '2026-01-05T08:00Z',
+  '2026-03-07T20:00Z',
+  '2026-03-28T18:00Z',
+  '2026-04-04T06:00Z',
+  '2026-10-03T12:00Z',
+  '2026-10-24T18:00Z',
+  '2026-10-31T22:00Z',
+  '2028-02-28T20:00Z',
+  '2026-12-31T12:00Z',
+];
+
+export function drawSeed(random: Random): SeedPlan {
+  const scale = random.pick([1, 5, 20, 60]);
+  const unit = scale * 1000;
+  const regions = ['eu', 'us', 'ap'].slice(0, random.between(1, 3));
+  const productNames = random.chance(25) ? ['agentd', 'collector'] : ['agentd'];
+  const calmAt = random.between(35, 60) * 60 * unit;
+  const plan = { regions, productNames, scale, unit };
+  return {
+    ...plan,
+    platforms: random.chance(70) ? ['linux-x64'] : ['linux-x64', 'linux-arm64'],
+    startAt: Date.parse(random.pick(STARTS)),
+    pollMs: MINUTE,
+    tickMs: random.between(60, 150) * unit,
+    calmAt,
+    agents: random.between(2, 7),
+    settings: drawSettings(random.fork('settings'), plan),
+    faults: drawFaults(random.fork('faults'), unit),
+    overHttp: false,
+    onFile: false,
+    operatorEveryMs: calmAt / random.pick([3, 8, 16]),
+    githubEveryMs: calmAt / random.pick([2, 4, 7]),
+    faultEveryMs: calmAt / random.pick([2, 5, 10]),
+  };
+}
+
+interface Names {
+  regions: readonly string[];
+  productNames: readonly string[];
+  scale: number;
+  /** Virtual milliseconds of one second of an agent. */
+  unit: number;
+}
+
+export function drawSettings(random: Random, names: Names): Settings {
+  const { regions, productNames, scale } = names;
+  const supersede = random.chance(60) ? random.pick(['finish', 'replace-unstarted', 'replace'] as const) : undefined;
+  return {
+    products: productNames.map((name) => {
+      const policies = {
+        ...(random.chance(40) ? { patch: drawPolicy(random, 'patch', names, supersede) } : {}),
+        ...(random.chance(25) ? { minor: drawPolicy(random, 'minor', names, supersede) } : {}),
+      };
+      return rules(drawPolicy(random, 'standard', names, supersede), {
+        name,
+        policies,
+        accept: random.chance(10) ? '<3' : null,
+      });
+    }),
+    calendars: regions.map((region) => ({
+      region,
+      timeZone: random.pick(ZONES),
+      // A short world would see no window open.
+      windows: scale < 20 || random.chance(60) ? { allow: [], deny: [] } : drawWindows(random),
+    })),
+    freezes: [],
+    limits: random.chance(60)
+      ? NO_LIMITS
+      : {
+          fleet: random.chance(50) ? random.between(1, 3) : null,
+          region: random.chance(50) ? random.between(1, 2) : null,
+          site: random.chance(50) ? { label: 'rack', max: 1 } : null,
+        },
+  };
+}
+
+function drawWindows(random: Random): Calendar['windows'] {
+  const window = (from: number, hours: number): WeeklyWindow => ({
+    days: random.chance(50) ? [...DAYS] : [...DAYS].filter(() => random.chance(70)),
+    from: from * 60,
+    to: ((from + hours) % 24) * 60,
+  });
+  const allow = [window(random.pick([0, 1, 2, 6, 20, 22]), random.between(8, 14))];
+  if (allow[0]?.days.length === 0) allow[0].days = [...DAYS];
+  return { allow, deny: random.chance(30) ? [window(random.pick([1, 2, 3, 12]), 1)] : [] };
+}
+
+function drawPolicy(
+  random: Random,
+  name: string,
+  { regions, unit }: Names,
+  supersede: Policy['supersede'] | undefined,
+): Policy {
+  const waves: string[][] = [];
+  for (const region of random.shuffle(regions)) {
+    if (waves.length === 0 || random.chance(55)) waves.push([region]);
+    else waves.at(-1)?.push(region);
+  }
+  const minute = 60 * unit;
+  const step = (reach: Partial<StepPolicy>): StepPolicy =>
+    stepPolicy({
+      soakMs: random.pick([0, 0, minute, 5 * minute]),
+      manual: random.chance(15),
+      min: random.pick([1, 1, 2, 3]),
+      budget: random.pick(['strict', 'strict', 'loose']),
+      ...reach,
+    });
+  const steps = [
+    ...(random.chance(30) ? [step({ percent: null, labels: { ring: 'canary' } })] : []),
+    ...(random.chance(25) ? [step({ percent: null, count: random.between(1, 2) })] : []),
+    ...(random.chance(35) ? [step({ percent: random.between(10, 70) })] : []),
+    step({ percent: 100 }),
+  ];
+  return testPolicy({
+    name,
+    waves,
+    steps,
+    doneRatio: random.pick([5000, 9000, 10_000]),
+    badRatio: random.pick([200, 2000]),
+    minSample: random.pick([1, 5, 20]),
+    badCount: random.pick([null, null, 2, 3]),
+    maxHot: random.pick([1, 2, 10]),
+    attemptsPerAgent: random.pick([1, 2, 3]),
+    supersede: supersede ?? random.pick(['finish', 'replace-unstarted', 'replace'] as const),
+    maxSkips: random.pick([1, 2, 3]),
+    minAgeMs: random.chance(20) ? 3 * minute : 0,
+    schedule: random.chance(10) ? { cron: '0 */6 * * *', timeZone: random.pick(ZONES) } : null,
+    staleAfterMs: Math.max(600_000, 3 * minute),
+    stageWithinMs: 10 * minute,
+    activateWithinMs: 2 * minute,
+    proveWithinMs: 2 * minute,
+    // Longer than a version that crashes at its start lives.
+    stableForMs: random.pick([5 * unit, 20 * unit]),
+    baseline: {
+      maxHot: random.pick([1, 2]),
+      badCount: random.pick([1, 2, 3]),
+      windowMs: random.pick([30 * minute, 24 * 60 * MINUTE]),
+    },
+  });
+}
+
+function drawFaults(random: Random, unit: number): Faults {
+  // A quiet world in every seventh seed: what then goes wrong does so without any fault.
+  const quiet = random.chance(14);
+  const some = (values: readonly number[]) => (quiet ? 0 : random.pick(values));
+  const events = Object.fromEntries(
+    FAULT_EVENTS.map((name) => [name, quiet ? 0 : random.pick([0, 0, 1, 1, 4])]),
+  ) as Record<FaultEvent, number>;
+  return {
+    loss: some([0, 0, 2, 10, 30]),
+    duplicates: some([0, 0, 3, 10]),
+    delays: some([0, 0, 5, 20]),
+    longestDelayMs: random.pick([30, 120, 600]) * unit,
+    powerLoss: some([0, 0, 1, 4]),
+    fullDisk: some([0, 0, 0, 2]),
+    events,
+  };
+}
