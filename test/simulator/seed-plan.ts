@@ -142,6 +142,7 @@ export function drawSettings(random: Random, names: Names): Settings {
     limits: random.chance(60)
       ? NO_LIMITS
       : {
+          ...NO_LIMITS,
           fleet: random.chance(50) ? random.between(1, 3) : null,
           region: random.chance(50) ? random.between(1, 2) : null,
           site: random.chance(50) ? { label: 'rack', max: 1 } : null,

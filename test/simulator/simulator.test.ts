@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
 import type { AttemptRow, Books, LaneRow } from './books.ts';
 import { newModel } from './model.ts';
 import { COMMIT_PROMISES, type Facts, ROW_PROMISES } from './promises.ts';
@@ -116,7 +117,7 @@ function factsOf(books: Partial<Books>): Facts {
     },
     model: newModel(),
     truth: newTruth(),
-    settings: { products: [], calendars: [], freezes: [], limits: { fleet: null, region: null, site: null } },
+    settings: { products: [], calendars: [], freezes: [], limits: NO_LIMITS },
     isUp: true,
     siteOf: () => undefined,
   };
