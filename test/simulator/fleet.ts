@@ -157,6 +157,11 @@ export function createFleet(parts: FleetParts): Fleet {
           agent.running().some((one) => qualityOf(one) === 'unhealthy') && isHonest()
             ? 'the workload does not answer'
             : undefined,
+        // Once in a while a host lacks for some minutes what its owner wants it to have.
+        missing: () =>
+          !truth.calm && hash32(`${identity.id} ${Math.floor(time.now() / (600_000 * plan.scale))}`) % 20 === 0
+            ? 'the disk of the workload is not mounted'
+            : undefined,
         flipped: (order, from) => flipped(order, from, say),
         confirmed(order) {
           truth.proven.add(order.attempt);

@@ -217,7 +217,7 @@ export function createSimAgent(disk: Disk, world: AgentWorld): SimAgent {
         nonce: nonceOf(world.random),
         boot,
         counters: attempts.counters(),
-        fault,
+        fault: fault ?? host.missing(),
         states: states.values(),
         withFacts: isFirst || wantFacts,
       });

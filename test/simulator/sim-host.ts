@@ -33,6 +33,7 @@ export interface HostWorld {
   bring(order: Order, signal: AbortSignal): Promise<Fault | undefined>;
   selfTest(order: Order): Fault | undefined;
   localFault(): string | undefined;
+  missing(): string | undefined;
   flipped(order: Order, from: RunningProduct): void;
   confirmed(order: Order): void;
 }
@@ -85,6 +86,7 @@ export function createSimHost(disk: Disk, world: HostWorld): Host {
     running: () => running,
     facts: () => ({ 'os.platform': 'linux', 'agent.version': running[0]?.version ?? '' }),
     localFault: () => world.localFault(),
+    missing: () => world.missing(),
     loadJournal: () => structuredClone(disk.journal),
     saveJournal(journal) {
       world.effect('journal');
