@@ -6,6 +6,9 @@ import { realpathSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 
+/** Length of an address in sockaddr_un; man 7 unix. */
+const SUN_PATH_BYTES = 108;
+
 export interface Lock extends Disposable {
   release(): void;
 }
@@ -22,7 +25,8 @@ export async function takeLock(root: string, role: 'launcher' | 'agent'): Promis
 
 function abstractName(root: string, role: string): string {
   const id = createHash('sha256').update(realpathSync(root)).digest('hex').slice(0, 32);
-  return `\0tidegate-${role}-${id}`;
+  // To the full length: Node before 24 fills a shorter name with zeros, which is another name to the kernel.
+  return `\0tidegate-${role}-${id}`.padEnd(SUN_PATH_BYTES, '-');
 }
 
 function listen(path: string): Promise<Lock | undefined> {

@@ -33,13 +33,22 @@ const SOURCE = join(import.meta.dirname, '..');
 const REQUIRE =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
+/**
+ * Runs before everything else of a bundle: hosts have Nodes of their own. Under an older one an agent would come to
+ * rest half-way, or two launchers would not see each other.
+ */
+const NODE_CHECK = `if (Number.parseInt(process.versions.node, 10) < 24) {
+  process.stderr.write("tidegate needs Node 24 or newer, this is v" + process.versions.node + "; install Node 24 on this host and start it with that\\n");
+  process.exit(${ERROR_RULES.node_too_old.exit});
+}`;
+
 /** Throws `usage` for names that no server and no agent would take. */
 export async function buildAgentArtifact(options: BuildAgentOptions): Promise<BuiltArtifact> {
   const { product, version, platform, outDir, banner = '' } = options;
   checkNames(options);
   const [agent, launcher] = await Promise.all([
-    bundle('agent.ts', { product, version, banner: `${REQUIRE}\n${banner}` }),
-    bundle('launcher.ts', { product, version, banner: '' }),
+    bundle('agent.ts', { product, version, banner: `${NODE_CHECK}\n${REQUIRE}\n${banner}` }),
+    bundle('launcher.ts', { product, version, banner: NODE_CHECK }),
   ]);
   const files = [
     { path: 'agent.mjs', bytes: agent, mode: 0o644 },
