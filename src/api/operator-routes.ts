@@ -35,6 +35,7 @@ import { rehearsalRoutes } from './rehearsals.ts';
 import { createRolloutRoute } from './rollout-create.ts';
 import { explainRolloutRoute } from './rollout-explain.ts';
 import { viewBrakes, viewStatus } from './status-view.ts';
+import { vetoRoute } from './veto-route.ts';
 import { viewAgents, viewHistory, viewRollouts } from './views.ts';
 
 declare module 'fastify' {
@@ -166,6 +167,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
       return { brakes: await viewBrakes(db), changed };
     },
   );
+
+  vetoRoute(app, { db, operator, onRequest, viewOne });
 
   clockRoute(app, { operator, onRequest, now: () => clock.now() });
 

@@ -4,6 +4,7 @@ import type { Ceiling } from '../domain/ceilings.ts';
 import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
 import type { ClockDoubt } from '../domain/clock-doubt.ts';
 import type { TraceLine } from '../domain/decide.ts';
+import type { Veto } from '../domain/directives.ts';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import type { Backtest } from '../domain/rehearse/backtest.ts';
@@ -16,6 +17,7 @@ import type {
   RehearseOptions,
   TrustOptions,
   VerbOptions,
+  VetoOptions,
 } from '../domain/requests.ts';
 import type { Lane } from '../domain/rollout.ts';
 import type { WindowStatus } from '../domain/window.ts';
@@ -78,6 +80,10 @@ export interface OperatorService {
   createRollout(options: CreateRolloutOptions): Promise<{ id: string; changed: boolean }>;
   /** Idempotent: false when it already was so. */
   setBrake(options: BrakeOptions): Promise<boolean>;
+  /**
+   * A release is let out nowhere, or may be again. Idempotent; `veto` stands now, `lifted` stood before. Throws `not_found`.
+   */
+  setVeto(options: VetoOptions): Promise<{ version: string; changed: boolean; veto: Veto | null; lifted: Veto | null }>;
   /** A person believes the clock. Idempotent: false when nobody doubted it. */
   trustClock(options: TrustOptions): Promise<boolean>;
   /** Null: the server's clock is sound. */

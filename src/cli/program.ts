@@ -10,6 +10,7 @@ import { enrolTokenCommands } from './commands/enrol-token.ts';
 import { explainCommand } from './commands/explain.ts';
 import { productCommands } from './commands/product.ts';
 import { regionsCommand } from './commands/regions.ts';
+import { releaseCommands } from './commands/release.ts';
 import { rolloutCommands } from './commands/rollout.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
@@ -60,6 +61,7 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   explainCommand(program, context);
   productCommands(program, context);
   rolloutCommands(program, context);
+  releaseCommands(program, context);
   agentsCommand(program, context);
   regionsCommand(program, context);
   availabilityCommand(program, context);

@@ -2,6 +2,7 @@
 import { AppError } from '../errors.ts';
 import { acceptedBy, baselineOf, creationOf, type Objection, objectionTo } from './choose.ts';
 import { vetoFor } from './directives.ts';
+import { productNamed, releaseNamed } from './named.ts';
 import { type Release, troubleOf } from './release.ts';
 import type { Rollout } from './rollout.ts';
 import type { Action, ProductRules, Snapshot } from './snapshot.ts';
@@ -18,11 +19,11 @@ export type Creation = { rollout: Rollout } | { action: CreateAction };
  * led to a lower version. Throws `not_found` for what is not known, `conflict` for what stands against the release.
  */
 export function createByHand(snapshot: Snapshot, productName: string, version: string): Creation {
-  const product = productNamed(snapshot, productName);
+  const product = productNamed(snapshot.products, productName);
   const rollouts = snapshot.rollouts.filter((one) => one.product === product.name);
   const exact = rollouts.find((one) => one.version === version);
   if (exact !== undefined) return { rollout: exact };
-  const release = releaseNamed(snapshot, product, version);
+  const release = releaseNamed(snapshot.releases, product, version);
   const rollout = rollouts.find((one) => one.version === release.version);
   if (rollout !== undefined) return { rollout };
   const objection = objectionTo(snapshot, product, release, acceptedBy(product));
@@ -31,32 +32,6 @@ export function createByHand(snapshot: Snapshot, productName: string, version: s
   const action = creationOf(snapshot, product, release);
   refuseBelowBaseline(snapshot, product, release, action);
   return { action };
-}
-
-function productNamed({ products }: Snapshot, name: string): ProductRules {
-  const product = products.find((one) => one.name === name);
-  if (product !== undefined) return product;
-  throw new AppError('not_found', `the config has no product ${name}`, {
-    where: 'product',
-    hint: `There are: ${products.map((one) => one.name).join(', ')}.`,
-  });
-}
-
-const MAX_NAMED = 5;
-
-/** A usable release comes first where a version stands under several tags. */
-function releaseNamed({ releases }: Snapshot, product: ProductRules, name: string): Release {
-  const scheme = schemeOf(product.scheme);
-  // A version read by another scheme, before the config changed, has no place in this one's order.
-  const known = releases
-    .filter((one) => one.product === product.name && scheme.parse(one.version) !== undefined)
-    .sort((a, b) => scheme.compare(b.version, a.version));
-  const found = known.find((one) => one.version === name) ?? known.find((one) => one.tag === name);
-  if (found !== undefined) return found;
-  const newest = known.slice(0, MAX_NAMED).map((one) => one.version);
-  const hint =
-    newest.length === 0 ? 'No release of the product is known yet.' : `The newest are: ${newest.join(', ')}.`;
-  throw new AppError('not_found', `${product.name} has no release ${name}`, { where: 'version', hint });
 }
 
 function refusal(product: ProductRules, release: Release, { kind }: Objection, snapshot: Snapshot): AppError {
@@ -84,7 +59,7 @@ function refusal(product: ProductRules, release: Release, { kind }: Objection, s
     case 'vetoed': {
       const veto = vetoFor(snapshot.vetoes, product.name, version);
       return conflict(`${title} is vetoed by ${veto?.actor}: ${veto?.reason}`, {
-        hint: 'A vetoed release goes out nowhere: publish what mends it under a higher version.',
+        hint: 'A vetoed release goes out nowhere: publish what mends it under a higher version, or lift the veto with `tidegate release unveto`.',
       });
     }
   }
@@ -145,7 +120,7 @@ function refuseBelowBaseline(
       where: `the baseline of ${region}`,
       hint:
         `Publish it under a version above ${baseline.version}. If that one does harm, veto it first: ` +
-        `tidegate rollout halt ${done} --release --reason TEXT`,
+        `tidegate release veto ${done} --reason TEXT`,
     });
   }
 }

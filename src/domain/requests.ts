@@ -16,6 +16,16 @@ export interface VerbOptions {
   reason: string;
 }
 
+/** A person's veto of a release everywhere, or the end of any veto. */
+export interface VetoOptions {
+  product: string;
+  /** As the product's scheme prints it, or the release's tag. */
+  version: string;
+  on: boolean;
+  actor: string;
+  reason: string;
+}
+
 export interface CreateRolloutOptions {
   product: string;
   /** As the product's scheme prints it, or the release's tag. */

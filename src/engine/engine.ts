@@ -11,6 +11,7 @@ import type {
   RehearseOptions,
   TrustOptions,
   VerbOptions,
+  VetoOptions,
 } from '../domain/requests.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
@@ -38,6 +39,7 @@ import { regionsNow } from './regions-now.ts';
 import { backtestPolicy, rehearseRelease } from './rehearse.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
+import { changeVeto, type VetoChange } from './veto.ts';
 import { openWaiters } from './waiters.ts';
 
 export interface EngineDeps {
@@ -184,6 +186,16 @@ export async function openEngine(deps: EngineDeps) {
       },
       async setBrake(options: BrakeOptions): Promise<boolean> {
         return await perform(() => setBrake(verbs, options));
+      },
+      async setVeto(options: VetoOptions): Promise<VetoChange> {
+        let change: VetoChange | undefined;
+        await perform(async () => {
+          const done = await changeVeto({ database, products: deps.products, now: clock.now() }, options);
+          change = done.change;
+          return done.effects;
+        });
+        assert(change !== undefined, 'a veto that was performed has an outcome');
+        return change;
       },
       /** Idempotent: false when nobody doubts it. */
       async trustClock(options: TrustOptions): Promise<boolean> {

@@ -146,7 +146,7 @@ async function liftVeto(
   if (standing === undefined) return;
   if (!standing.automatic) {
     throw new AppError('illegal_transition', `${version} is vetoed by ${standing.actor}: ${standing.reason}`, {
-      hint: 'A retry lifts the veto of an automatic halt, not that of a person.',
+      hint: `A retry lifts the veto of an automatic halt, not that of a person: tidegate release unveto ${product}@${version}.`,
     });
   }
   await deleteVeto(tx, product, version);

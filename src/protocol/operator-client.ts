@@ -31,6 +31,8 @@ import {
   type TrustClockRequest,
   VerbReply,
   type VerbRequest,
+  VetoReply,
+  type VetoRequest,
 } from './operator.ts';
 import { BacktestReply, type BacktestRequest, RehearsalReply, type RehearsalRequest } from './rehearsal.ts';
 
@@ -74,6 +76,8 @@ export interface OperatorClient {
   /** Idempotent. A promotion names the step that the person saw. */
   verb(id: string, request: VerbRequest): Promise<VerbReply>;
   setBrake(request: BrakeRequest): Promise<BrakeReply>;
+  /** Idempotent: of a release that has been rolled out or not. */
+  setVeto(request: VetoRequest): Promise<VetoReply>;
   /** Idempotent. */
   trustClock(request: TrustClockRequest): Promise<TrustClockReply>;
   createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
@@ -107,6 +111,7 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
       get(`/rollouts/${encodeURIComponent(id)}/explain?${new URLSearchParams(filter)}`, ExplainRolloutReply),
     verb: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/verbs`, request, VerbReply),
     setBrake: (request) => post('/brakes', request, BrakeReply),
+    setVeto: (request) => post('/vetoes', request, VetoReply),
     trustClock: (request) => post('/clock/trust', request, TrustClockReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),
     agents({ limit = 100, ...filter } = {}) {

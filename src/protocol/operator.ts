@@ -327,6 +327,29 @@ export type RegionView = Static<typeof RegionView>;
 export const RegionsReply = Strict({ now: Integer, regions: Type.Array(RegionView) });
 export type RegionsReply = Static<typeof RegionsReply>;
 
+export const VetoView = Strict({ automatic: Type.Boolean(), actor: Text, reason: Text, at: Integer });
+export type VetoView = Static<typeof VetoView>;
+export const VetoRequest = Strict({
+  product: Name,
+  /** A version, or the release's tag. */
+  version: Type.String({ minLength: 1, maxLength: 128 }),
+  on: Type.Boolean(),
+  reason: Reason,
+});
+export type VetoRequest = Static<typeof VetoRequest>;
+export const VetoReply = Strict({
+  product: Text,
+  version: Text,
+  changed: Type.Boolean(),
+  /** The veto that stands now. */
+  veto: Nullable(VetoView),
+  /** The one that stood before, and is lifted or replaced. */
+  lifted: Nullable(VetoView),
+  /** Null when the release has none. */
+  rollout: Nullable(RolloutView),
+});
+export type VetoReply = Static<typeof VetoReply>;
+
 export const TrustClockRequest = Strict({ reason: Reason });
 export type TrustClockRequest = Static<typeof TrustClockRequest>;
 /** `now`: what the clock says. */

@@ -79,6 +79,12 @@ export async function loadRollout(db: Db | Tx, id: string): Promise<Rollout | un
   return (await withLanes(db, rows))[0];
 }
 
+/** A release has one rollout at most. */
+export async function rolloutIdOf(db: Db | Tx, product: string, version: string): Promise<string | undefined> {
+  const query = db.selectFrom('rollouts').select('id').where('product', '=', product).where('version', '=', version);
+  return (await query.executeTakeFirst())?.id;
+}
+
 /** The regions' baseline lanes that have not ended, with their step. */
 export async function listBaselineLanes(db: Db | Tx): Promise<Lane[]> {
   const rows = await db

@@ -204,6 +204,7 @@ function createTestOperator(): TestOperator {
       return await operator.onBrake(options);
     },
     createRollout: () => Promise.reject(new AppError('not_found', 'nothing is created here')),
+    setVeto: () => Promise.reject(new AppError('not_found', 'there is no release here')),
     trustClock: async () => false,
     clockDoubt: () => null,
     ceilings: () => [],

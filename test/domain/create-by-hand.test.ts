@@ -220,7 +220,7 @@ const ROWS: Row[] = [
     snapshot: { releases: [old, next, newest], baselines: [baseline('1.0.0'), baseline('1.2.0', 'ap')] },
     expected: 'conflict: agentd 1.1.0 is not higher than 1.2.0, which ap has completed',
     where: 'the baseline of ap',
-    hint: /above 1\.2\.0\. .* tidegate rollout halt agentd@1\.2\.0 --release /,
+    hint: /above 1\.2\.0\. .* tidegate release veto agentd@1\.2\.0 /,
   },
   {
     title: 'a region that the policy does not go to has completed a higher one',

@@ -1,9 +1,9 @@
 // tidegate rollout create
 import type { Command } from 'commander';
-import { AppError } from '../../errors.ts';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
 import { createdPage } from '../created-page.ts';
+import { readRelease } from '../release-name.ts';
 import { json } from '../render.ts';
 
 interface Flags extends ConnectionFlags {
@@ -25,10 +25,4 @@ export function rolloutCreateCommand(group: Command, context: CliContext): void 
     const reply = await client.createRollout({ product, version, reason: flags.reason });
     terminal.print(flags.json ? json(reply) : createdPage(reply, now(), terminal));
   });
-}
-
-function readRelease(name: string): { product: string; version: string } {
-  const at = name.lastIndexOf('@');
-  if (at > 0 && at < name.length - 1) return { product: name.slice(0, at), version: name.slice(at + 1) };
-  throw new AppError('usage', `${name} does not name a release`, { hint: 'Give product@version.' });
 }

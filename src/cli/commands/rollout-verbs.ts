@@ -44,7 +44,8 @@ export function verbCommands(group: Command, rollout: string, context: CliContex
       .description(DOES[verb])
       .option('--region <name>', 'in one region only')
       .option('--step <number>', stepHelp(verb), readStep);
-    if (verb === 'halt') command.option('--release', 'and veto the release everywhere, for good: it cannot be retried');
+    if (verb === 'halt')
+      command.option('--release', 'and veto the release everywhere: it cannot be retried until the veto is lifted');
     if (verb === 'halt' || verb === 'retry')
       command.option('--baseline', 'what brings newcomers to this release, instead of the rollout itself');
     command.requiredOption('--reason <text>', 'why; it is kept and shown').option('--json', 'as the server sent it');
