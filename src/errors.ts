@@ -36,6 +36,11 @@ export const ERROR_RULES = {
   not_found: { status: 404, exit: 3, hint: 'List what there is first.' },
   conflict: { status: 409, exit: 5, hint: 'Look at the present state, then decide again.' },
   illegal_transition: { status: 409, exit: 5, hint: 'Look at the present state, then decide again.' },
+  revision_mismatch: {
+    status: 412,
+    exit: 5,
+    hint: 'It has moved since you looked: look at it again (`tidegate rollout show`), then decide.',
+  },
   foreign_attempt: { status: 403, exit: 5, hint: 'An agent may report only on its own attempts.' },
   overloaded: { status: 503, exit: 6, hint: 'Try again after the time in the Retry-After header.' },
   not_ready: { status: 503, exit: 6, hint: 'Try again after the time in the Retry-After header.' },

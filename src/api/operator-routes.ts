@@ -24,6 +24,7 @@ import { historyOfAgent } from '../store/attempts.ts';
 import { agentIdsByName } from '../store/operator-views.ts';
 import { listRollouts, loadRollout } from '../store/rollouts.ts';
 import { viewAvailability } from './availability-view.ts';
+import { checkVerb, revisionOf } from './check-verb.ts';
 import { clockRoute } from './clock-route.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
@@ -95,13 +96,15 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   }
 
   async function perform(name: string, request: VerbRequest, actor: string): Promise<VerbReply> {
-    const { verb, reason, region, lane, expectedStep, scope } = request;
+    const { verb, reason, region, lane, expectedStep, expectedRevision, count, scope } = request;
     checkVerb(request);
     const { id } = await viewOne(name);
     const changed = await operator.verb(id, {
       verb,
       region: region ?? null,
       expectedStep: expectedStep ?? null,
+      ...(expectedRevision === undefined ? {} : { expectedRevision }),
+      ...(count === undefined ? {} : { count }),
       vetoRelease: scope === 'release',
       ...(lane === 'baseline' ? { baseline: true } : {}),
       actor,
@@ -148,7 +151,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   app.post(
     '/api/v1/rollouts/:id/verbs',
     { onRequest, schema: { params: Params, body: VerbRequest, response: { 200: VerbReply, ...PROBLEMS } } },
-    async (request) => await perform(request.params.id, request.body, actorOf(request)),
+    async (request) => await perform(request.params.id, { ...request.body, ...revisionOf(request) }, actorOf(request)),
   );
 
   app.get(
@@ -236,19 +239,6 @@ const ROLLOUT_HINT = 'See `tidegate rollout list`.';
 function actorOf(request: FastifyRequest): string {
   assert(request.operator !== null, 'a verb has an actor');
   return request.operator.name;
-}
-
-/** A promotion lets more hosts go: it is for the step that the person has looked at, and for no other. */
-function checkVerb({ verb, expectedStep, scope }: VerbRequest): void {
-  if (verb === 'promote' && expectedStep === undefined) {
-    throw new AppError('bad_request', 'a promotion names the step that it promotes', {
-      where: 'body/expectedStep',
-      hint: 'Send expectedStep, the step that is shown, counted from 0.',
-    });
-  }
-  if (verb !== 'halt' && scope !== undefined) {
-    throw new AppError('bad_request', `${verb} has no scope`, { where: 'body/scope', hint: 'Only halt has one.' });
-  }
 }
 
 function checkScope(scope: string, config: ApiDeps['config']): void {

@@ -1,13 +1,16 @@
 // What operators are shown: store rows and the engine's memory put together, with the domain's own functions for all figures.
 import type { Agent, Attempt } from '../domain/agent.ts';
+import { type Consent, consentTo, namesOf, sayConsent } from '../domain/approval.ts';
 import type { AttemptState } from '../domain/attempt.ts';
 import type { StepPolicy } from '../domain/policy.ts';
+import type { Release } from '../domain/release.ts';
 import { isTerminalLane, type Lane, type LaneState, type Rollout, rolloutState, type Step } from '../domain/rollout.ts';
 import { budgetOf, detectableRate } from '../domain/verdict.ts';
 import type { AgentView, HoldView, LaneView, RolloutView, StepView } from '../protocol/operator.ts';
 import { countByState, liveAttemptsOfAgents } from '../store/attempts.ts';
 import type { Db } from '../store/database.ts';
 import { type HoldDuration, holdDurations, type OpenHold, openHolds } from '../store/holds.ts';
+import { releasesById } from '../store/releases.ts';
 import { listBaselineLanes, loadRollout } from '../store/rollouts.ts';
 import type { OperatorService } from './services.ts';
 
@@ -21,6 +24,8 @@ export async function viewRollouts(db: Db, rollouts: readonly Rollout[], now: nu
     durations: await holdDurations(db, laneIds, now),
     names: await namesOfNewer(db, rollouts),
     baselines: Map.groupBy(await listBaselineLanes(db), (lane) => lane.rolloutId),
+    releases: await approvedReleases(db, rollouts),
+    now,
   };
   return rollouts.map((rollout) => viewRollout(rollout, rows));
 }
@@ -33,6 +38,15 @@ interface LaneRows {
   names: Map<string, string>;
   /** The baseline lanes that have not ended, by rollout. */
   baselines: Map<string, Lane[]>;
+  /** By id, those that somebody has approved. */
+  releases: Map<string, Release>;
+  now: number;
+}
+
+async function approvedReleases(db: Db, rollouts: readonly Rollout[]): Promise<Map<string, Release>> {
+  const approved = rollouts.filter(({ lanes }) => lanes.some((lane) => lane.approvals.length > 0));
+  const ids = [...new Set(approved.map((rollout) => rollout.releaseId))];
+  return new Map((await releasesById(db, ids)).map((release) => [release.id, release]));
 }
 
 async function namesOfNewer(db: Db, rollouts: readonly Rollout[]): Promise<Map<string, string>> {
@@ -71,6 +85,7 @@ function viewLane(lane: Lane, rollout: Rollout, rows: LaneRows): LaneView {
   const open = rows.holds.get(lane.id);
   const hold = open === undefined ? null : holdView(open);
   const attempts = Object.entries(rows.attempts.get(lane.id) ?? {}).filter(([, count]) => count > 0);
+  const consent = consentOf(lane, rollout, rows);
   return {
     id: lane.id,
     region: lane.region,
@@ -79,11 +94,32 @@ function viewLane(lane: Lane, rollout: Rollout, rows: LaneRows): LaneView {
     sentence: sentenceOfLane(lane.state, rollout.policy.steps.length, hold, rows.names),
     since: lane.state.since,
     step: currentStep(lane.state),
-    next: nextOf(lane.state, rollout.policy.steps),
+    next: nextOf(lane.state, rollout.policy.steps, consent),
     steps: viewSteps(lane, rollout),
     attempts: Object.fromEntries(attempts),
     hold,
     holds: (rows.durations.get(lane.id) ?? []).map(({ reason, ms }) => ({ reason, ms })),
+    revision: lane.revision,
+    approval: consent === null ? null : viewConsent(consent, currentStep(lane.state) ?? 0),
+  };
+}
+
+/** Where people must promote the step that is open; null elsewhere. */
+function consentOf(lane: Lane, rollout: Rollout, { releases, now }: LaneRows): Consent | null {
+  const { name } = lane.state;
+  const step = currentStep(lane.state);
+  if (step === null || !(name === 'open' || name === 'soaking' || name === 'approval' || name === 'paused'))
+    return null;
+  if (rollout.policy.steps[step]?.manual !== true && name !== 'approval') return null;
+  return consentTo(lane, step, { policy: rollout.policy, release: releases.get(rollout.releaseId) }, now);
+}
+
+function viewConsent({ needed, standing, lapsed }: Consent, step: number): NonNullable<LaneView['approval']> {
+  return {
+    step,
+    needed,
+    given: standing.map(({ by, at, expiresAt }) => ({ by, at, expiresAt })),
+    lapsed: lapsed.map(({ approval, why }) => ({ by: approval.by, why })),
   };
 }
 
@@ -115,20 +151,28 @@ function sentenceOfLane(
     case 'superseded':
       return `superseded by ${names.get(state.by) ?? state.by}`;
     case 'cancelled':
-      return `cancelled by ${state.by}: ${state.reason}`;
+      return `${state.skipped ? 'skipped' : 'cancelled'} by ${state.by}: ${state.reason}`;
   }
 }
 
-function nextOf(state: LaneState, steps: readonly StepPolicy[]): string | null {
+function nextOf(state: LaneState, steps: readonly StepPolicy[], consent: Consent | null): string | null {
+  const said = consent === null ? undefined : sayConsent(consent);
+  if (state.name === 'open' && consent !== null && consent.standing.length + consent.lapsed.length > 0)
+    return said ?? null;
   if (state.name !== 'soaking' && state.name !== 'approval') return null;
   const follows =
     state.step + 1 < steps.length ? `step ${state.step + 2} of ${steps.length} opens` : 'the region is completed';
+  if (consent === null) return `after the soak ${follows}`;
+  const who = consent.needed === 1 ? 'a person' : `${consent.needed} people`;
   if (state.name === 'approval') {
-    if (state.approvedBy === null) return `a person promotes step ${state.step + 1}; then ${follows}`;
-    return `promoted by ${state.approvedBy}: ${follows} as soon as nothing stands against it`;
+    if (consent.given)
+      return `promoted by ${namesOf(consent.standing)}: ${follows} as soon as nothing stands against it`;
+    const asked =
+      consent.standing.length > 0 ? 'another person promotes' : `${who} promote${consent.needed === 1 ? 's' : ''}`;
+    return `${asked} step ${state.step + 1}${said === undefined ? '' : ` (${said})`}; then ${follows}`;
   }
-  if (steps[state.step]?.manual === true) return `after the soak a person must promote it; then ${follows}`;
-  return `after the soak ${follows}`;
+  if (consent.given) return `promoted by ${namesOf(consent.standing)}: after the soak ${follows}`;
+  return `after the soak ${who} must promote it${said === undefined ? '' : ` (${said})`}; then ${follows}`;
 }
 
 export function currentStep(state: LaneState): number | null {

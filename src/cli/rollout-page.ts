@@ -69,7 +69,8 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
   const rows = table(steps, style.width);
   const attempts = Object.entries(lane.attempts).map(([state, number]) => `${number} ${state}`);
   const holds = lane.holds.map(({ reason, ms }) => `${reason} ${duration(ms)}`);
-  const head = `${lane.region}, wave ${lane.wave + 1}: ${lane.state} since ${instant(lane.since)}`;
+  const revision = lane.revision === undefined ? '' : `, revision ${lane.revision}`;
+  const head = `${lane.region}, wave ${lane.wave + 1}: ${lane.state} since ${instant(lane.since)}${revision}`;
   return [
     style.paint(colourOf(lane.state), wrap(head, style.width)[0] ?? ''),
     // A lane that waits says no more than its hold.

@@ -56,6 +56,7 @@ function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: nu
     case 'open_step':
       return {
         ...moveLane(lane, { name: 'open', step: action.step, since: now }),
+        approvals: [],
         steps: [...lane.steps, openStep(snapshot, lane, action.step, now)],
       };
     case 'start_soak': {
@@ -66,7 +67,10 @@ function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: nu
       };
     }
     case 'await_approval':
-      return moveLane(lane, { name: 'approval', step: action.step, since: now, approvedBy: null });
+      return {
+        ...moveLane(lane, { name: 'approval', step: action.step, since: now }),
+        approvals: action.doubt ? [] : lane.approvals,
+      };
     case 'supersede_lane':
       return withdrawn(moveLane(lane, { name: 'superseded', since: now, by: action.by }));
     default:
@@ -146,6 +150,7 @@ function createRollout(
       state: { name: 'waiting', since: options.now },
       budgetEpoch: 0,
       allowance: 0,
+      approvals: [],
       revision: 0,
       steps: [],
     })),
@@ -166,6 +171,7 @@ function baselineLane(action: Extract<Action, { kind: 'open_baseline' }>, option
     state: { name: 'open', step: 0, since: options.now },
     budgetEpoch: 0,
     allowance: 0,
+    approvals: [],
     revision: 0,
     steps: [step],
   };

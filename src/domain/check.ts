@@ -1,5 +1,5 @@
 // violations(snapshot): what must never be true of the stored state; run after every step in tests and when the server starts.
-import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
+import { isLiveLane, isTerminalLane, type Lane, passesWave, type Rollout } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 import { budgetOf } from './verdict.ts';
 
@@ -135,7 +135,8 @@ function emptyStepPassed(lane: Lane): Violation[] {
 function earlierWave(lane: Lane, rollout: Rollout): Violation[] {
   if (!isLiveLane(lane.state.name)) return [];
   const before = rollout.lanes.find(
-    (one) => one.wave < lane.wave && !['completed', 'halted', 'rolling_back', 'rolled_back'].includes(one.state.name),
+    (one) =>
+      one.wave < lane.wave && !passesWave(one) && !['halted', 'rolling_back', 'rolled_back'].includes(one.state.name),
   );
   if (before === undefined) return [];
   return [

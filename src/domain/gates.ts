@@ -16,7 +16,7 @@ export function gatesOf(input: LaneInput): AskGate[] {
     case 'soaking':
       return soakGates(input, stepNamed(input.lane, state.step), state.observedMs);
     case 'approval':
-      return approvalGates(input, state.step, state.approvedBy);
+      return approvalGates(input, state.step);
     default:
       return [() => stateGate(input, state)];
   }
@@ -29,7 +29,8 @@ function stateGate({ snapshot }: LaneInput, state: StandingState): AskedGate {
     case 'paused':
       return wait('paused', { reason: 'paused', detail: state.reason, remedy: 'goes on when a person resumes it' });
     case 'halted': {
-      const remedy = 'goes on when a person retries it; a newer release takes this one’s place';
+      const remedy =
+        'goes on when a person retries it, or accepts what went bad; a newer release takes this one’s place';
       return fail('halted', { reason: 'halted', detail: state.reason, remedy });
     }
     case 'rolling_back':
@@ -43,7 +44,10 @@ function stateGate({ snapshot }: LaneInput, state: StandingState): AskedGate {
       return ended('superseded', `${newer?.version ?? state.by} has taken its place`);
     }
     case 'cancelled':
-      return ended('cancelled', `${state.by} has cancelled it: ${state.reason}`);
+      return ended(
+        'cancelled',
+        `${state.by} has ${state.skipped ? 'skipped the region' : 'cancelled it'}: ${state.reason}`,
+      );
   }
 }
 

@@ -52,7 +52,12 @@ function metricGate(input: LaneInput, step: Step, metric: MetricPolicy): AskedGa
     }
     case 'inconclusive': {
       const sentence = `${noted(metric, tally).sentence}: a person is asked`;
-      return act(gate, 'wait', sentence, { kind: 'await_approval', laneId: input.lane.id, step: step.step });
+      return act(gate, 'wait', sentence, {
+        kind: 'await_approval',
+        laneId: input.lane.id,
+        step: step.step,
+        doubt: true,
+      });
     }
     case 'unknown': {
       const detail = `${metric.name}: ${tally?.shown}, ${tally?.errors} times in a row`;

@@ -8,7 +8,7 @@ import { olderLane } from './older-lane.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { regionStatus } from './region-window.ts';
 import { troubleOf } from './release.ts';
-import { isTerminalLane, wordsOf } from './rollout.ts';
+import { isTerminalLane, passesWave, wordsOf } from './rollout.ts';
 import type { Action, LaneCensus } from './snapshot.ts';
 
 /** A lane opens when nothing older stands in the way, its wave has come, and the release can be had in the region. */
@@ -129,13 +129,13 @@ function olderLaneGate(input: LaneInput): AskedGate {
 
 function waveGate({ rollout, lane }: LaneInput): AskedGate {
   if (lane.wave === 0) return pass('wave', `${lane.region} is in the first wave`);
-  const before = rollout.lanes.filter((one) => one.wave < lane.wave && one.state.name !== 'completed');
+  const before = rollout.lanes.filter((one) => one.wave < lane.wave && !passesWave(one));
   const [first] = before;
   if (first === undefined) return pass('wave', 'the waves before it have completed');
   const detail = `${first.region} is ${wordsOf(first.state.name)}`;
   const ended = before.find((one) => isTerminalLane(one.state.name));
   if (ended !== undefined) {
-    const remedy = `never passes, since ${ended.region} is ${wordsOf(ended.state.name)}; a newer release takes this one’s place`;
+    const remedy = `passes only when a person skips ${ended.region}; a newer release takes this one’s place`;
     return fail('wave', { reason: 'previous_wave', detail, remedy });
   }
   const remedy = `passes when ${named(before.map((one) => one.region))} completed`;

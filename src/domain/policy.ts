@@ -1,5 +1,6 @@
 // How a release is let out: what a rollout stores of the config when it is created, in normal form.
 
+import type { ApprovalPolicy } from './approval.ts';
 import type { MetricPolicy } from './metric.ts';
 import type { Schedule } from './schedule.ts';
 
@@ -50,6 +51,8 @@ export interface Policy {
   metrics?: readonly MetricPolicy[];
   /** How newcomers and agents that return are brought to the baseline of their region. */
   baseline: BaselinePolicy;
+  /** Who promotes manual steps. Not set in policies stored before there was a choice: one person. */
+  approvals?: ApprovalPolicy;
   /** Silence, in observed time, after which an agent is not present any more. */
   staleAfterMs: number;
   stageWithinMs: number;

@@ -8,6 +8,10 @@ export interface VerbOptions {
   region: string | null;
   /** The step that the person saw, from 0; null: whatever it is. */
   expectedStep: number | null;
+  /** The revision of the lane that the person saw; of one region. Default: whatever it is. */
+  expectedRevision?: number;
+  /** With `accept`: how many outcomes. */
+  count?: number;
   /** With `halt`: the release is vetoed everywhere as well. */
   vetoRelease: boolean;
   /** True: the baseline lanes that the rollout's release has, and not its own. */

@@ -1,5 +1,6 @@
 // Rollout, lane and step as plain values, the table of a lane's legal transitions, and what is derived from them.
 import { AppError } from '../errors.ts';
+import type { Approval } from './approval.ts';
 import type { Policy } from './policy.ts';
 
 /** States from which a pause may come and to which a resume leads back. */
@@ -7,8 +8,8 @@ export type RunningState =
   | { name: 'open'; step: number; since: number }
   /** `observedMs` is the observed instant at which the soak began. */
   | { name: 'soaking'; step: number; since: number; observedMs: number }
-  /** `approvedBy`: who has promoted it; the next step opens as soon as windows and waves allow. */
-  | { name: 'approval'; step: number; since: number; approvedBy: string | null };
+  /** The next step opens as soon as enough approvals of the lane stand, and windows and waves allow. */
+  | { name: 'approval'; step: number; since: number };
 
 export type LaneState =
   | { name: 'waiting'; since: number }
@@ -16,11 +17,12 @@ export type LaneState =
   | { name: 'paused'; since: number; by: string; reason: string; resume: RunningState; soakedMs: number }
   | { name: 'halted'; since: number; by: string; reason: string; step: number | null }
   | { name: 'rolling_back'; since: number; by: string; reason: string }
-  | { name: 'rolled_back'; since: number }
+  /** `skipped`: a person has let its wave pass without it. */
+  | { name: 'rolled_back'; since: number; skipped?: true }
   /** `evidence`: agents proved it here; without, there was nothing to do. */
   | { name: 'completed'; since: number; evidence: boolean }
   | { name: 'superseded'; since: number; by: string }
-  | { name: 'cancelled'; since: number; by: string; reason: string };
+  | { name: 'cancelled'; since: number; by: string; reason: string; skipped?: true };
 
 export type LaneStateName = LaneState['name'];
 
@@ -52,6 +54,15 @@ export function isLiveLane(name: LaneStateName): boolean {
 
 export function isTerminalLane(name: LaneStateName): boolean {
   return TERMINAL.has(name);
+}
+
+/** Its wave may pass: it has completed here, or a person has decided to go on without it. */
+export function passesWave({ state }: Pick<Lane, 'state'>): boolean {
+  return state.name === 'completed' || isSkipped(state);
+}
+
+export function isSkipped(state: LaneState): boolean {
+  return (state.name === 'cancelled' || state.name === 'rolled_back') && state.skipped === true;
 }
 
 export function mayMoveLane(from: LaneStateName, to: LaneStateName): boolean {
@@ -127,6 +138,8 @@ export interface Lane {
   budgetEpoch: number;
   /** Bad outcomes that a person accepted. */
   allowance: number;
+  /** What people have consented to, of the step that was opened last. */
+  approvals: Approval[];
   revision: number;
   /** The opened steps, in order. */
   steps: Step[];
@@ -149,7 +162,9 @@ export type RolloutState = 'waiting' | 'active' | 'halted' | 'completed' | 'supe
 
 /** Derived, never stored: halted beats active beats waiting; ended when every lane is terminal. */
 export function rolloutState(rollout: Pick<Rollout, 'lanes'>): RolloutState {
-  const names = rollout.lanes.map((lane) => lane.state.name);
+  // A region that was skipped is no part of it any more, unless all were.
+  const kept = rollout.lanes.filter(({ state }) => state.name !== 'cancelled' || state.skipped !== true);
+  const names = (kept.length > 0 ? kept : rollout.lanes).map((lane) => lane.state.name);
   if (names.includes('halted')) return 'halted';
   if (names.some((name) => isLiveLane(name))) return 'active';
   if (names.includes('waiting')) return names.includes('completed') ? 'active' : 'waiting';

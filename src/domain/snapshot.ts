@@ -163,7 +163,8 @@ export type Action =
   /** The next by rank take the seats of members that are gone. */
   | { kind: 'replace_members'; laneId: string; step: number; count: number }
   | { kind: 'start_soak'; laneId: string; step: number }
-  | { kind: 'await_approval'; laneId: string; step: number }
+  /** `doubt`: a metric has raised one, which nobody who approved the step before has seen. */
+  | { kind: 'await_approval'; laneId: string; step: number; doubt?: true }
   | {
       kind: 'complete_lane';
       laneId: string;

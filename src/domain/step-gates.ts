@@ -1,10 +1,12 @@
 // The gates of a step that has opened: what it must show while it is open, while it soaks, and what a person must say.
 import { assert } from '../errors.ts';
+import { approvalsOf, type Consent, consentTo, expiryOf, namesOf, sayConsent } from './approval.ts';
 import { objectionToGrant } from './availability.ts';
 import { ceilingGates } from './ceilings.ts';
 import { brakeFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { haltReason, silenceOf } from './lane-verdict.ts';
+import { releaseOf } from './lookup.ts';
 import { metricGates, metricNotes } from './metric-gates.ts';
 import { availabilityOf, brakeGate, censusOf, nextStepGates, windowGate } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
@@ -49,10 +51,10 @@ export function soakGates(input: LaneInput, step: Step, startedMs: number): AskG
   ];
 }
 
-export function approvalGates(input: LaneInput, step: number, approvedBy: string | null): AskGate[] {
+export function approvalGates(input: LaneInput, step: number): AskGate[] {
   return [
     ...metricNotes(input, step),
-    () => approvalGate(step, approvedBy),
+    () => approvalGate(input, step),
     () => brakeGate(input),
     ...nextStepGates(input),
   ];
@@ -107,7 +109,7 @@ function silenceGate(input: LaneInput, step: Step): AskedGate {
   const found = withinBudget(input, step);
   const { gone } = silenceOf(input.snapshot.lanes, input.lane.id, step.step);
   if (!holds(found, 'silent')) return pass('silence', `${gone} of ${numberOf(step.size, 'member')} went silent`);
-  const remedy = `passes when more of the ${gone} silent ones check in again`;
+  const remedy = `passes when more of the ${gone} silent ones check in again, or a person accepts their silence`;
   return wait('silence', { reason: 'silent', detail: shown(step, found), remedy });
 }
 
@@ -118,14 +120,16 @@ function inconclusiveGate(input: LaneInput, step: Step): AskedGate {
   if (!holds(found, 'inconclusive')) {
     return pass('inconclusive', `${setbacks} of ${numberOf(step.size, 'member')} ended without a verdict`);
   }
-  const remedy = 'passes when they succeed at another try; a newer release takes this one’s place';
+  const remedy =
+    'passes when they succeed at another try, or a person accepts them; a newer release takes this one’s place';
   return wait('inconclusive', { reason: 'inconclusive', detail: shown(step, found), remedy });
 }
 
 function reachGate(input: LaneInput, step: Step): AskedGate {
   const found = withoutSetbacks(input, step);
   if (!holds(found, 'too_few_successes')) return pass('within_reach', 'enough members can still succeed');
-  const remedy = 'a person decides: halt and retry it; a newer release takes this one’s place';
+  const remedy =
+    'a person decides: accept what is missing, or halt and retry it; a newer release takes this one’s place';
   return fail('within_reach', { reason: 'too_few_successes', detail: shown(step, found), remedy });
 }
 
@@ -195,16 +199,35 @@ function presentGate(input: LaneInput, step: Step, leftMs: number, policy: StepP
   return wait('present', { reason: 'soaking', detail, until: input.now + moreMs, remedy });
 }
 
-function askGate({ lane }: LaneInput, step: Step, policy: StepPolicy): AskedGate {
+/** Asked only when all else has passed. Who has approved the step before need not be asked again. */
+function askGate(input: LaneInput, step: Step, policy: StepPolicy): AskedGate {
   if (!policy.manual) return pass('approval', `the policy asks no person to promote ${nameOf(step)}`);
-  const sentence = `after the soak a person must promote ${nameOf(step)}`;
-  return act('approval', 'wait', sentence, { kind: 'await_approval', laneId: lane.id, step: step.step });
+  const consent = consentOf(input, step.step);
+  if (consent.given) return approvedGate(step.step, consent);
+  const { approvers } = approvalsOf(input.rollout.policy);
+  const who = approvers === 1 ? 'a person' : `${approvers} people`;
+  const said = sayConsent(consent);
+  const sentence = `after the soak ${who} must promote ${nameOf(step)}${said === undefined ? '' : `: ${said}`}`;
+  return act('approval', 'wait', sentence, { kind: 'await_approval', laneId: input.lane.id, step: step.step });
 }
 
-function approvalGate(step: number, approvedBy: string | null): AskedGate {
-  const detail = `step ${step + 1}`;
-  if (approvedBy !== null) return pass('approval', `${approvedBy} has promoted ${detail}`);
-  return wait('approval', { reason: 'needs_approval', detail, remedy: 'passes when a person promotes it' });
+function approvalGate(input: LaneInput, step: number): AskedGate {
+  const consent = consentOf(input, step);
+  if (consent.given) return approvedGate(step, consent);
+  const said = sayConsent(consent);
+  const detail = `step ${step + 1}${said === undefined ? '' : `: ${said}`}`;
+  const remedy = consent.standing.length > 0 ? 'passes when another person does' : 'passes when a person promotes it';
+  return wait('approval', { reason: 'needs_approval', detail, remedy });
+}
+
+function approvedGate(step: number, consent: Consent): AskedGate {
+  const have = consent.standing.length === 1 ? 'has' : 'have';
+  return pass('approval', `${namesOf(consent.standing)} ${have} promoted step ${step + 1}`, expiryOf(consent));
+}
+
+function consentOf({ snapshot, rollout, lane, now }: LaneInput, step: number): Consent {
+  const release = releaseOf(snapshot.releases, rollout.releaseId);
+  return consentTo(lane, step, { policy: rollout.policy, release }, now);
 }
 
 function seenIn(census: LaneCensus | undefined, step: Step): LaneCensus['steps'][number] | undefined {

@@ -5,7 +5,7 @@ import { verdictOf } from './lane-verdict.ts';
 import { lanesThere, type Place, releaseOf } from './lookup.ts';
 import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
-import { isLiveLane, isTerminalLane, type Lane, type Rollout } from './rollout.ts';
+import { isLiveLane, isTerminalLane, type Lane, passesWave, type Rollout } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What a successor is looked for in; a snapshot is one. */
@@ -148,8 +148,7 @@ export function planSupersede(input: LaneInput): LaneStep | undefined {
 /** In a later wave than a lane that cannot go on, or that ended without completing: its own wave never comes. */
 function isBehindStuck(input: LaneInput): boolean {
   return input.rollout.lanes.some((lane) => {
-    const state = lane.state.name;
-    const ended = isTerminalLane(state) && state !== 'completed';
+    const ended = isTerminalLane(lane.state.name) && !passesWave(lane);
     return lane.wave < input.lane.wave && (ended || isStuck({ ...input, lane }));
   });
 }

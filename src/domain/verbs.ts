@@ -1,7 +1,12 @@
 // What people do to a lane: one table of what is legal in which state, and the lane as the verb leaves it.
 import { AppError, assert } from '../errors.ts';
+import { accept } from './accept.ts';
 import { lastStep, withdrawn } from './apply.ts';
+import { approve, isPromoted } from './approve.ts';
+import type { Policy } from './policy.ts';
+import type { Release } from './release.ts';
 import {
+  isSkipped,
   type Lane,
   type LaneState,
   type LaneStateName,
@@ -10,13 +15,36 @@ import {
   type RunningState,
   wordsOf,
 } from './rollout.ts';
+import type { Silence } from './verdict.ts';
 
-export const LANE_VERBS = ['promote', 'pause', 'resume', 'halt', 'retry', 'cancel'] as const;
+export const LANE_VERBS = [
+  'approve',
+  'promote',
+  'accept',
+  'skip-region',
+  'pause',
+  'resume',
+  'halt',
+  'retry',
+  'cancel',
+] as const;
 export type LaneVerb = (typeof LANE_VERBS)[number];
 
 /** `done`: the verb has nothing to do there, and says so without an error. */
 const LEGAL: Record<LaneVerb, Partial<Record<LaneStateName, 'does' | 'done'>>> = {
+  approve: { open: 'does', soaking: 'does', approval: 'does' },
   promote: { approval: 'does' },
+  accept: { halted: 'does', open: 'does' },
+  'skip-region': {
+    waiting: 'does',
+    open: 'does',
+    soaking: 'does',
+    approval: 'does',
+    paused: 'does',
+    halted: 'does',
+    rolled_back: 'does',
+    cancelled: 'does',
+  },
   pause: { open: 'does', soaking: 'does', approval: 'does', paused: 'done' },
   resume: { paused: 'does', open: 'done', soaking: 'done', approval: 'done' },
   halt: { waiting: 'does', open: 'does', soaking: 'does', approval: 'does', paused: 'does', halted: 'done' },
@@ -40,19 +68,16 @@ export interface VerbInput {
   observedMs: number;
   /** The step that the person saw, from 0; null: whatever it is. A promotion must name it. */
   expectedStep: number | null;
-  /** By step of the rollout's policy: whether it is passed by a promotion. */
-  manual: readonly boolean[];
-}
-
-/**
- * The lane has passed the step that is to be promoted: a manual step is passed by a promotion alone, so this is one whose
- * reply was lost.
- */
-export function isPromoted(lane: Lane, { expectedStep, manual }: Pick<VerbInput, 'expectedStep' | 'manual'>): boolean {
-  if (expectedStep === null || manual[expectedStep] !== true) return false;
-  const opened = lane.steps.find((one) => one.step === expectedStep);
-  const last = lastStep(lane);
-  return opened?.done === true && last !== null && (last > expectedStep || lane.state.name === 'completed');
+  /** The lane's revision that the person saw; null: whatever it is. */
+  expectedRevision: number | null;
+  /** Outcomes to accept; 0 for other verbs. */
+  count: number;
+  /** The rollout's. */
+  policy: Policy;
+  /** As it is now; undefined: it is not known any more. */
+  release: Release | undefined;
+  /** What the roster knows of the members of a step. */
+  silence: (step: number) => Silence;
 }
 
 /** The states of a lane for which the verb is, in words that follow “lanes that are”. */
@@ -73,7 +98,8 @@ export function isLegal(verb: LaneVerb, state: LaneStateName): boolean {
  * does not have it, `conflict` when the lane is not in the step that the person saw.
  */
 export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | undefined {
-  if (verb === 'promote' && isPromoted(lane, input)) return undefined;
+  if ((verb === 'promote' || verb === 'approve') && isPromoted(lane, input)) return undefined;
+  checkRevision(lane, verb, input.expectedRevision);
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {
     throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${wordsOf(lane.state.name)}`, {
@@ -89,7 +115,10 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
 }
 
 const HANDLERS: Record<LaneVerb, (lane: Lane, input: VerbInput) => Lane | undefined> = {
-  promote,
+  approve,
+  promote: approve,
+  accept,
+  'skip-region': skipRegion,
   pause,
   resume,
   halt,
@@ -97,11 +126,11 @@ const HANDLERS: Record<LaneVerb, (lane: Lane, input: VerbInput) => Lane | undefi
   cancel,
 };
 
-/** The next step opens by itself, as soon as windows allow. */
-function promote(lane: Lane, { actor }: VerbInput): Lane | undefined {
-  assert(lane.state.name === 'approval', 'only a lane that waits for approval is promoted');
-  if (lane.state.approvedBy !== null) return undefined;
-  return { ...lane, state: { ...lane.state, approvedBy: actor }, revision: lane.revision + 1 };
+/** What the person saw is not there any more, whatever has moved. */
+function checkRevision(lane: Lane, verb: LaneVerb, expected: number | null): void {
+  if (expected === null || expected === lane.revision) return;
+  const text = `${verb}: the lane in ${lane.region} is at revision ${lane.revision}, not ${expected}`;
+  throw new AppError('revision_mismatch', text);
 }
 
 function pause(lane: Lane, { actor, reason, now, observedMs }: VerbInput): Lane {
@@ -126,6 +155,15 @@ function cancel(lane: Lane, { actor, reason, now }: VerbInput): Lane {
   return withdrawn(moveLane(lane, { name: 'cancelled', since: now, by: actor, reason }));
 }
 
+/** The wave goes on without the lane, which ends where it has not: what has been done there stays. */
+function skipRegion(lane: Lane, { actor, reason, now }: VerbInput): Lane | undefined {
+  const { state } = lane;
+  if (isSkipped(state)) return undefined;
+  if (state.name === 'cancelled' || state.name === 'rolled_back')
+    return { ...lane, state: { ...state, skipped: true }, revision: lane.revision + 1 };
+  return withdrawn(moveLane(lane, { name: 'cancelled', since: now, by: actor, reason, skipped: true }));
+}
+
 /**
  * A new budget epoch: what went bad does not count any more, what succeeded still does, since those agents have nothing
  * left to prove.
@@ -145,5 +183,6 @@ function retry(lane: Lane, { now }: VerbInput): Lane {
     done: one.step !== step?.step && one.done,
     counters: { ...NO_COUNTS, succeeded: one.counters.succeeded },
   }));
-  return { ...moveLane(lane, state), steps, budgetEpoch: lane.budgetEpoch + 1 };
+  // Whoever approved the step has not seen what made it halt.
+  return { ...moveLane(lane, state), steps, budgetEpoch: lane.budgetEpoch + 1, approvals: [] };
 }

@@ -29,7 +29,10 @@ export type Verdict =
   | { kind: 'done'; budget: number; need: number }
   | { kind: 'open'; budget: number; need: number };
 
-/** All arithmetic in integers; the first rule that matches wins. */
+/**
+ * All arithmetic in integers; the first rule that matches wins. What a person has accepted (`allowance`) counts neither as
+ * bad, nor as missing, silent or inconclusive.
+ */
 export function verdict(
   size: number,
   counters: StepCounters,
@@ -43,9 +46,10 @@ export function verdict(
   const out = Math.min(Math.max(0, size - deciding), silence.gone + silence.ineligible + counters.exhausted);
   const need = needOf(size, out, policy, allowance);
   if (counters.bad >= budget) return { kind: 'halt', budget, need };
-  if (silence.gone >= 3 && silence.gone * 4 > size && silence.replaceable === 0)
+  const gone = silence.gone - allowance;
+  if (gone >= 3 && gone * 4 > size && silence.replaceable === 0)
     return { kind: 'hold', reason: 'silent', budget, need };
-  const setbacks = counters.declined + counters.failedBeforeGrant + counters.inconclusive;
+  const setbacks = counters.declined + counters.failedBeforeGrant + counters.inconclusive - allowance;
   if (setbacks >= 2 && setbacks * 10 > size) return { kind: 'hold', reason: 'inconclusive', budget, need };
   if (counters.succeeded >= need && counters.hotMembers === 0) return { kind: 'done', budget, need };
   const undecided = size - out - counters.succeeded - counters.badMembers;

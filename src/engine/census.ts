@@ -4,7 +4,7 @@ import { releaseOf } from '../domain/lookup.ts';
 import { unhealthyUnder } from '../domain/policy.ts';
 import { isBefore, rank } from '../domain/rank.ts';
 import type { Release } from '../domain/release.ts';
-import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
+import { isTerminalLane, type Lane, passesWave, type Rollout, type Step } from '../domain/rollout.ts';
 import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import type { Way } from '../domain/way.ts';
@@ -81,11 +81,11 @@ export function* countLanes(input: CensusInput, { everyStep = false } = {}): Pie
 }
 
 /** What a step would freeze is dear to reckon, and asked only where one could open now. */
-function mayOpenStep({ observedMs }: CensusInput, rollout: Rollout, { state, wave }: Lane): boolean {
+function mayOpenStep({ observedMs }: CensusInput, rollout: Rollout, { state, wave, approvals }: Lane): boolean {
   if (state.name === 'waiting') {
-    return rollout.lanes.every((one) => one.wave >= wave || one.state.name === 'completed');
+    return rollout.lanes.every((one) => one.wave >= wave || passesWave(one));
   }
-  if (state.name === 'approval') return state.approvedBy !== null;
+  if (state.name === 'approval') return approvals.length > 0;
   if (state.name !== 'soaking') return false;
   return observedMs - state.observedMs >= (rollout.policy.steps[state.step]?.soakMs ?? 0);
 }

@@ -110,7 +110,12 @@ export async function openEngine(deps: EngineDeps) {
     maxWaitMs: deps.maxWaitMs,
     random: deps.random,
   };
-  const verbs = { database, now: () => clock.now(), observedMs: () => observed.now() };
+  const verbs = {
+    database,
+    now: () => clock.now(),
+    observedMs: () => observed.now(),
+    silence: (laneId: string, step: number) => memory.silence(laneId, step),
+  };
   const thread = openModelThread();
   const rehearsing = { database, memory, roster, clock, observed, thread, pollMs: deps.pollMs };
   const staleAfterMs = Math.min(...deps.products.map((product) => product.policy.staleAfterMs));

@@ -17,6 +17,7 @@ import type { Release } from '../domain/release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
 import { givesWayTo, undisplaced } from '../domain/supersede.ts';
+import type { Silence } from '../domain/verdict.ts';
 import type { Freeze, WindowStatus } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
 import { type ClockWatch, SOUND_CLOCK } from './clock-watch.ts';
@@ -192,7 +193,7 @@ export class Memory {
       brakes,
       clock: this.clock.look(),
       vetoes,
-      silence: (laneId, step) => silenceOf(this.lanes, laneId, step),
+      silence: (laneId, step) => this.silence(laneId, step),
       availability: this.availability,
       baseline: this.baselineInput(baselineLane, rows.recentBad ?? this.recentBad),
       window: this.windowOf(region, now),
@@ -203,6 +204,11 @@ export class Memory {
           ? undefined
           : givesWayTo(candidates, rollout, lane),
     });
+  }
+
+  /** As of the last census. */
+  silence(laneId: string, step: number): Silence {
+    return silenceOf(this.lanes, laneId, step);
   }
 
   /** Reckoned anew only when the answer may have changed: it costs more than all the rest of a directive. */

@@ -1,10 +1,15 @@
 // What people do to the fleet: the verbs on lanes, and brakes, each one transaction with its audit row, acknowledged after the commit.
 
+import { createHash } from 'node:crypto';
+import { approvalsOf } from '../domain/approval.ts';
+import { isPromoted } from '../domain/approve.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
+import type { Release } from '../domain/release.ts';
 import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
-import { applyVerb, isLegal, isPromoted, type LaneVerb, legalStates } from '../domain/verbs.ts';
-import { AppError } from '../errors.ts';
+import { applyVerb, isLegal, type LaneVerb, legalStates, type VerbInput } from '../domain/verbs.ts';
+import type { Silence } from '../domain/verdict.ts';
+import { AppError, assert } from '../errors.ts';
 import { withdrawUngranted } from '../store/attempts.ts';
 import { appendAudit } from '../store/audit.ts';
 import {
@@ -17,12 +22,15 @@ import {
   putVeto,
 } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
+import { releasesById } from '../store/releases.ts';
 import { listBaselineLanes, listRollouts, loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 
 export interface VerbDeps {
   database: Database;
   now: () => number;
   observedMs: () => number;
+  /** What the roster knows of the members of a lane's step. */
+  silence: (laneId: string, step: number) => Silence;
 }
 
 /** What a verb has committed, for memory to take over. */
@@ -38,7 +46,7 @@ export interface VerbEffects {
 }
 
 /**
- * Unchanged when there was nothing left to do. A retry lifts the automatic veto of the release. Throws `not_found`,
+ * Unchanged when there was nothing left to do. A retry and an acceptance lift the automatic veto of the release. Throws `not_found`,
  * `illegal_transition`, `conflict`.
  */
 export async function performVerb(deps: VerbDeps, rolloutId: string, options: VerbOptions): Promise<VerbEffects> {
@@ -48,13 +56,14 @@ export async function performVerb(deps: VerbDeps, rolloutId: string, options: Ve
     const ids = await namedLanes(tx, rollout, options);
     const lanes = lanesOf(rollout, await loadLanes(tx, ids, { forUpdate: true }), options);
     const moved: Lane[] = [];
+    const [release] = await releasesById(tx, [rollout.releaseId]);
     for (const lane of lanes) {
-      const next = await moveByVerb(tx, deps, lane, rollout, options);
+      const next = await moveByVerb(tx, deps, lane, { rollout, release }, options);
       if (next !== undefined) moved.push(next);
     }
     const vetoed = options.verb === 'halt' && options.vetoRelease && (await veto(tx, rollout, options, deps.now()));
     // The halt of a baseline lane has vetoed nothing.
-    if (options.verb === 'retry' && !options.baseline && moved.length > 0)
+    if (LIFTS_VETO.has(options.verb) && !options.baseline && moved.length > 0)
       await liftVeto(tx, rollout, options, deps.now());
     const withdrawn = moved.filter((lane) => lane.state.name === 'halted' || isTerminalLane(lane.state.name));
     return await effectsOf(tx, moved.length > 0 || vetoed, moved, withdrawn);
@@ -85,12 +94,15 @@ async function namedLanes(tx: Tx, rollout: Rollout, { verb, region, baseline }: 
 /** It is permanent and has no step to wait at: only its budget halts it, or a person. */
 const BASELINE_VERBS = new Set<LaneVerb>(['halt', 'retry']);
 
+const LIFTS_VETO = new Set<LaneVerb>(['retry', 'accept']);
+
 /** On a whole rollout a verb is about the lanes for which it is legal; there must be one. */
 function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, vetoRelease }: VerbOptions): Lane[] {
   if (region !== null) return lanes;
-  const manual = manualSteps(rollout);
+  const { policy } = rollout;
+  const consents = verb === 'promote' || verb === 'approve';
   const legal = lanes.filter(
-    (lane) => isLegal(verb, lane.state.name) || (verb === 'promote' && isPromoted(lane, { expectedStep, manual })),
+    (lane) => isLegal(verb, lane.state.name) || (consents && isPromoted(lane, { expectedStep, policy })),
   );
   if (legal.length > 0 || (verb === 'halt' && vetoRelease)) return legal;
   const states = [...new Set(lanes.map((lane) => lane.state.name))].join(', ');
@@ -103,30 +115,45 @@ async function moveByVerb(
   tx: Tx,
   deps: VerbDeps,
   lane: Lane,
-  rollout: Rollout,
+  { rollout, release }: { rollout: Rollout; release: Release | undefined },
   options: VerbOptions,
 ): Promise<Lane | undefined> {
-  const { verb, actor, reason, expectedStep } = options;
+  const { verb, actor, reason, expectedStep, expectedRevision = null, count = 0 } = options;
+  if (verb === 'skip-region' && rollout.endedAt !== null)
+    throw new AppError('illegal_transition', `skip-region: the rollout of ${rollout.version} has ended`);
   const now = deps.now();
-  const observedMs = deps.observedMs();
-  const manual = manualSteps(rollout);
-  const moved = applyVerb(lane, verb, { actor, reason, now, observedMs, expectedStep, manual });
+  const input: VerbInput = {
+    ...{ actor, reason, now, observedMs: deps.observedMs(), expectedStep, expectedRevision, count, release },
+    policy: rollout.policy,
+    silence: (step) => deps.silence(lane.id, step),
+  };
+  const moved = applyVerb(lane, verb, input);
   if (moved === undefined) return undefined;
   if (!(await saveLane(tx, moved, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
   if (moved.state.name === 'halted' || isTerminalLane(moved.state.name)) await withdrawUngranted(tx, lane.id, now);
   for (const step of moved.steps) await saveStep(tx, lane.id, step);
   const kind = lane.kind === 'baseline' ? { baseline: true } : {};
-  const data = { region: lane.region, ...kind, reason, was: lane.state.name };
+  const data = { region: lane.region, ...kind, reason, was: lane.state.name, ...particulars(moved, rollout, options) };
   await appendAudit(tx, { at: now, actor, action: `lane.${PAST[verb]}`, subject: lane.id, data });
   return moved;
 }
 
-function manualSteps({ policy }: Rollout): boolean[] {
-  return policy.steps.map((step) => step.manual);
+/** What the audit keeps besides: an approval's hash of what it is bound to, and how much was accepted. */
+function particulars(lane: Lane, { policy }: Rollout, { verb, count, actor }: VerbOptions): Record<string, unknown> {
+  if (verb === 'accept') return { count, allowance: lane.allowance };
+  if (verb !== 'promote' && verb !== 'approve') return {};
+  const approval = lane.approvals.find((one) => one.by === actor);
+  assert(approval !== undefined, 'who approves has an approval');
+  const { step, expiresAt, subject } = approval;
+  const hash = createHash('sha256').update(subject).digest('hex');
+  return { step, hash, expiresAt, standing: lane.approvals.length, needed: approvalsOf(policy).approvers };
 }
 
 const PAST: Record<LaneVerb, string> = {
+  approve: 'approved',
+  accept: 'accepted',
+  'skip-region': 'skipped',
   promote: 'promoted',
   pause: 'paused',
   resume: 'resumed',

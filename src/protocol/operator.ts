@@ -42,7 +42,10 @@ export const LaneView = Strict({
   sentence: Text,
   since: Integer,
   step: Nullable(Integer),
-  /** What a soaking lane, or one that waits for approval, needs to go on; null in every other state. */
+  /**
+   * What a soaking lane, or one that waits for approval, needs to go on; of an open one, who has approved its step ahead;
+   * null in every other state.
+   */
   next: Nullable(Text),
   steps: Type.Array(StepView),
   /** Number of attempts by state. */
@@ -51,6 +54,21 @@ export const LaneView = Strict({
   hold: Nullable(HoldView),
   /** Time spent in each hold so far. */
   holds: Type.Array(Strict({ reason: Text, ms: Integer })),
+  /** Rises with whatever moves the lane; a verb may name the one that the person saw. */
+  revision: Type.Optional(Integer),
+  /** Of the step that is open, where people must promote it. */
+  approval: Type.Optional(
+    Nullable(
+      Strict({
+        step: Integer,
+        /** Different people who must. */
+        needed: Integer,
+        given: Type.Array(Strict({ by: Text, at: Integer, expiresAt: Integer })),
+        /** Those that count no more. */
+        lapsed: Type.Array(Strict({ by: Text, why: Text })),
+      }),
+    ),
+  ),
 });
 export type LaneView = Static<typeof LaneView>;
 
@@ -218,7 +236,17 @@ export type HaltRequest = Static<typeof HaltRequest>;
 export const HaltReply = Strict({ rollout: RolloutView, changed: Type.Boolean() });
 export type HaltReply = Static<typeof HaltReply>;
 
-export const VERBS = ['promote', 'pause', 'resume', 'halt', 'retry', 'cancel'] as const;
+export const VERBS = [
+  'approve',
+  'promote',
+  'accept',
+  'skip-region',
+  'pause',
+  'resume',
+  'halt',
+  'retry',
+  'cancel',
+] as const;
 export type Verb = (typeof VERBS)[number];
 export const VerbRequest = Strict({
   verb: Type.Enum([...VERBS]),
@@ -227,8 +255,12 @@ export const VerbRequest = Strict({
   region: Type.Optional(Name),
   /** `baseline`: the baseline lane of the region, which can be halted and retried. Default `rollout`. */
   lane: Type.Optional(Type.Enum(['rollout', 'baseline'])),
-  /** The step that the person saw, from 0; `promote` must name it. */
+  /** The step that the person saw, from 0; `approve` and `promote` must name it. */
   expectedStep: Type.Optional(Type.Integer({ minimum: 0, maximum: 999 })),
+  /** The revision of the region's lane that the person saw; the same as an If-Match header. */
+  expectedRevision: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** With `accept`: how many outcomes. */
+  count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   /** With `halt`: `release` also vetoes the release everywhere. Default `lane`. */
   scope: Type.Optional(Type.Enum(['lane', 'release'])),
 });

@@ -37,7 +37,19 @@ export interface KnownArtifact {
 
 /** Highest version first. */
 export async function listReleases(db: Db | Tx, product: string): Promise<Release[]> {
-  const rows = await db.selectFrom('releases').selectAll().where('product', '=', product).execute();
+  return await withArtifacts(db, await db.selectFrom('releases').selectAll().where('product', '=', product).execute());
+}
+
+/** In the order of `listReleases`; unknown ids are left out. */
+export async function releasesById(db: Db | Tx, ids: readonly string[]): Promise<Release[]> {
+  if (ids.length === 0) return [];
+  return await withArtifacts(
+    db,
+    await db.selectFrom('releases').selectAll().where('id', 'in', textsIn(db, ids)).execute(),
+  );
+}
+
+async function withArtifacts(db: Db | Tx, rows: Selectable<DB['releases']>[]): Promise<Release[]> {
   const artifacts = await db
     .selectFrom('artifacts')
     .selectAll()

@@ -122,15 +122,15 @@ export async function loadLanes(
 }
 
 /**
- * Writes state, budget epoch, allowance and revision if the stored revision is still `expectedRevision`; false if not.
+ * Writes state, budget epoch, allowance, approvals and revision if the stored revision is still `expectedRevision`; false if not.
  * `lane.revision` must be a higher one.
  */
 export async function saveLane(tx: Tx, lane: Lane, expectedRevision: number): Promise<boolean> {
   assert(lane.revision > expectedRevision, 'a changed lane has a new revision');
-  const { state, live, detail, budget_epoch, allowance, revision } = fromLane(lane);
+  const { state, live, detail, budget_epoch, allowance, approvals, revision } = fromLane(lane);
   const updated = await tx
     .updateTable('lanes')
-    .set({ state, live, detail, budget_epoch, allowance, revision })
+    .set({ state, live, detail, budget_epoch, allowance, approvals, revision })
     .where('id', '=', lane.id)
     .where('revision', '=', expectedRevision)
     .executeTakeFirst();
@@ -252,6 +252,7 @@ function toLane(row: Selectable<DB['lanes']>, steps: Step[]): Lane {
     state: { name: row.state, ...JSON.parse(row.detail) } as LaneState,
     budgetEpoch: row.budget_epoch,
     allowance: row.allowance,
+    approvals: JSON.parse(row.approvals),
     revision: row.revision,
     steps,
   };
@@ -272,6 +273,7 @@ function fromLane(lane: Lane): DB['lanes'] {
     allowance: lane.allowance,
     revision: lane.revision,
     kind: lane.kind,
+    approvals: JSON.stringify(lane.approvals),
   };
 }
 

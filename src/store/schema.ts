@@ -131,6 +131,7 @@ export interface DB {
     allowance: number;
     revision: number;
     kind: 'rollout' | 'baseline';
+    approvals: string;
   };
   steps: {
     lane_id: string;

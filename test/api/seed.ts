@@ -146,6 +146,7 @@ function lane(rollout: Rollout, wave: number, region: string, state: Lane['state
     state,
     budgetEpoch: 0,
     allowance: 0,
+    approvals: [],
     revision: 0,
     steps: [],
   };

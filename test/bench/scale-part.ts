@@ -211,6 +211,7 @@ function rolloutOf(
       state: open ? { name: 'open' as const, step: 0, since: START } : { name: 'waiting' as const, since: START },
       budgetEpoch: 0,
       allowance: 0,
+      approvals: [],
       revision: 0,
       steps: open ? [{ ...step, counters: { ...NO_COUNTS, pending: 10, hot: 5, hotMembers: 5, succeeded: 20 } }] : [],
     })),

@@ -82,7 +82,9 @@ describe('applyActions', () => {
         seed: hash32('id-1'),
         createdAt: NOW,
         endedAt: null,
-        lanes: [{ ...lane, state: { name: 'waiting', since: NOW }, budgetEpoch: 0, allowance: 0, revision: 0 }],
+        lanes: [
+          { ...lane, state: { name: 'waiting', since: NOW }, budgetEpoch: 0, allowance: 0, approvals: [], revision: 0 },
+        ],
       },
     ]);
   });
@@ -103,7 +105,7 @@ describe('applyActions', () => {
   test('await_approval', () => {
     const soaking = laneIn('eu', stateNamed('soaking'), { steps: pending() });
     const lane = moved(soaking, { kind: 'await_approval', laneId: ID, step: 0 });
-    assert.deepEqual(lane.state, { name: 'approval', step: 0, since: NOW, approvedBy: null });
+    assert.deepEqual(lane.state, { name: 'approval', step: 0, since: NOW });
     assert.deepEqual(lane.steps, soaking.steps);
   });
 

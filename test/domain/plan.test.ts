@@ -1,8 +1,9 @@
 // What plan does in one situation after the other: the actions by name, or the hold that says why there are none.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { subjectOf } from '../../src/domain/approval.ts';
 import { plan } from '../../src/domain/plan.ts';
-import type { Lane } from '../../src/domain/rollout.ts';
+
 import type { Snapshot } from '../../src/domain/snapshot.ts';
 import { rules, START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { going, NOW, open, RELEASE, seen, shown, soaking, waiting } from '../support/plans.ts';
@@ -313,7 +314,9 @@ describe('soak, approval, pause, halt', () => {
   const away = { previews: [{ step: 1, members: 0, eligible: 2 }] };
   const manual = { steps: [stepPolicy({ percent: 50, manual: true }), stepPolicy()] };
   const asked = soaking(0, 'approval');
-  const promoted = { ...asked, state: { ...asked.state, approvedBy: 'somebody' } as Lane['state'] };
+  const subject = { policy: testPolicy(manual), release: testRelease('1.1.0') };
+  const approval = { step: 0, by: 'somebody', at: NOW, expiresAt: NOW + 1, subject: subjectOf(subject, 0) };
+  const promoted = { ...asked, approvals: [approval] };
   const rows: [title: string, snapshot: Snapshot, expected: string[]][] = [
     ['a millisecond before the end', going({ lanes: [soaking(59_999)] }), ['hold eu soaking']],
     [

@@ -88,6 +88,7 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
     state: { name: 'open', step: 0, since: 0 },
     budgetEpoch: 1,
     allowance: 0,
+    approvals: [],
     revision: 1,
     steps: [{ ...step, counters: { ...NO_COUNTS, ...counters } }],
   };

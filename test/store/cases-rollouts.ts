@@ -26,7 +26,7 @@ const EVERY_STATE: LaneState[] = [
   { name: 'waiting', since: T0 },
   { name: 'open', step: 0, since: T0 },
   soaking,
-  { name: 'approval', step: 1, since: T0, approvedBy: null },
+  { name: 'approval', step: 1, since: T0 },
   { name: 'paused', since: T0, by: 'anna', reason: 'a "look"', resume: soaking, soakedMs: 12 },
   { name: 'halted', since: T0, by: 'system', reason: 'bad', step: null },
   { name: 'rolling_back', since: T0, by: 'anna', reason: 'bad' },

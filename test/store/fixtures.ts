@@ -116,6 +116,7 @@ export function makeLane(rolloutId: string, changes: Partial<Lane> = {}): Lane {
     state: { name: 'waiting', since: T0 },
     budgetEpoch: 0,
     allowance: 0,
+    approvals: [],
     revision: 0,
     steps: [],
     ...changes,

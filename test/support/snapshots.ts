@@ -44,7 +44,7 @@ export function stateNamed(name: LaneStateName, step = 0): LaneState {
     case 'open':
       return { name, step, since };
     case 'approval':
-      return { name, step, since, approvedBy: null };
+      return { name, step, since };
     case 'soaking':
       return { name, step, since, observedMs: OBSERVED };
     case 'paused':
@@ -77,6 +77,7 @@ export function laneIn(region: string, state: LaneState, overrides: Partial<Lane
     state,
     budgetEpoch: 0,
     allowance: 0,
+    approvals: [],
     revision: 0,
     steps: [],
     ...overrides,
@@ -419,7 +420,7 @@ function anyResume(gen: Gen, step: number): RunningState {
   return pick(gen, [
     { name: 'open', step, since: START },
     { name: 'soaking', step, since: START, observedMs: OBSERVED - 1000 },
-    { name: 'approval', step, since: START, approvedBy: null },
+    { name: 'approval', step, since: START },
   ]);
 }
 

@@ -1,4 +1,4 @@
-// tidegate rollout promote | pause | resume | halt | retry | cancel
+// tidegate rollout approve | promote | accept | skip-region | pause | resume | halt | retry | cancel
 import { type Command, InvalidArgumentError } from 'commander';
 import { AppError } from '../../errors.ts';
 import type { LaneView, RolloutView, Verb, VerbReply } from '../../protocol/operator.ts';
@@ -12,6 +12,8 @@ interface Flags extends ConnectionFlags {
   region?: string;
   /** From 0. */
   step?: number;
+  count?: number;
+  revision?: number;
   release?: true;
   baseline?: true;
   reason: string;
@@ -19,7 +21,10 @@ interface Flags extends ConnectionFlags {
 }
 
 const DOES: Record<Verb, string> = {
+  approve: 'let what follows the present step come as soon as it has soaked',
   promote: 'let the next step open, where a person is waited for',
+  accept: 'take so many bad, missing or silent outcomes upon you, and go on',
+  'skip-region': 'end it in one region, and let its wave go on without it',
   pause: 'nothing new is started and the soak stands still, until it is resumed',
   resume: 'go on where it was paused',
   halt: 'stop it: nothing new is started, what is being activated ends',
@@ -28,7 +33,10 @@ const DOES: Record<Verb, string> = {
 };
 
 const DONE: Record<Verb, string> = {
+  approve: 'approved',
   promote: 'promoted',
+  accept: 'going on',
+  'skip-region': 'skipped',
   pause: 'paused',
   resume: 'resumed',
   halt: 'halted',
@@ -42,8 +50,11 @@ export function verbCommands(group: Command, rollout: string, context: CliContex
       .command(verb)
       .argument('<rollout>', rollout)
       .description(DOES[verb])
-      .option('--region <name>', 'in one region only')
-      .option('--step <number>', stepHelp(verb), readStep);
+      .option('--step <number>', stepHelp(verb), readStep)
+      .option('--revision <number>', 'only while the lane of the region is at this revision, as shown', readNumber);
+    if (ONE_REGION.has(verb)) command.requiredOption('--region <name>', 'the region');
+    else command.option('--region <name>', 'in one region only');
+    if (verb === 'accept') command.requiredOption('--count <number>', 'how many outcomes', readNumber);
     if (verb === 'halt')
       command.option('--release', 'and veto the release everywhere: it cannot be retried until the veto is lifted');
     if (verb === 'halt' || verb === 'retry')
@@ -53,7 +64,10 @@ export function verbCommands(group: Command, rollout: string, context: CliContex
   }
 }
 
+const ONE_REGION = new Set<Verb>(['accept', 'skip-region']);
+
 function stepHelp(verb: Verb): string {
+  if (verb === 'approve') return 'the step that is approved, as it is shown';
   return verb === 'promote' ? 'the step that is promoted, as it is shown' : 'only while it is in this step, as shown';
 }
 
@@ -62,17 +76,27 @@ function readStep(text: string): number {
   return Number(text) - 1;
 }
 
+function readNumber(text: string): number {
+  if (!/^(0|[1-9]\d{0,5})$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
+}
+
 async function perform(context: CliContext, verb: Verb, name: string, flags: Flags): Promise<void> {
   const { terminal, settings, interrupted } = context;
   const client = await openClient(flags, settings, interrupted);
   const before = await findRollout(client, name);
-  if (verb === 'promote' && flags.step === undefined) throw askForStep(before, name, flags);
+  if ((verb === 'promote' || verb === 'approve') && flags.step === undefined)
+    throw askForStep(verb, before, name, flags);
+  if (flags.revision !== undefined && flags.region === undefined)
+    throw new AppError('usage', 'a revision is that of one lane', { hint: 'Name its region with --region.' });
   const reply = await client.verb(before.id, {
     verb,
     reason: flags.reason,
     ...(flags.region === undefined ? {} : { region: flags.region }),
     ...(flags.baseline ? { lane: 'baseline' as const } : {}),
     ...(flags.step === undefined ? {} : { expectedStep: flags.step }),
+    ...(flags.count === undefined ? {} : { count: flags.count }),
+    ...(flags.revision === undefined ? {} : { expectedRevision: flags.revision }),
     ...(verb === 'halt' ? { scope: flags.release ? 'release' : 'lane' } : {}),
   });
   if (flags.json) return terminal.print(json(reply));
@@ -81,7 +105,7 @@ async function perform(context: CliContext, verb: Verb, name: string, flags: Fla
 }
 
 /** Who promotes says which step: between looking and deciding another may have been reached. */
-function askForStep(rollout: RolloutView, name: string, flags: Flags): AppError {
+function askForStep(verb: 'promote' | 'approve', rollout: RolloutView, name: string, flags: Flags): AppError {
   const title = `${rollout.product} ${rollout.version}`;
   const named = rollout.lanes.filter((lane) => flags.region === undefined || lane.region === flags.region);
   if (named.length === 0) {
@@ -90,16 +114,22 @@ function askForStep(rollout: RolloutView, name: string, flags: Flags): AppError 
       hint: `It has lanes in: ${regions}.`,
     });
   }
-  const waiting = named.filter((lane) => lane.state === 'approval' && lane.step !== null);
+  // A server without approvals says nothing of them: it knows promotions alone.
+  const waiting = named.filter((lane) =>
+    verb === 'promote' ? lane.state === 'approval' && lane.step !== null : lane.approval != null,
+  );
   if (waiting.length === 0) {
     const states = named.map((lane) => `${lane.region} is ${lane.state}`).join(', ');
-    return new AppError('illegal_transition', `no step of ${title} waits for a promotion: ${states}`, {
-      hint: 'promote is for lanes that are waiting for approval.',
-    });
+    const [what, hint] =
+      verb === 'promote'
+        ? ['waits for a promotion', 'promote is for lanes that are waiting for approval.']
+        : ['asks a person', 'approve is for steps that are open and whose policy says `promotion: manual`.'];
+    return new AppError('illegal_transition', `no step of ${title} ${what}: ${states}`, { hint });
   }
   const places = waiting.map((lane) => `${lane.region} ${place(lane)}`).join(', ');
-  const commands = [...new Set(waiting.map((lane) => commandFor(lane, waiting, name, flags)))];
-  return new AppError('usage', `name the step to promote with --step; ${title} waits in ${places}`, {
+  const commands = [...new Set(waiting.map((lane) => commandFor(verb, lane, waiting, name, flags)))];
+  const where = verb === 'promote' ? `${title} waits in ${places}` : `a person is asked in ${places}`;
+  return new AppError('usage', `name the step to ${verb} with --step; ${where}`, {
     hint: `Run: ${commands.join(' ; ')}`,
   });
 }
@@ -109,10 +139,10 @@ function place(lane: LaneView): string {
 }
 
 /** What to run for the lane: lanes that wait after the same step go with one command. */
-function commandFor(lane: LaneView, waiting: readonly LaneView[], name: string, flags: Flags): string {
+function commandFor(verb: Verb, lane: LaneView, waiting: readonly LaneView[], name: string, flags: Flags): string {
   const same = flags.region === undefined && waiting.every((one) => one.step === lane.step);
   const words = [
-    ...['tidegate', 'rollout', 'promote', name, '--step', String((lane.step ?? 0) + 1)],
+    ...['tidegate', 'rollout', verb, name, '--step', String((lane.step ?? 0) + 1)],
     ...(same ? [] : ['--region', lane.region]),
     ...['--reason', flags.reason],
     ...(flags.server === undefined ? [] : ['--server', flags.server]),
@@ -150,12 +180,27 @@ function verbLines(
   const was = new Map(before.lanes.map((lane) => [lane.id, lane]));
   const about = rollout.lanes.filter((lane) => {
     if (flags.region !== undefined) return lane.region === flags.region;
-    return !changed || was.get(lane.id)?.state !== lane.state || was.get(lane.id)?.step !== lane.step;
+    const before = was.get(lane.id);
+    return !changed || before?.state !== lane.state || before.step !== lane.step || before.revision !== lane.revision;
   });
   const title = `${rollout.product} ${rollout.version}`;
   const where = flags.region === undefined ? '' : ` in ${flags.region}`;
   const already = verb === 'resume' ? `is not paused${where}` : `was already ${DONE[verb]}${where}`;
-  const text = changed ? `${title} is ${DONE[verb]}${where}` : `nothing changed: ${title} ${already}`;
-  const rows = about.map((lane) => [lane.region, lane.state, lane.sentence]);
+  const done = changed ? `${title} is ${DONE[verb]}${where}` : `nothing changed: ${title} ${already}`;
+  const consents = verb === 'promote' || verb === 'approve';
+  const text = (consents && lackingLine(changed, about, title)) || done;
+  const rows = about.map((lane) => [lane.region, lane.state, (consents && lane.next) || lane.sentence]);
   return [...wrap(text, terminal.width, '  '), ...table(rows, terminal.width)];
+}
+
+/** One person is not enough for the step, and the same one counts once. */
+function lackingLine(changed: boolean, lanes: readonly LaneView[], title: string): string | undefined {
+  const lacking = lanes.flatMap(({ approval }) =>
+    approval != null && approval.given.length < approval.needed ? approval : [],
+  );
+  const [first] = lacking;
+  if (first === undefined) return undefined;
+  const tally = `${first.given.length} of ${first.needed} approvals`;
+  const whose = changed ? 'your approval is noted' : 'nothing changed: your approval counts already, once';
+  return `${whose}; ${title} has ${tally}: it takes another person`;
 }

@@ -1,7 +1,10 @@
 // Runs a model on a virtual clock from event to event: nothing ticks, and the same input gives the same run.
 import { unreachable } from '../../errors.ts';
+import { approvalsOf } from '../approval.ts';
+import { releaseOf } from '../lookup.ts';
 import type { Hold } from '../snapshot.ts';
 import { applyVerb } from '../verbs.ts';
+import { NO_SILENCE } from '../verdict.ts';
 import { ask, ended, freed, staged } from './attempts.ts';
 import { MAX_EVENTS, type ModelInput } from './model.ts';
 import { lookAt, planNow } from './planning.ts';
@@ -105,15 +108,22 @@ function handle(world: World, event: ModelEvent): void {
 function approve(world: World, { place, step }: Extract<ModelEvent, { kind: 'approve' }>): void {
   const { state } = place.lane;
   if (state.name !== 'approval' || state.step !== step) return;
-  const promoted = applyVerb(place.lane, 'promote', {
-    actor: 'a person',
+  const { policy, releaseId } = place.rollout;
+  const input = {
     reason: 'rehearsed',
     now: world.now,
     observedMs: observedAt(world),
     expectedStep: step,
-    manual: place.rollout.policy.steps.map(({ manual }) => manual),
-  });
-  if (promoted !== undefined) place.lane = promoted;
+    expectedRevision: null,
+    count: 0,
+    policy,
+    release: releaseOf(world.base.releases, releaseId),
+    silence: () => NO_SILENCE,
+  };
+  // As many as the policy wants, all in the same moment.
+  for (let person = 1; person <= approvalsOf(policy).approvers; person += 1) {
+    place.lane = applyVerb(place.lane, 'promote', { ...input, actor: `person ${person}` }) ?? place.lane;
+  }
   place.directive = null;
   world.planDue = true;
 }

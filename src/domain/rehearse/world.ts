@@ -3,7 +3,7 @@ import type { Availability } from '../availability.ts';
 import type { Directive } from '../directives.ts';
 import type { HoldReason } from '../holds.ts';
 import { countOccupied, type Occupied } from '../limits.ts';
-import { isTerminalLane, type Lane, type Rollout } from '../rollout.ts';
+import { isTerminalLane, type Lane, passesWave, type Rollout } from '../rollout.ts';
 import type { CensusRow, LaneCensus, Snapshot } from '../snapshot.ts';
 import type { Verdict } from '../verdict.ts';
 import type { Scheme } from '../version/scheme.ts';
@@ -200,9 +200,9 @@ function laneRow(world: World, place: Place, rollout: Rollout): LaneCensus {
 }
 
 /** What a step would freeze is dear to reckon, and asked only where one could open now. */
-function mayOpenStep(world: World, rollout: Rollout, { state, wave }: Lane): boolean {
-  if (state.name === 'waiting') return rollout.lanes.every((one) => one.wave >= wave || one.state.name === 'completed');
-  if (state.name === 'approval') return state.approvedBy !== null;
+function mayOpenStep(world: World, rollout: Rollout, { state, wave, approvals }: Lane): boolean {
+  if (state.name === 'waiting') return rollout.lanes.every((one) => one.wave >= wave || passesWave(one));
+  if (state.name === 'approval') return approvals.length > 0;
   if (state.name !== 'soaking') return false;
   return observedAt(world) - state.observedMs >= (rollout.policy.steps[state.step]?.soakMs ?? 0);
 }

@@ -1,0 +1,77 @@
+// Accept and continue: a person takes so many bad, missing or silent outcomes upon themselves, and the step goes on.
+import { AppError } from '../errors.ts';
+import type { Lane, Step } from './rollout.ts';
+import { moveLane } from './rollout.ts';
+import type { VerbInput } from './verbs.ts';
+import { type Verdict, verdict } from './verdict.ts';
+
+/**
+ * The lane with a larger allowance, open in the step that halted or held; undefined where nothing stands against it any
+ * more, as for one whose reply was lost. The verdict is asked again: what would still stop the step is refused with
+ * `conflict` and the number that it takes, and so is a number beyond the agents that there are.
+ */
+export function accept(lane: Lane, input: VerbInput): Lane | undefined {
+  const { count } = input;
+  const current = lane.steps.at(-1);
+  if (current === undefined) {
+    throw refusal(`the lane in ${lane.region} has not opened: no outcome is there to accept`, 'Retry it instead.');
+  }
+  const against = objection(lane, input, lane.allowance);
+  if (against === undefined && lane.state.name === 'open') {
+    if (lane.allowance >= count && count > 0) return undefined;
+    throw refusal(`nothing stands against ${nameOf(current)} in ${lane.region}`, 'There is nothing to accept.');
+  }
+  const most = Math.max(...lane.steps.map((step) => Math.max(step.size, step.counters.bad)));
+  if (count < 1 || count > most) {
+    throw refusal(`${count} cannot be accepted in ${lane.region}`, `Accept between 1 and ${most} outcomes.`);
+  }
+  const left = objection(lane, input, lane.allowance + count);
+  if (left !== undefined) throw tooFew(lane, input, left, most);
+  const state = { name: 'open', step: current.step, since: input.now } as const;
+  const open = lane.state.name === 'open' ? { ...lane, revision: lane.revision + 1 } : moveLane(lane, state);
+  return {
+    ...open,
+    allowance: lane.allowance + count,
+    // The step that halted has to be passed again, and whoever approved it has not seen this.
+    steps: lane.steps.map((step) => (step === current ? { ...step, done: false } : step)),
+    approvals: [],
+  };
+}
+
+interface Objection {
+  step: Step;
+  found: Extract<Verdict, { kind: 'halt' | 'hold' }>;
+}
+
+/** What stops the lane with this allowance: a budget that any step has spent, or a hold of the present step. */
+function objection(lane: Lane, { policy, silence }: VerbInput, allowance: number): Objection | undefined {
+  const current = lane.steps.at(-1);
+  for (const step of lane.steps) {
+    const found = verdict(step.size, step.counters, silence(step.step), policy, allowance);
+    if (found.kind === 'halt' || (found.kind === 'hold' && step === current)) return { step, found };
+  }
+  return undefined;
+}
+
+function tooFew(lane: Lane, input: VerbInput, { step, found }: Objection, most: number): AppError {
+  const { bad, succeeded } = step.counters;
+  const still =
+    found.kind === 'halt'
+      ? `${bad} bad of ${found.budget} would still halt ${nameOf(step)}`
+      : `${nameOf(step)} would still hold as ${found.reason}, with ${succeeded} of ${found.need} successes needed`;
+  for (let enough = input.count + 1; enough <= most; enough += 1) {
+    if (objection(lane, input, lane.allowance + enough) === undefined) {
+      return refusal(`${still} in ${lane.region}`, `Accept at least ${enough}.`);
+    }
+  }
+  const hint = 'No number is enough: it takes agents that succeed. Retry it, or let a newer release take its place.';
+  return refusal(`${still} in ${lane.region}`, hint);
+}
+
+function refusal(text: string, hint: string): AppError {
+  return new AppError('conflict', `accept: ${text}`, { hint });
+}
+
+function nameOf(step: Step): string {
+  return `step ${step.step + 1}`;
+}

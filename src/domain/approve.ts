@@ -1,0 +1,36 @@
+// Approve and promote: one person's consent to what follows a step, before or while the lane waits for it.
+import { AppError } from '../errors.ts';
+import { lastStep } from './apply.ts';
+import { type Approval, approvalsOf, consentTo, subjectOf } from './approval.ts';
+import type { Lane } from './rollout.ts';
+import type { VerbInput } from './verbs.ts';
+
+/**
+ * The lane with the consent of one more person, or undefined where they have given it already or nobody is needed any
+ * more. Approvals that count no more are dropped with it. Throws `conflict` where the policy asks no person.
+ */
+export function approve(lane: Lane, input: VerbInput): Lane | undefined {
+  const { actor, now, policy } = input;
+  const step = lastStep(lane);
+  // A metric in doubt asks a person after any step.
+  if (step === null || (policy.steps[step]?.manual !== true && lane.state.name !== 'approval')) {
+    const at = step === null ? 'the lane has not opened' : `the policy asks no person to promote step ${step + 1}`;
+    throw new AppError('conflict', `${lane.region}: ${at}`, { hint: 'It goes on by itself.' });
+  }
+  const { standing, given } = consentTo(lane, step, input, now);
+  if (given || standing.some((one) => one.by === actor)) return undefined;
+  const { expireMs } = approvalsOf(policy);
+  const approval: Approval = { step, by: actor, at: now, expiresAt: now + expireMs, subject: subjectOf(input, step) };
+  return { ...lane, approvals: [...standing, approval], revision: lane.revision + 1 };
+}
+
+/**
+ * The lane has passed the step that is to be promoted: a manual step is passed by approvals alone, so this is a request
+ * whose reply was lost.
+ */
+export function isPromoted(lane: Lane, { expectedStep, policy }: Pick<VerbInput, 'expectedStep' | 'policy'>): boolean {
+  if (expectedStep === null || policy.steps[expectedStep]?.manual !== true) return false;
+  const opened = lane.steps.find((one) => one.step === expectedStep);
+  const last = lastStep(lane);
+  return opened?.done === true && last !== null && (last > expectedStep || lane.state.name === 'completed');
+}
