@@ -74,9 +74,9 @@ export const RANGE = pattern({ expected: 'a range of versions', example: '">=1.4
 
 /** The first identifier of a prerelease: the `rc` of 2.0.0-rc.1. */
 export const PRERELEASE = pattern({
-  expected: 'the first identifier of a prerelease (letters and digits)',
+  expected: 'the first identifier of a prerelease (letters, digits and hyphens, no dot)',
   example: 'rc',
-  pattern: '^[0-9A-Za-z]{1,32}$',
+  pattern: '^[0-9A-Za-z-]{1,32}$',
 });
 
 export const PATH = pattern({ expected: 'a path', example: './data', pattern: '^[^\\u0000\\r\\n]{1,1024}$' });

@@ -68,7 +68,9 @@ export function objectionTo(
 ): Objection | undefined {
   const { version, tag, why, state } = release;
   if (!isUsable(release)) return { kind: 'unusable', detail: `${tag}: ${why ?? state}` };
-  if (!isInChannel(release, product.prereleases)) return { kind: 'prerelease', detail: `${version} is a prerelease` };
+  if (!isInChannel(release, product.prereleases)) {
+    return { kind: 'prerelease', detail: `${version} is ${sayPrerelease(version, product.prereleases)}` };
+  }
   if (range?.includes(version) === false) return { kind: 'outside', detail: `${version} is not in ${product.accept}` };
   const veto = vetoFor(vetoes, product.name, version);
   return veto === undefined ? undefined : { kind: 'vetoed', detail: `${version}: ${veto.reason}` };
@@ -90,15 +92,31 @@ export function creationOf(
   return { kind: 'create_rollout', product: product.name, releaseId: id, version, policy, lanes };
 }
 
-/** Stable releases always are; a prerelease only where its first identifier (`rc` of 2.0.0-rc.1) is let in. */
+/**
+ * Stable releases always are; a prerelease only where its first identifier is let in, as it is or without the digits at
+ * its end: `rc` lets in 2.0.0-rc.1 and 2.0.0-rc1, `rc1` only the latter, and neither 2.0.0-rc-broken.
+ */
 export function isInChannel(
   release: Pick<Release, 'version' | 'prerelease'>,
   prereleases: ProductRules['prereleases'],
 ): boolean {
   if (!release.prerelease) return true;
   if (typeof prereleases === 'boolean') return prereleases;
-  const identifier = /^[^-+]*-([0-9A-Za-z]+)/.exec(release.version)?.[1];
-  return identifier !== undefined && prereleases.includes(identifier);
+  const identifier = identifierOf(release.version);
+  if (identifier === undefined) return false;
+  return prereleases.includes(identifier) || prereleases.includes(identifier.replace(/\d+$/, ''));
+}
+
+/** “a prerelease rc1; let in are: beta”: what follows “is”. */
+export function sayPrerelease(version: string, prereleases: ProductRules['prereleases']): string {
+  const identifier = identifierOf(version);
+  const name = identifier === undefined ? 'a prerelease by GitHub’s word' : `a prerelease ${identifier}`;
+  return `${name}; let in are: ${typeof prereleases === 'boolean' ? 'none' : prereleases.join(', ')}`;
+}
+
+/** The first, up to a dot: `rc` of 2.0.0-rc.1, `rc-broken` of 2.0.0-rc-broken. */
+function identifierOf(version: string): string | undefined {
+  return /^[^-+]*-([0-9A-Za-z-]+)/.exec(version)?.[1];
 }
 
 /**

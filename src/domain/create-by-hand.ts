@@ -1,6 +1,6 @@
 // A rollout that a person begins now: what may stand against it, and whether there is one already.
 import { AppError } from '../errors.ts';
-import { acceptedBy, baselineOf, creationOf, type Objection, objectionTo } from './choose.ts';
+import { acceptedBy, baselineOf, creationOf, type Objection, objectionTo, sayPrerelease } from './choose.ts';
 import { vetoFor } from './directives.ts';
 import { productNamed, releaseNamed } from './named.ts';
 import { type Release, troubleOf } from './release.ts';
@@ -44,9 +44,7 @@ function refusal(product: ProductRules, release: Release, { kind }: Objection, s
         hint: UNUSABLE_HINTS[state],
       });
     case 'prerelease': {
-      const some = product.prereleases;
-      const takes = typeof some === 'boolean' ? 'none' : `only ${some.join(', ')}`;
-      return conflict(`${title} is a prerelease, and the product takes ${takes}`, {
+      return conflict(`${title} is ${sayPrerelease(version, product.prereleases)}`, {
         where: 'products[].prereleases',
         hint: 'Let it in there in the config, or publish it as a stable release.',
       });

@@ -18,7 +18,7 @@ export interface ProductRules {
   scheme: SchemeName;
   /** Range of the scheme; null: every version. */
   accept: string | null;
-  /** Which prereleases may go out: none, all, or those whose first identifier is one of these (`rc`, `beta`). */
+  /** Which prereleases may go out: none, all, or those of these identifiers (`rc`, `beta`; isInChannel). */
   prereleases: boolean | readonly string[];
   /** How many newer releases must be there before one is let out. */
   lag: number;

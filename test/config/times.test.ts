@@ -70,6 +70,7 @@ describe('readConfig takes', () => {
 
   test('prereleases of some names', () => {
     assert.deepEqual(read(withProduct('prereleases: [rc, beta]')).products[0]?.prereleases, ['rc', 'beta']);
+    assert.deepEqual(read(withProduct('prereleases: [rc-broken]')).products[0]?.prereleases, ['rc-broken']);
     assert.equal(read(withProduct('prereleases: true')).products[0]?.prereleases, true);
   });
 });
@@ -315,8 +316,8 @@ describe('readConfig refuses', () => {
       'prereleases that are no identifiers',
       withProduct('prereleases: [rc.1, 1, ""]'),
       [
-        'prereleases[0]: expected the first identifier of a prerelease (letters and digits), got "rc.1"; write e.g. rc',
-        'prereleases[1]: expected the first identifier of a prerelease (letters and digits), got the number 1; put it in quotes: "1"',
+        'prereleases[0]: expected the first identifier of a prerelease (letters, digits and hyphens, no dot), got "rc.1"; write e.g. rc',
+        'prereleases[1]: expected the first identifier of a prerelease (letters, digits and hyphens, no dot), got the number 1; put it in quotes: "1"',
         'prereleases[2]: expected the first identifier',
       ],
     ],

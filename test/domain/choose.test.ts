@@ -45,6 +45,41 @@ const ROWS: Row[] = [
     product: { prereleases: true },
     expected: '1.1.0-rc.1',
   },
+  ...(
+    [
+      ['1.1.0-rc', ['rc']],
+      ['1.1.0-rc.1', ['rc']],
+      ['1.1.0-rc1', ['rc']],
+      ['1.1.0-rc1', ['rc1']],
+      ['1.1.0-rc-broken', ['rc-broken']],
+      ['1.1.0-rc-broken.2', ['beta', 'rc-broken']],
+    ] as const
+  ).map(([version, prereleases]) => ({
+    title: `the prerelease ${version} where ${prereleases} are let in`,
+    releases: [old, testRelease(version)],
+    product: { prereleases, accept: '>=1.0.0 <2' },
+    expected: version,
+  })),
+  ...(
+    [
+      ['1.1.0-rc1', 'beta', 'rc1; let in are: beta'],
+      ['1.1.0-rc.1', 'rc1', 'rc; let in are: rc1'],
+      ['1.1.0-rc2', 'rc1', 'rc2; let in are: rc1'],
+      ['1.1.0-rc-broken', 'rc', 'rc-broken; let in are: rc'],
+      ['1.1.0-rcx', 'rc', 'rcx; let in are: rc'],
+    ] as const
+  ).map(([version, identifier, said]) => ({
+    title: `the prerelease ${version} where ${identifier} is let in`,
+    releases: [testRelease(version)],
+    product: { prereleases: [identifier] },
+    expected: `out_of_range: ${version} is a prerelease ${said}`,
+  })),
+  {
+    title: 'the prerelease of a release that accept ends before',
+    releases: [testRelease('2.0.0-rc.1'), testRelease('1.19.0-rc.3')],
+    product: { prereleases: ['rc'], accept: '>=1.4 <2.0.0' },
+    expected: '1.19.0-rc.3',
+  },
   {
     title: 'the highest inside accept',
     releases: [old, testRelease('1.1.0'), testRelease('2.0.0')],

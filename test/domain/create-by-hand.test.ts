@@ -140,7 +140,7 @@ const ROWS: Row[] = [
     title: 'a prerelease where the product takes none',
     call: ['agentd', '1.1.0-rc.1'],
     snapshot: { releases: [testRelease('1.1.0-rc.1')] },
-    expected: 'conflict: agentd 1.1.0-rc.1 is a prerelease, and the product takes none',
+    expected: 'conflict: agentd 1.1.0-rc.1 is a prerelease rc; let in are: none',
     where: 'products[].prereleases',
   },
   {
@@ -148,7 +148,7 @@ const ROWS: Row[] = [
     call: ['agentd', '1.1.0-beta.1'],
     product: { prereleases: ['rc'] },
     snapshot: { releases: [testRelease('1.1.0-beta.1')] },
-    expected: 'conflict: agentd 1.1.0-beta.1 is a prerelease, and the product takes only rc',
+    expected: 'conflict: agentd 1.1.0-beta.1 is a prerelease beta; let in are: rc',
   },
   {
     title: 'outside of accept',

@@ -46,6 +46,8 @@ const HIGHEST: Highest[] = [
   [ALLOY, true, null, null, '1.19.0-rc.3'],
   [ALLOY, ['rc'], null, null, '1.19.0-rc.3'],
   [ALLOY, ['beta'], null, null, '1.18.1'],
+  [ALLOY, ['rc'], '>=1.4 <3', null, '1.19.0-rc.3'],
+  [ALLOY, ['rc'], '<1.19.0', null, '1.18.1'],
   [ALLOY, false, null, '2024-09-25', '1.4.0'],
   // 1.3.4 came after 1.4.0.
   [ALLOY, false, '~1.3', '2024-09-25', '1.3.3'],
@@ -70,6 +72,7 @@ const HIGHEST: Highest[] = [
   [ELASTIC, false, '<9', '2025-04-09', '8.18.0'],
   [ELASTIC, true, null, '2025-03-20', '9.0.0-rc1'],
   [ELASTIC, ['rc1'], null, '2025-03-20', '9.0.0-rc1'],
+  [ELASTIC, ['rc'], null, '2025-03-20', '9.0.0-rc1'],
   [ELASTIC, ['beta1'], null, '2025-03-20', '9.0.0-beta1'],
   [ELASTIC, false, null, '2025-03-20', '8.17.4'],
 ];

@@ -1,4 +1,4 @@
-// The `semver` scheme: versions and ranges exactly as npm reads them in strict mode; nothing is coerced.
+// The `semver` scheme: versions and, for releases, ranges exactly as npm reads them in strict mode; nothing is coerced.
 import semver from 'semver';
 import { assert } from '../../errors.ts';
 import type { Jump, Range, Scheme, Version } from './scheme.ts';
@@ -32,12 +32,28 @@ function jump(from: string, to: string): Jump {
   return a.minor === b.minor ? 'patch' : 'minor';
 }
 
-/** As npm reads ranges: a prerelease is inside only where a comparator names its three numbers with a prerelease. */
+/**
+ * Releases are inside where npm says so. Which prereleases go out says the product's channel, so here they only have
+ * their place in the order: as npm reads `includePrerelease`, but `<3.0.0` ends before the prereleases of 3.0.0, as `<3`
+ * does, unless the range names one of them: then npm's own reading counts.
+ */
 function range(text: string): Range | undefined {
   if (text.length > MAX_RANGE_LENGTH || text.trim() === '' || semver.validRange(text) === null) return undefined;
-  const parsed = new semver.Range(text);
-  if (!canHold(parsed)) return undefined;
-  return { text, includes: (version) => parsed.test(must(version)) };
+  const named = new semver.Range(text);
+  const ordered = new semver.Range(text, { includePrerelease: true });
+  const includes = (version: semver.SemVer) => named.test(version) || isBetween(ordered, version);
+  if (!canHold(ordered, includes)) return undefined;
+  return { text, includes: (version) => includes(must(version)) };
+}
+
+function isBetween({ set }: semver.Range, version: semver.SemVer): boolean {
+  return set.some((bounds) => bounds.every((bound) => bound.test(version) && !isJustBefore(version, bound)));
+}
+
+/** A prerelease of the very release that the range ends before. */
+function isJustBefore(version: semver.SemVer, { operator, semver: end }: semver.Comparator): boolean {
+  if (operator !== '<' || !(end instanceof semver.SemVer) || end.prerelease.length > 0) return false;
+  return version.prerelease.length > 0 && version.compareMain(end) === 0;
 }
 
 function read(text: string): semver.SemVer | undefined {
@@ -78,8 +94,8 @@ function hex(ascii: string): string {
  * False when no version can be in the range. If any can, then the lowest release or the lowest prerelease of a named
  * tuple above one of the bounds can, and these are all tried. (npm's own `minVersion` gives up on `>=2 <1 || >=5`.)
  */
-function canHold(parsed: semver.Range): boolean {
-  const bounds = parsed.set.flat().flatMap((one) => (one.semver instanceof semver.SemVer ? [one.semver] : []));
+function canHold({ set }: semver.Range, includes: (version: semver.SemVer) => boolean): boolean {
+  const bounds = set.flat().flatMap((one) => (one.semver instanceof semver.SemVer ? [one.semver] : []));
   const candidates = bounds.flatMap(({ version, major, minor, patch, prerelease }) => [
     version,
     `${major}.${minor}.${patch}`,
@@ -87,5 +103,5 @@ function canHold(parsed: semver.Range): boolean {
     `${major}.${minor}.${patch}-0`,
     ...(prerelease.length > 0 ? [`${version}.0`] : []),
   ]);
-  return ['0.0.0', ...candidates].some((candidate) => parsed.test(candidate));
+  return ['0.0.0', ...candidates].some((candidate) => includes(new semver.SemVer(candidate)));
 }

@@ -136,16 +136,27 @@ describe('range', () => {
     ['>=1.4 <3', '1.4.0', true],
     ['>=1.4 <3', '3.0.0', false],
     ['>=1.4 <3', '3.0.0-rc.1', false],
-    ['>=1.4 <3', '2.0.0-rc.1', false],
+    ['>=1.4 <3', '2.0.0-rc.1', true],
+    ['>=1.4 <3', '1.19.0-rc.3', true],
+    ['>=1.4 <3', '1.3.9-rc.1', false],
+    ['<3.0.0', '3.0.0-rc.1', false],
+    ['<=3.0.0', '3.0.0-rc.1', true],
+    ['<3.0.0-rc.2', '3.0.0-rc.1', true],
+    ['<3.0.0 || >=4', '3.0.0-rc.1', false],
+    ['>=2.0.0', '2.0.0-rc.1', false],
+    ['^8.18', '8.19.0-rc1', true],
+    ['^8.18', '9.0.0-rc1', false],
+    ['~1.2.3', '1.3.0-rc.1', false],
+    ['1.2.3', '1.2.3-rc.1', false],
     ['>=2.0.0-rc.1 <3', '2.0.0-rc.2', true],
-    ['>=2.0.0-rc.1 <3', '2.1.0-rc.1', false],
+    ['>=2.0.0-rc.1 <3', '2.1.0-rc.1', true],
     ['>=2.0.0-rc.1 <3', '2.0.0-beta', false],
     ['^0.3.1', '0.3.9', true],
     ['^0.3.1', '0.4.0', false],
     ['~1.2', '1.2.9', true],
     ['1.x', '1.99.0', true],
     ['*', '0.0.0', true],
-    ['*', '1.0.0-rc.1', false],
+    ['*', '1.0.0-rc.1', true],
     ['>=2 <1 || >=5', '5.0.0', true],
     ['>1.0.0 <=1.0.1-5', '1.0.1-5', true],
     ['>=1.2.3-5 >1.2.2 <1.2.3', '1.2.3-5', true],
@@ -162,7 +173,7 @@ describe('range', () => {
     test(`range(${JSON.stringify(text.slice(0, 20))}) is refused`, () => assert.equal(scheme.range(text), undefined));
   }
 
-  test('a range that holds a version is never refused', () => {
+  test('releases are inside where npm says so, prereleases by their order, and a range that holds one is never refused', () => {
     const comparator = fc
       .tuple(fc.constantFrom('>', '<', '>=', '<=', '=', '~', '^'), smallVersion())
       .map(([operator, version]) => operator + version);
@@ -170,8 +181,12 @@ describe('range', () => {
     fc.assert(
       fc.property(any, smallVersion(), (sets, version) => {
         const text = sets.map((set) => set.join(' ')).join(' || ');
-        const inside = semver.satisfies(version, text);
-        assert.equal(scheme.range(text)?.includes(version) ?? false, inside);
+        const inside = scheme.range(text)?.includes(version) ?? false;
+        const named = semver.satisfies(version, text);
+        // To end before a release is to end before its prereleases.
+        const ended = text.replaceAll(/<(\d+\.\d+\.\d+)(?![-.\d])/g, '<$1-0');
+        const ordered = semver.satisfies(version, ended, { includePrerelease: true });
+        assert.equal(inside, version.includes('-') ? named || ordered : named);
       }),
       { numRuns: 3000 },
     );
