@@ -144,7 +144,11 @@ async function writeAction(
         }),
       );
       const veto = after.vetoes.find((one) => !before.vetoes.includes(one));
-      if (veto !== undefined) await putVeto(tx, veto);
+      if (veto !== undefined) {
+        await putVeto(tx, veto);
+        const { product, version, reason } = veto;
+        audit.push(entry(now, 'release.vetoed', `${product}@${version}`, { reason }));
+      }
       const baseline = after.baselines.find((one) => !before.baselines.includes(one));
       if (baseline !== undefined) await putBaseline(tx, baseline);
       if (lane.state.name !== 'halted' && !isTerminalLane(lane.state.name)) return after;

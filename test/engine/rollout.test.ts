@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { foldCounters } from '../../src/store/attempts.ts';
-import { verifyAudit } from '../../src/store/audit.ts';
+import { listAudit, verifyAudit } from '../../src/store/audit.ts';
 import { listBaselines, listVetoes } from '../../src/store/controls.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
 import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
@@ -137,6 +137,8 @@ test('silence after the grant is lost, and lost is bad; a later true report corr
   }
   assert.equal((await laneOf(fleet, '1.1.0')).state.name, 'halted');
   assert.equal((await laneOf(fleet, '1.1.0')).steps[0]?.counters.bad, 1);
+  const written = await listAudit(fleet.database.db, { limit: 20 });
+  assert(written.some((row) => row.action === 'release.vetoed' && row.subject === 'agentd@1.1.0'));
   agent.products = agent.products.map((one) => ({ ...one, version: '1.1.0', digest: digestOf('1.1.0') }));
   agent.attempts = [{ ...attempt, state: 'succeeded' }];
   await agent.checkIn();
