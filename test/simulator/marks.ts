@@ -88,6 +88,7 @@ export const MARKS = [
   'a_fifth_never_came_back',
   'fix_reached_everyone',
   'over_http',
+  'ran_out_of_messages',
 ] as const;
 export type Mark = (typeof MARKS)[number];
 

@@ -65,7 +65,10 @@ export function createNetwork(world: World): Network {
           giveUp();
           settle();
         };
+        const wasCalm = truth.calm;
         const arrive = (isCopy: boolean) => {
+          // What is still under way when the faults end, old lies among it, arrives nowhere.
+          if (truth.calm && !wasCalm) return;
           truth.messages += 1;
           if (!isCopy && time.now() < lastArrival) marks.hit('messages_reordered');
           lastArrival = time.now();

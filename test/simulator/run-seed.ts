@@ -32,7 +32,7 @@ export interface SeedResult {
 
 export const MAX_MESSAGES = 1500;
 /** Beyond these messages the faults end, so that there are enough left for the end. */
-const CALM_MESSAGES = 800;
+const CALM_MESSAGES = 600;
 const DEAR_EVERY = 12;
 
 export async function runSeed(seed: number, print?: (line: string) => void): Promise<SeedResult> {
@@ -142,11 +142,17 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   await until(() => time.now() >= plan.calmAt || truth.messages >= CALM_MESSAGES);
   if (isBroken()) return;
   await calm(parts, () => network.mend());
-  const limit = time.now() + 400 * 60_000 * plan.scale;
+  // Longer than anything takes that still goes on by itself.
+  const idleMs = 90 * 60_000 * plan.scale;
+  const calmSince = time.now();
   let isOver = false;
   while (!isOver && !isBroken()) {
-    if (truth.messages > MAX_MESSAGES || time.now() > limit) {
+    if (time.now() - Math.max(check.lastNewsAt(), calmSince) > idleMs) {
       world.broken('L5', `the fix has not reached everyone: ${await whatIsStuck(parts)}`);
+      return;
+    }
+    if (truth.messages > MAX_MESSAGES) {
+      marks.hit('ran_out_of_messages');
       return;
     }
     const next = time.now() + 5 * 60_000 * plan.scale;
@@ -270,16 +276,19 @@ function couldStandIn(other: Member, gone: Member): boolean {
   );
 }
 
+const FOR_WANT_OF_AGENTS = ['silent', 'too_few_successes', 'no_agents', 'inconclusive'];
+
 async function isConverged({ world, server, fleet, github }: Parts): Promise<boolean> {
   if (!server.isUp()) return false;
-  // What waits for agents that never come back stays held; nothing may be under way.
-  const going = await server.database.db
+  const underWay = await server.database.db
     .selectFrom('lanes')
-    .select('id')
+    .leftJoin('lane_holds', (join) => join.onRef('lane_id', '=', 'lanes.id').on('ended_at', 'is', null))
+    .select(['lane_holds.reason'])
     .where('kind', '=', 'rollout')
     .where('state', 'in', ['open', 'soaking', 'approval', 'paused', 'rolling_back'])
-    .executeTakeFirst();
-  if (going !== undefined) return false;
+    .execute();
+  // What waits for agents that never come back stays held with that reason.
+  if (underWay.some(({ reason }) => reason === null || !FOR_WANT_OF_AGENTS.includes(reason))) return false;
   const hot = await server.database.db.selectFrom('attempts').select('id').where('live', '=', 1).executeTakeFirst();
   if (hot !== undefined) return false;
   return (
@@ -291,6 +300,11 @@ async function isConverged({ world, server, fleet, github }: Parts): Promise<boo
 }
 
 async function whatIsStuck({ server, fleet, github }: Parts): Promise<string> {
+  const first = fleet.members.find(
+    ({ agent, gone }) =>
+      !gone && agent.running().some(({ product, version }) => version !== github.versions(product).at(-1)),
+  );
+  const explained = first === undefined ? [] : await server.engine()?.operator.explain(first.agent.identity.id);
   const behind = fleet.members
     .filter(({ agent }) => agent.running().some(({ product, version }) => version !== github.versions(product).at(-1)))
     .map(
@@ -318,6 +332,7 @@ async function whatIsStuck({ server, fleet, github }: Parts): Promise<string> {
       ?.operator.productHolds()
       .map((one) => one.sentence),
     live,
+    told: explained?.map(({ product, sentence }) => `${product}: ${sentence}`),
   });
 }
 
@@ -338,6 +353,7 @@ function createChecks(parts: Parts) {
   const model = newModel();
   const read = createReader(server.database);
   let commits = 0;
+  let newsAt = 0;
 
   function factsOf(books: Books): Facts {
     return {
@@ -353,6 +369,7 @@ function createChecks(parts: Parts) {
   async function afterCommit(): Promise<void> {
     const books = await read();
     const facts = factsOf(books);
+    if (books.news.length > 0) newsAt = time.now();
     for (const row of books.news) {
       for (const promise of ROW_PROMISES) {
         const objection = promise.onRow(facts, row);
@@ -382,6 +399,7 @@ function createChecks(parts: Parts) {
 
   return {
     afterCommit,
+    lastNewsAt: () => newsAt,
     async atEnd(): Promise<void> {
       note(await checkDearly({ world, server, fleet, model }));
       note(await checkAtEnd({ world, server, fleet, model }));

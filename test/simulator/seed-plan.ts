@@ -89,16 +89,16 @@ export function drawSeed(random: Random): SeedPlan {
   const unit = scale * 1000;
   const regions = ['eu', 'us', 'ap'].slice(0, random.between(1, 3));
   const productNames = random.chance(25) ? ['agentd', 'collector'] : ['agentd'];
-  const calmAt = random.between(35, 60) * 60 * unit;
+  const calmAt = random.between(25, 45) * 60 * unit;
   const plan = { regions, productNames, scale, unit };
   return {
     ...plan,
     platforms: random.chance(70) ? ['linux-x64'] : ['linux-x64', 'linux-arm64'],
     startAt: Date.parse(random.pick(STARTS)),
     pollMs: MINUTE,
-    tickMs: random.between(60, 150) * unit,
+    tickMs: random.between(90, 200) * unit,
     calmAt,
-    agents: random.between(2, 7),
+    agents: random.between(2, 6),
     settings: drawSettings(random.fork('settings'), plan),
     faults: drawFaults(random.fork('faults'), unit),
     overHttp: false,
