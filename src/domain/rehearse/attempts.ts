@@ -145,6 +145,8 @@ export function ended(world: World, place: Place, agent: ModelAgent): void {
     world.events.push(world.now + Math.max(1000, pace.pollMs), { kind: 'ask', place, agent });
   } else {
     runVersion(place.region, agent, hot.version);
+    // It has nothing left to prove in this lane, and there may be a million of them.
+    agent.attempts = [];
   }
   look(world, place, hot.step);
   // A spent budget halts before anybody else is let go: in the ledger it is one transaction.

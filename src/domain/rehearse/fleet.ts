@@ -29,23 +29,41 @@ export interface Counted {
 
 export interface ModelRegion {
   name: string;
-  agents: ModelAgent[];
+  groups: readonly { group: FleetGroup; index: number }[];
+  /** Made when they are first needed: a run that halts early comes to few regions. */
+  made: ModelAgent[] | null;
+  total: number;
   counts: Map<string, Counted>;
   /** Raised with every agent that changes its version. */
   changes: number;
 }
 
+/** Agents of a region that the config does not name are never updated, and not made. */
 export function createRegions(regions: readonly string[], fleet: readonly FleetGroup[]): Map<string, ModelRegion> {
-  const made = new Map<string, ModelRegion>(
-    regions.map((name) => [name, { name, agents: [], counts: new Map(), changes: 0 }]),
+  const all = Map.groupBy(
+    fleet.map((group, index) => ({ group, index })),
+    ({ group }) => group.region,
   );
-  fleet.forEach((group, index) => {
-    const region = made.get(group.region);
-    // Of a region that the config does not name nothing is ever updated.
-    if (region === undefined) return;
-    for (let n = 0; n < group.agents; n += 1) {
+  return new Map(regions.map((name) => [name, createRegion(name, all.get(name) ?? [])]));
+}
+
+function createRegion(name: string, groups: ModelRegion['groups']): ModelRegion {
+  const counts = new Map<string, Counted>();
+  let total = 0;
+  for (const { group } of groups) {
+    const row = countedIn(counts, group.version, group.platform);
+    row.agents += group.agents;
+    row.present += group.present;
+    total += group.agents;
+  }
+  return { name, groups, made: null, total, counts, changes: 0 };
+}
+
+export function agentsOf(region: ModelRegion): readonly ModelAgent[] {
+  region.made ??= region.groups.flatMap(({ group, index }) =>
+    Array.from({ length: group.agents }, (_, n): ModelAgent => {
       const id = `${index.toString(16)}-${n.toString(16)}`;
-      const agent: ModelAgent = {
+      return {
         id,
         hash: hash32(id),
         group,
@@ -56,27 +74,31 @@ export function createRegions(regions: readonly string[], fleet: readonly FleetG
         spent: [],
         seat: null,
       };
-      region.agents.push(agent);
-      count(region, agent, 1);
-    }
-  });
-  return made;
+    }),
+  );
+  return region.made;
 }
 
 export function runVersion(region: ModelRegion, agent: ModelAgent, version: string): void {
-  count(region, agent, -1);
+  const { counts } = region;
+  move(countedIn(counts, agent.version, agent.group.platform), agent, -1);
+  move(countedIn(counts, version, agent.group.platform), agent, 1);
   agent.version = version;
-  count(region, agent, 1);
   region.changes += 1;
 }
 
-function count(region: ModelRegion, agent: ModelAgent, sign: 1 | -1): void {
-  const { version, group, present } = agent;
-  const key = `${version} ${group.platform}`;
-  const row = region.counts.get(key) ?? { version, platform: group.platform, agents: 0, present: 0 };
+function move(row: Counted, { present }: ModelAgent, sign: 1 | -1): void {
   row.agents += sign;
   if (present) row.present += sign;
-  region.counts.set(key, row);
+}
+
+function countedIn(counts: ModelRegion['counts'], version: string, platform: string): Counted {
+  const key = `${version} ${platform}`;
+  const known = counts.get(key);
+  if (known !== undefined) return known;
+  const row = { version, platform, agents: 0, present: 0 };
+  counts.set(key, row);
+  return row;
 }
 
 /** A release as far as it matters to who can be brought to it. */

@@ -186,6 +186,12 @@ function showReleases(world: World): void {
   const visible = input.releases.filter((one) => one.visibleAt <= now).map(({ release }) => release);
   if (visible.length === world.shown) return;
   world.shown = visible.length;
+  // While something else goes out, nothing is said of a release that is too young: so its time is looked up here.
+  for (const { release } of input.releases) {
+    for (const { minAgeMs } of [input.product.policy, ...Object.values(input.product.policies)]) {
+      lookAt(world, release.publishedAt + minAgeMs);
+    }
+  }
   const usable = visible.filter(isUsable);
   const versions = usable.map(({ version, artifacts }) => ({
     version,

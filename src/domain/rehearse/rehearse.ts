@@ -2,6 +2,7 @@
 import type { Release } from '../release.ts';
 import type { Hold } from '../snapshot.ts';
 import { detectableRate } from '../verdict.ts';
+import { agentsOf } from './fleet.ts';
 import type { FleetGroup, ModelInput } from './model.ts';
 import { type Assumed, modelProduct, modelRelease, paceOf, type Surroundings, withOffline } from './question.ts';
 import type { LaneRecord, StepRecord } from './record.ts';
@@ -72,9 +73,9 @@ export interface Rehearsal {
 
 /** As many as are played with a bad release … */
 const MAX_RUNS = 20;
-const LEAST_RUNS = 3;
+const LEAST_RUNS = 2;
 /** … unless they take this many events: a large fleet that notices nothing is dear to play. */
-const MAX_BAD_EVENTS = 600_000;
+const MAX_BAD_EVENTS = 400_000;
 
 export function rehearse(question: RehearsalQuestion): Rehearsal {
   const input = modelOf(question);
@@ -182,7 +183,7 @@ function endsOf(
   const { scheme } = world;
   const ends = { total: 0, updated: 0, failed: 0, away: 0, waiting: 0, untouched: 0 };
   ends.total = fleet.reduce((sum, group) => sum + group.agents, 0);
-  for (const agent of [...world.regions.values()].flatMap((region) => region.agents)) {
+  for (const agent of [...world.regions.values()].flatMap(agentsOf)) {
     const { version: first, platform } = agent.group;
     const concerned =
       scheme.parse(first) !== undefined &&

@@ -10,7 +10,7 @@ import type { Scheme } from '../version/scheme.ts';
 import { schemeOf } from '../version/schemes.ts';
 import { createGrantTimes, type GrantTimes } from './ceilings.ts';
 import { createEventQueue, type EventQueue } from './event-queue.ts';
-import { createRegions, isBelow, type ModelAgent, type ModelRegion } from './fleet.ts';
+import { agentsOf, createRegions, isBelow, type ModelAgent, type ModelRegion } from './fleet.ts';
 import { freezeModel, labelsOfSteps, type ModelFreeze, type Ranked, rankAll } from './freeze.ts';
 import type { ModelInput } from './model.ts';
 import type { LaneRecord } from './record.ts';
@@ -184,7 +184,7 @@ function laneRow(world: World, place: Place, rollout: Rollout): LaneCensus {
   const below = [...region.counts.values()].filter((row) => row.agents > 0 && isBelow(world.scheme, row, release));
   return {
     laneId: lane.id,
-    agents: region.agents.length,
+    agents: region.total,
     eligible: below.reduce((sum, row) => sum + row.agents, 0),
     platforms: [...new Set(below.map((row) => row.platform))].sort(),
     previews: mayOpenStep(world, rollout, lane) ? previewsOf(world, place) : [],
@@ -226,7 +226,7 @@ export function freezeIn({ scheme, input }: World, place: Place, step: number): 
   const { lane, rollout, region, platforms } = place;
   const { version, policy, seed } = rollout;
   const isMember = (agent: ModelAgent) => agent.seat?.laneId === lane.id;
-  place.ranked ??= rankAll(region.agents, seed);
+  place.ranked ??= rankAll(agentsOf(region), seed);
   // Many agents that are alike come one after another.
   let like: { version: string; platform: string; eligible: boolean } | undefined;
   const isEligible = ({ version: running, group: { platform } }: ModelAgent) => {
