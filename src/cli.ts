@@ -26,7 +26,7 @@ process.exitCode = await runCli(args, {
   interrupted: interrupt.signal,
   now: Date.now,
   serve: async (configFile) => (await import('./server.ts')).runServer({ configFile, env }),
-  checkConfig: async (file) => (await import('./config.ts')).readConfig({ file, env }),
+  checkConfig: async (file) => (await import('./config/checked.ts')).checkedConfig({ file, env }, Date.now()),
   runAgent: async (root) => (await import('./agent/launch.ts')).runLauncher(root),
   installAgent: async (request) => (await import('./agent/install.ts')).installAgent(request),
 });

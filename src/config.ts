@@ -212,6 +212,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     minAgeMs: raw.minAge,
     metrics: (raw.metrics ?? []).map(({ every, ...metric }) => ({ ...metric, everyMs: every })),
     schedule: raw.schedule,
+    approvals: { approvers: raw.approvals.approvers, expireMs: raw.approvals.expire },
     baseline: { maxHot: raw.baseline.maxHot, badCount: raw.baseline.badCount, windowMs: raw.baseline.window },
     staleAfterMs: raw.staleAfter ?? Math.max(3 * config.agents.pollInterval, LEAST_STALE_MS),
     stageWithinMs: raw.stageWithin,

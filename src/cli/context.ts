@@ -28,6 +28,8 @@ export interface CheckedConfig {
   regions: readonly { name: string }[];
   products: readonly { name: string }[];
   policies: Readonly<Record<string, unknown>>;
+  /** What is sound and yet hardly meant, one sentence each. */
+  warnings: readonly string[];
 }
 
 export interface CliContext {

@@ -176,6 +176,13 @@ const BASELINE = object({
   window: optional(duration(MINUTE, 30 * DAY), BASELINE_DEFAULTS.window, 'Within this time. Default 1d.'),
 });
 
+const APPROVALS_DEFAULTS = { approvers: 1, expire: 7 * DAY };
+
+const APPROVALS = object({
+  approvers: optional(integer(1, 2), APPROVALS_DEFAULTS.approvers, 'How many different people: 1 or 2. Default 1.'),
+  expire: optional(duration(MINUTE, 365 * DAY), APPROVALS_DEFAULTS.expire, 'How long an approval counts. Default 7d.'),
+});
+
 const POLICY = object({
   waves: optional(
     listOf(listOf(NAME, 'regions', { min: 1, max: 1000 }), 'waves', { min: 1, max: 1000 }),
@@ -205,6 +212,7 @@ const POLICY = object({
     'Newer releases that may pass a waiting region by in a row; then one is finished there first. Default 3.',
   ),
   minAge: optional(duration(0, 365 * DAY), 0, 'How old a release must be. Default 0s.'),
+  approvals: optional(APPROVALS, APPROVALS_DEFAULTS, 'Who promotes manual steps, and for how long that counts.'),
   baseline: optional(BASELINE, BASELINE_DEFAULTS, 'How newcomers are brought to what their region has completed.'),
   metrics: optional(METRIC_LIST, null, 'What is read of a Prometheus while a step soaks. Default: nothing.'),
   schedule: optional(SCHEDULE, null, 'When rollouts begin. Default: as soon as there is a release.'),

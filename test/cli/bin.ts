@@ -8,9 +8,9 @@ import { installAgent } from '../../src/agent/install.ts';
 import { runLauncher } from '../../src/agent/launch.ts';
 import { runCli } from '../../src/cli/program.ts';
 import { createTerminal } from '../../src/cli/terminal.ts';
+import { checkedConfig } from '../../src/config/checked.ts';
 import { readCliSettings } from '../../src/config/cli-settings.ts';
 import { packageVersion } from '../../src/config/package-version.ts';
-import { readConfig } from '../../src/config.ts';
 import { type Harness, openHarness } from '../api/harness.ts';
 import { type Seeded, seed } from '../api/seed.ts';
 
@@ -84,7 +84,7 @@ export async function run(args: readonly string[], env: Env = {}): Promise<Ran> 
     interrupted: new AbortController().signal,
     now: Date.now,
     serve: () => Promise.reject(new Error('a server is started with start()')),
-    checkConfig: async (file) => readConfig({ file, env }),
+    checkConfig: async (file) => checkedConfig({ file, env }, Date.now()),
     runAgent: runLauncher,
     installAgent,
   });

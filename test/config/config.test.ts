@@ -143,6 +143,7 @@ describe('readConfig', () => {
           minAgeMs: 0,
           metrics: [],
           schedule: null,
+          approvals: { approvers: 1, expireMs: 604_800_000 },
           baseline: { maxHot: 5, badCount: 3, windowMs: 86_400_000 },
           staleAfterMs: 600_000,
           stageWithinMs: 1_800_000,

@@ -24,12 +24,14 @@ export function configCommands(program: Command, context: CliContext): void {
         regions: config.regions.map((one) => one.name),
         policies: Object.keys(config.policies),
       };
-      if (flags.json) return terminal.print(json({ ok: true, file: config.file, ...names }));
+      const { warnings } = config;
+      if (flags.json) return terminal.print(json({ ok: true, file: config.file, ...names, warnings }));
       const parts = [
         count(names.products.length, 'product'),
         count(names.regions.length, 'region'),
         names.policies.length === 1 ? '1 policy' : `${names.policies.length} policies`,
       ];
       terminal.print(wrap(`${file} is sound: ${parts.join(', ')}`, terminal.width, '  '));
+      for (const text of warnings) terminal.warn(wrap(`warning: ${text}`, terminal.width, '  '));
     });
 }

@@ -1,0 +1,13 @@
+// The config as `config check` shows it: read as the server reads it, with what is sound and yet hardly meant.
+import { type Config, readConfig } from '../config.ts';
+import { approvalWarnings } from './approval-warnings.ts';
+import type { Environment } from './resolve.ts';
+
+/** `now` in milliseconds since the epoch. Throws what `readConfig` throws. */
+export function checkedConfig(
+  options: { file: string; env: Environment },
+  now: number,
+): Config & { warnings: readonly string[] } {
+  const config = readConfig(options);
+  return { ...config, warnings: approvalWarnings(config, now) };
+}
