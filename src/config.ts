@@ -1,6 +1,7 @@
 // The config file and the environment, read once into one validated, frozen value; nothing else reads the environment.
 import { dirname, resolve } from 'node:path';
 import { normalRequirement } from './config/check-hosts.ts';
+import { sortedFloors } from './config/check-way.ts';
 import { checkConfig } from './config/checks.ts';
 import { type Environment, resolveSettings } from './config/resolve.ts';
 import { CONFIG, type RawConfig, type RawLimits, type RawPolicy, type RawProduct } from './config/shape.ts';
@@ -179,10 +180,11 @@ export function calendarsOf(config: Config): Calendar[] {
 
 const LEAST_STALE_MS = 600_000;
 
-function normalProduct({ tagPrefix, requirements: asked, ...raw }: RawProduct): ProductConfig {
+function normalProduct(product: RawProduct): ProductConfig {
+  const { tagPrefix, requirements: asked, ...raw } = product;
   const tags = raw.tags ?? [`${tagPrefix ?? 'v'}{version}`];
   const requirements = asked.flatMap((one) => normalRequirement(one) ?? []);
-  const own = { ...raw, tags, requirements, lag: 0, from: null, floors: [] };
+  const own = { ...raw, tags, requirements, floors: sortedFloors(product) };
   if (typeof raw.policy === 'string') return { ...own, policy: raw.policy, policies: {} };
   const named = Object.entries(raw.policy).filter(([, name]) => name !== null);
   return { ...own, policy: raw.policy.major, policies: Object.fromEntries(named) };

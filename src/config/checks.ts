@@ -2,6 +2,7 @@
 import { schemeOf } from '../domain/version/schemes.ts';
 import { checkRequirements } from './check-hosts.ts';
 import { checkFreezes, checkWindows } from './check-times.ts';
+import { checkWay } from './check-way.ts';
 import { checkMetrics } from './metric-formats.ts';
 import type { Path, Report } from './report.ts';
 import type { RawConfig, RawPolicy, RawProduct } from './shape.ts';
@@ -146,6 +147,7 @@ function checkProduct(raw: RawConfig, product: RawProduct, path: Path, report: R
     }
   }
   checkRequirements(product, path, report);
+  checkWay(product, path, report);
   const platforms = new Set<string>();
   for (const [index, { platform }] of product.artifacts.entries()) {
     if (platforms.has(platform)) {

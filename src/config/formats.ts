@@ -72,6 +72,13 @@ export const ASSET = textual<string>({
 /** Read by the product's scheme later on. */
 export const RANGE = pattern({ expected: 'a range of versions', example: '">=1.4 <3"', pattern: '^[ -~]{1,256}$' });
 
+/** Read by the product's scheme later on. */
+export const VERSION = pattern({
+  expected: 'a version, in quotes',
+  example: '"1.4.0"',
+  pattern: '^[0-9A-Za-z][0-9A-Za-z.+_-]{0,127}$',
+});
+
 /** The first identifier of a prerelease: the `rc` of 2.0.0-rc.1. */
 export const PRERELEASE = pattern({
   expected: 'the first identifier of a prerelease (letters, digits and hyphens, no dot)',

@@ -22,6 +22,7 @@ import {
   share,
   TAG_PREFIX,
   TIME_ZONE,
+  VERSION,
 } from './formats.ts';
 import { METRIC_LIST, METRICS } from './metric-formats.ts';
 import { MIRROR } from './mirror-format.ts';
@@ -250,6 +251,11 @@ const REQUIREMENT = object({
   reason: optional(REASON, null, 'Why, for the person who asks. Default: not said.'),
 });
 
+const FLOOR = object({
+  version: required(VERSION, 'the version that must not be jumped over'),
+  reason: required(REASON, 'why agents must stop there, for the person who asks'),
+});
+
 const PRODUCT = object({
   name: required(NAME, 'the name that agents report'),
   repository: required(REPOSITORY, 'owner/name on GitHub'),
@@ -268,6 +274,13 @@ const PRODUCT = object({
     ),
     false,
     'Whether prereleases may be let out: all, none, or those such as [rc, beta]. Default false.',
+  ),
+  lag: optional(integer(0, 20), 0, 'How many newer releases there must be before one is let out. Default 0.'),
+  from: optional(VERSION, null, 'The lowest version that agents are updated from. Default: any.'),
+  floors: optional(
+    listOf(FLOOR, 'floors', { min: 0, max: 100 }),
+    [],
+    'Versions that must not be jumped over: agents below one go there first. Default: none.',
   ),
   requirements: optional(
     listOf(REQUIREMENT, 'requirements', { min: 0, max: 100 }),

@@ -41,6 +41,8 @@ export interface Attempt {
   budgetEpoch: number;
   product: string;
   version: string;
+  /** At a stop on the way to the release, and not at the release: its success is not the lane's. */
+  hop?: true;
   platform: string;
   sha256: string;
   size: number;

@@ -69,12 +69,14 @@ export interface Weighed {
   state: AttemptState;
   /** Null when it was never granted. */
   grantedAt: number | null;
+  /** At a stop on the way to the release. */
+  hop?: true;
 }
 
 export function weigh(attempt: Weighed): Weight {
   switch (attempt.state) {
     case 'succeeded':
-      return 'succeeded';
+      return attempt.hop === true ? 'none' : 'succeeded';
     case 'rolled_back':
     case 'lost':
       return 'bad';

@@ -150,11 +150,12 @@ function earlierWave(lane: Lane, rollout: Rollout): Violation[] {
 
 function countersBroken(lane: Lane): Violation[] {
   return lane.steps.flatMap((step) => {
-    const { hot, hotMembers, bad, badMembers, succeeded } = step.counters;
+    const { hot, hotMembers, bad, badMembers, badHops, succeeded } = step.counters;
     const broken =
       Object.values(step.counters).some((count) => count < 0) ||
       hotMembers > hot ||
       badMembers > bad ||
+      badHops > bad ||
       succeeded + badMembers > step.size;
     return broken
       ? [

@@ -17,13 +17,19 @@ export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: nu
   const scheme = schemeOf(product.scheme);
   const range = acceptedBy(product);
   let refused: Choice = none('not_available', 'no release of the product is known');
+  let newer = 0;
   const releases = snapshot.releases
     // A version read by another scheme, before the config changed, has no place in this one's order.
     .filter((release) => release.product === product.name && scheme.parse(release.version) !== undefined)
     .sort((a, b) => scheme.compare(b.version, a.version));
   for (const release of releases) {
     const found = refusalOf(snapshot, product, release, range, now) ?? { release };
-    if (found.release !== null) return found;
+    if (found.release !== null) {
+      if (newer >= product.lag || isBegun(snapshot, found.release)) return found;
+      newer += 1;
+      if (newer === 1) refused = lagging(product, release);
+      continue;
+    }
     // The highest one that was refused is what a person asks about.
     if (release === releases[0]) refused = found;
   }
@@ -42,9 +48,18 @@ function refusalOf(
   const objection = objectionTo(snapshot, product, release, range);
   if (objection !== undefined) return none(HELD_AS[objection.kind], objection.detail);
   // One that a person has begun early is the choice: else the one before it would be begun after it, and take its place.
-  if (snapshot.rollouts.some((one) => one.product === product.name && one.version === version)) return undefined;
+  if (isBegun(snapshot, release)) return undefined;
   const readyAt = publishedAt + policyFor(snapshot, product, version).minAgeMs;
   return now < readyAt ? none('too_young', version, readyAt) : undefined;
+}
+
+function isBegun({ rollouts }: Snapshot, { product, version }: Release): boolean {
+  return rollouts.some((one) => one.product === product && one.version === version);
+}
+
+function lagging({ lag }: ProductRules, { version }: Release): Choice {
+  const newer = lag === 1 ? 'a newer release is' : `${lag} newer releases are`;
+  return none('too_young', `${version}: the product lets one out when ${newer} there (lag ${lag})`);
 }
 
 export interface Objection {

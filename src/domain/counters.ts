@@ -8,6 +8,8 @@ export interface AgentTally {
   /** As of its latest attempt: who lost the seat to another one gives no evidence any more. */
   member: boolean;
   weight: Weight;
+  /** Bad, but never at the release itself. */
+  badHop: boolean;
   hot: boolean;
   pending: boolean;
   /**
@@ -63,6 +65,7 @@ export function tally(attempts: readonly Attempt[], attemptsPerAgent: number): A
   return {
     member: latest(attempts)?.member === true,
     weight,
+    badHop: weight === 'bad' && attempts.every((attempt) => attempt.hop === true || weigh(attempt) !== 'bad'),
     hot,
     pending: attempts.some((attempt) => isLive(attempt.state) && !isHot(attempt.state)),
     exhausted: !hot && (weight === 'declined' || (isSetback(weight) && setbacks >= attemptsPerAgent)),
@@ -87,6 +90,7 @@ function add(counters: StepCounters, one: AgentTally, sign: 1 | -1): StepCounter
     succeeded: counters.succeeded + when(one.weight === 'succeeded' && one.member),
     bad: counters.bad + when(one.weight === 'bad'),
     badMembers: counters.badMembers + when(one.weight === 'bad' && one.member),
+    badHops: counters.badHops + when(one.badHop),
     declined: counters.declined + when(one.weight === 'declined'),
     failedBeforeGrant: counters.failedBeforeGrant + when(one.weight === 'failed_before_grant'),
     inconclusive: counters.inconclusive + when(one.weight === 'inconclusive'),

@@ -3,7 +3,15 @@ import type { Agent, Attempt, InstalledProduct } from './agent.ts';
 import { isHot } from './attempt.ts';
 import { fullCeiling, sayFull, usedOf } from './ceilings.ts';
 import { sayDoubt } from './clock-doubt.ts';
-import { admittingStep, type Directive, type LaneDirective, type OpenedStep, type Seat, wayOf } from './directives.ts';
+import {
+  admittingStep,
+  type Directive,
+  type FloorStop,
+  type LaneDirective,
+  type OpenedStep,
+  type Seat,
+  wayOf,
+} from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { fullDownloads, fullLimit } from './limits.ts';
 import type { Artifact } from './release.ts';
@@ -48,7 +56,16 @@ export type Answer =
   | { kind: 'none' }
   | { kind: 'hold'; reason: HoldReason; sentence: string }
   /** `attempt` is null when a new one is to be admitted. */
-  | { kind: 'stage'; lane: LaneDirective; step: OpenedStep; artifact: Artifact; attempt: Attempt | null }
+  | {
+      kind: 'stage';
+      lane: LaneDirective;
+      step: OpenedStep;
+      /** The release, or with `hop` a stop on the way to it. */
+      version: string;
+      hop: boolean;
+      artifact: Artifact;
+      attempt: Attempt | null;
+    }
   | { kind: 'activate'; lane: LaneDirective; attempt: Attempt }
   /** One that has ended here and that the agent still holds, or a live one that ends by this. */
   | { kind: 'withdraw'; attempt: Attempt };
@@ -185,18 +202,18 @@ function decideHot(agent: AgentView, directive: Directive | null, hot: Attempt, 
   // A lane that gives way lets what is hot come to its end.
   if (lane.hold !== null && lane.hold.reason !== 'not_in_step')
     return trace.hold('lane', lane.hold.reason, lane.hold.detail);
-  if (!isBelow(agent, directive, lane)) {
+  if (!isBelow(agent, directive, hot) || !isBelow(agent, directive, lane)) {
     return trace.deny('version', `does not run a version below ${hot.version} any more: the agent ends this by itself`);
   }
   trace.pass('attempt', `may activate ${hot.version} since it was granted`);
   return { kind: 'activate', lane, attempt: hot };
 }
 
-function isBelow(agent: AgentView, { product, scheme: name }: Directive, lane: LaneDirective): boolean {
+function isBelow(agent: AgentView, { product, scheme: name }: Directive, to: { version: string }): boolean {
   const running = agent.products.find((one) => one.product === product);
   const scheme = schemeOf(name);
   if (running === undefined || scheme.parse(running.version) === undefined) return false;
-  return scheme.compare(running.version, lane.version) < 0;
+  return scheme.compare(running.version, to.version) < 0;
 }
 
 function decideLive(
@@ -208,16 +225,21 @@ function decideLive(
   trace: Trace,
 ): Answer {
   if (live.laneId !== lane.laneId) return trace.hold('attempt', 'busy', `an attempt at ${live.version} is ending`);
-  if (!isBelow(agent, directive, lane)) {
+  if (!isBelow(agent, directive, live)) {
     return trace.deny('version', `does not run a version below ${live.version} any more: the attempt expires`);
+  }
+  const stop = nextStop(agent, directive, lane);
+  if (stop.version !== live.version) {
+    trace.deny('path', `the way to ${lane.version} goes over ${stop.version} now: the attempt is withdrawn`);
+    return { kind: 'withdraw', attempt: live };
   }
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
   trace.pass('lane', `${lane.version} is going out in this region`);
   if (live.platform !== agent.platform) return trace.hold('artifact', 'no_artifact', agent.platform);
   const held = askHost(agent, directive, lane, trace);
   if (held !== undefined) return held;
-  const unavailable = unavailableFor(lane, live.platform);
-  if (unavailable !== undefined) return trace.hold('availability', unavailable, live.platform);
+  const missing = missingAt(stop, live.platform);
+  if (missing !== undefined) return trace.hold(missing.rule, missing.reason, missing.detail);
   const step = lane.steps.find((one) => one.step === live.step);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   if (live.state === 'staged' && agent.holding.includes(live.id))
@@ -225,11 +247,11 @@ function decideLive(
   if (live.state === 'offered' && agent.holding.includes(live.id)) {
     return trace.deny('attempt', `downloads and verifies ${live.version}`);
   }
-  const artifact = lane.artifacts.find((one) => one.sha256 === live.sha256 && one.platform === live.platform);
+  const artifact = stop.artifacts.find((one) => one.sha256 === live.sha256 && one.platform === live.platform);
   if (artifact === undefined) return trace.hold('artifact', 'no_artifact', live.platform);
   // Also for a staged attempt that the agent does not hold any more: it has lost its disk, and stages again.
   trace.pass('attempt', `${live.version} is offered: the agent downloads and verifies it`);
-  return { kind: 'stage', lane, step, artifact, attempt: live };
+  return { kind: 'stage', lane, step, version: stop.version, hop: stop.hop, artifact, attempt: live };
 }
 
 function hostOf(agent: AgentView, product: string): Host | undefined {
@@ -252,9 +274,27 @@ function askHost(agent: AgentView, directive: Directive, lane: LaneDirective, tr
   return undefined;
 }
 
-function unavailableFor(lane: LaneDirective, platform: string): HoldReason | undefined {
-  if (lane.absent.includes(platform)) return 'not_available';
-  return lane.unknown.includes(platform) ? 'availability_unknown' : undefined;
+/** The lowest floor above what runs, else the release. */
+interface NextStop extends Omit<FloorStop, 'requirements'> {
+  hop: boolean;
+}
+
+function nextStop(agent: AgentView, directive: Directive, lane: LaneDirective): NextStop {
+  const floor = lane.floors.find((one) => isBelow(agent, directive, one));
+  if (floor !== undefined) return { ...floor, hop: true };
+  const { version, artifacts, absent, unknown } = lane;
+  return { version, artifacts, absent, unknown, trouble: null, hop: false };
+}
+
+/** Why it cannot be had for the platform now; undefined when it can. */
+function missingAt(stop: NextStop, platform: string): { rule: string; reason: HoldReason; detail: string } | undefined {
+  const { version, hop, trouble, absent, unknown } = stop;
+  const isHeld = absent.includes(platform) || unknown.includes(platform);
+  if (hop && (trouble !== null || isHeld))
+    return { rule: 'floor', reason: 'floor_missing', detail: trouble ?? `${version} for ${platform}` };
+  if (!isHeld) return undefined;
+  const reason = absent.includes(platform) ? 'not_available' : 'availability_unknown';
+  return { rule: 'availability', reason, detail: platform };
 }
 
 interface GrantQuestion {
@@ -323,11 +363,13 @@ function decideAdmission(
   if (held !== undefined) return held;
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
   trace.pass('lane', `${lane.version} is going out in this region`);
-  const artifact = lane.artifacts.find((one) => one.platform === agent.platform);
-  if (artifact === undefined) return trace.hold('artifact', 'no_artifact', agent.platform);
+  const stop = nextStop(agent, directive, lane);
+  const artifact = stop.artifacts.find((one) => one.platform === agent.platform);
+  const isThere = lane.artifacts.some((one) => one.platform === agent.platform);
+  if (artifact === undefined || !isThere) return trace.hold('artifact', 'no_artifact', agent.platform);
   trace.pass('artifact', `${artifact.name} is for ${agent.platform}`);
-  const unavailable = unavailableFor(lane, agent.platform);
-  if (unavailable !== undefined) return trace.hold('availability', unavailable, agent.platform);
+  const missing = missingAt(stop, agent.platform);
+  if (missing !== undefined) return trace.hold(missing.rule, missing.reason, missing.detail);
   const step = admittingStep(lane, agent);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   trace.pass('step', `is inside step ${step.step + 1}`);
@@ -338,5 +380,5 @@ function decideAdmission(
   trace.pass('attempts', `${spent?.count ?? 0} of ${lane.attemptsPerAgent} attempts spent`);
   const downloads = fullDownloads(directive.limits, directive.occupied, agent.region);
   if (downloads !== undefined) return trace.hold('bandwidth', 'bandwidth', downloads);
-  return { kind: 'stage', lane, step, artifact, attempt: null };
+  return { kind: 'stage', lane, step, version: stop.version, hop: stop.hop, artifact, attempt: null };
 }

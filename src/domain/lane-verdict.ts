@@ -16,7 +16,14 @@ export function silenceOf(lanes: readonly LaneCensus[], laneId: string, step: nu
   return seen === undefined ? NO_SILENCE : seen;
 }
 
+/** An automatic halt vetoes the release only if what went bad at the release itself is enough; else a person decides. */
+export function isAgainstRelease({ counters }: Pick<Step, 'counters'>, budget: number): boolean {
+  return counters.bad - counters.badHops >= budget;
+}
+
 /** The sentence of an automatic halt; the ledger halts in its own transaction with the same words. */
 export function haltReason(step: Pick<Step, 'step' | 'counters'>, budget: number): string {
-  return `step ${step.step + 1}: ${step.counters.bad} bad of ${budget} that halt it`;
+  const { bad, badHops } = step.counters;
+  const onTheWay = badHops === 0 ? '' : ` (${badHops} of them on the way, before the release)`;
+  return `step ${step.step + 1}: ${bad} bad${onTheWay} of ${budget} that halt it`;
 }

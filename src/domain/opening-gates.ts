@@ -2,6 +2,7 @@
 import { lastStep } from './apply.ts';
 import type { Availability } from './availability.ts';
 import { brakeFor, vetoFor } from './directives.ts';
+import { floorGates } from './floor-gate.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { availabilityAt, laneCensusOf, releaseOf } from './lookup.ts';
 import { olderLane } from './older-lane.ts';
@@ -21,6 +22,7 @@ export function openingGates(input: LaneInput): AskGate[] {
     () => releaseGate(input),
     () => agentsGate(input, census),
     ...(census?.platforms ?? []).map((platform) => () => availabilityGate(input, platform)),
+    ...floorGates(input),
     () => brakeGate(input),
     ...nextStepGates(input),
   ];

@@ -2,7 +2,7 @@
 import { vetoFor } from './directives.ts';
 import { gatesOf } from './gates.ts';
 import type { HoldReason } from './holds.ts';
-import { haltReason, verdictOf } from './lane-verdict.ts';
+import { haltReason, isAgainstRelease, verdictOf } from './lane-verdict.ts';
 import { releaseOf } from './lookup.ts';
 import { metricAlarm } from './metric-gates.ts';
 import { troubleOf } from './release.ts';
@@ -33,7 +33,7 @@ export function planLane(input: LaneInput): LaneStep {
 
 /**
  * What halts a lane that has opened, also while it is paused: a spent budget in any opened step (which vetoes the
- * release, so it comes before everything else), a release that changed under it, a veto.
+ * release, mostly, so it comes before everything else), a release that changed under it, a veto.
  */
 export function planAlarm(input: LaneInput): LaneStep | undefined {
   const { snapshot, rollout, lane } = input;
@@ -43,7 +43,7 @@ export function planAlarm(input: LaneInput): LaneStep | undefined {
   });
   for (const step of lane.steps) {
     const found = verdictOf(input, step);
-    if (found.kind === 'halt') return halt(haltReason(step, found.budget), true);
+    if (found.kind === 'halt') return halt(haltReason(step, found.budget), isAgainstRelease(step, found.budget));
   }
   const metric = metricAlarm(input);
   if (metric !== undefined) return halt(metric, true);

@@ -92,6 +92,8 @@ export interface StepCounters {
   bad: number;
   /** The members among `bad`. */
   badMembers: number;
+  /** The agents among `bad` that went bad only at stops on the way to the release. */
+  badHops: number;
   declined: number;
   failedBeforeGrant: number;
   inconclusive: number;
@@ -106,6 +108,7 @@ export const NO_COUNTS: StepCounters = {
   succeeded: 0,
   bad: 0,
   badMembers: 0,
+  badHops: 0,
   declined: 0,
   failedBeforeGrant: 0,
   inconclusive: 0,

@@ -89,6 +89,8 @@ export interface LaneCensus {
   agents: number;
   /** Platforms of the eligible agents. */
   platforms: string[];
+  /** The floors that some of the eligible agents must stop at, ascending, with the platforms of those. */
+  floors: { version: string; platforms: string[] }[];
   /** What opening each step that is not open yet would freeze now. */
   previews: {
     step: number /** Present: would be members. */;

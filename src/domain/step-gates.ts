@@ -4,8 +4,9 @@ import { approvalsOf, type Consent, consentTo, expiryOf, namesOf, sayConsent } f
 import { objectionToGrant } from './availability.ts';
 import { ceilingGates } from './ceilings.ts';
 import { brakeFor } from './directives.ts';
+import { floorGates } from './floor-gate.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
-import { haltReason, silenceOf } from './lane-verdict.ts';
+import { haltReason, isAgainstRelease, silenceOf } from './lane-verdict.ts';
 import { releaseOf } from './lookup.ts';
 import { metricGates, metricNotes } from './metric-gates.ts';
 import { availabilityOf, brakeGate, censusOf, nextStepGates, windowGate } from './opening-gates.ts';
@@ -32,6 +33,7 @@ export function openGates(input: LaneInput, step: Step): AskGate[] {
     () => windowGate(input),
     ...ceilingGates(input.snapshot.ceilings, input.now),
     ...(censusOf(input)?.platforms ?? []).map((platform) => () => stillThereGate(input, platform)),
+    ...floorGates(input),
     () => membersGate(input, step),
   ];
 }
@@ -101,7 +103,8 @@ function budgetGate(input: LaneInput, step: Step): AskedGate {
   const { bad } = step.counters;
   if (found.kind !== 'halt') return pass('budget', `${bad} bad of ${found.budget} that halt ${nameOf(step)}`);
   const reason = haltReason(step, found.budget);
-  const action = { kind: 'halt_lane', laneId: input.lane.id, reason, veto: true } as const;
+  const veto = isAgainstRelease(step, found.budget);
+  const action = { kind: 'halt_lane', laneId: input.lane.id, reason, veto } as const;
   return { ...act('budget', 'wait', reason, action), result: 'fail' };
 }
 

@@ -7,7 +7,7 @@ import type { Release } from '../domain/release.ts';
 import { isTerminalLane, type Lane, passesWave, type Rollout, type Step } from '../domain/rollout.ts';
 import type { CensusRow, LaneCensus, ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
-import type { Way } from '../domain/way.ts';
+import { type Stop, stopsFrom, type Way } from '../domain/way.ts';
 import { assert } from '../errors.ts';
 import { type Bitset, clearBit, eachBit, hasBit, setBit } from './bitset.ts';
 import { type Fitness, fitnessOf, wayTo } from './fitness.ts';
@@ -112,10 +112,11 @@ function* countRegion(
   input: CensusInput,
   rollout: Rollout,
   lane: Lane,
-): Pieces<Pick<LaneCensus, 'agents' | 'eligible' | 'platforms'>> {
+): Pieces<Pick<LaneCensus, 'agents' | 'eligible' | 'platforms' | 'floors'>> {
   const found = { agents: 0, eligible: 0, platforms: new Set<string>() };
+  const floors = new Map<string, Set<string>>();
   const release = releaseOf(input.releases, rollout.releaseId);
-  if (release === undefined) return { ...found, platforms: [] };
+  if (release === undefined) return { ...found, platforms: [], floors: [] };
   const offered = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderIn(input, rollout);
   const way = wayIn(input, rollout);
@@ -127,8 +128,19 @@ function* countRegion(
     if (!(order(running.version) < 0) || !offered.has(platform) || !isEligible(way, rollout, group)) continue;
     found.eligible += agents;
     found.platforms.add(platform);
+    for (const { version } of floorsAbove(way, running.version))
+      floors.set(version, (floors.get(version) ?? new Set()).add(platform));
   }
-  return { ...found, platforms: [...found.platforms].sort() };
+  const needed = (way?.stops ?? []).flatMap(({ version }) => {
+    const platforms = floors.get(version);
+    return platforms === undefined ? [] : [{ version, platforms: [...platforms].sort() }];
+  });
+  return { ...found, platforms: [...found.platforms].sort(), floors: needed };
+}
+
+/** Where an agent at the version has to stop on the way. */
+function floorsAbove(way: Way | undefined, version: string): Stop[] {
+  return way === undefined ? [] : stopsFrom(way.scheme, way.stops, version).slice(0, -1);
 }
 
 /** As good for all lanes of a pass. */

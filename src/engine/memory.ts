@@ -18,6 +18,7 @@ import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../domain/r
 import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
 import { givesWayTo, undisplaced } from '../domain/supersede.ts';
 import type { Silence } from '../domain/verdict.ts';
+import { schemeOf } from '../domain/version/schemes.ts';
 import type { Freeze, WindowStatus } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
 import { type ClockWatch, SOUND_CLOCK } from './clock-watch.ts';
@@ -126,7 +127,9 @@ export class Memory {
     this.outdated = outdatedBaselines(snapshot);
     // Few rows: those of the releases that go out or stand as a baseline.
     const given = new Set(
-      [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => `${product} ${version}`),
+      [...this.rollouts, ...this.baselineRollouts, ...floorsOf(this.rules)].map(
+        ({ product, version }) => `${product} ${version}`,
+      ),
     );
     this.availability = snapshot.availability.filter((row) => given.has(`${row.product} ${row.version}`));
     this.brakes = snapshot.brakes;
@@ -243,7 +246,17 @@ export class Memory {
   wanted(): { product: string; version: string }[] {
     const going = [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => ({ product, version }));
     const chosen = [...this.chosen].map(([product, version]) => ({ product, version }));
-    return [...going, ...chosen];
+    return [...going, ...chosen, ...floorsOf(this.rules).filter((floor) => this.isNeeded(floor))];
+  }
+
+  /** Somebody runs a lower version: the way up may go over it. */
+  private isNeeded({ product, version, scheme }: ReturnType<typeof floorsOf>[number]): boolean {
+    return this.rows.some(
+      (row) =>
+        row.product === product &&
+        schemeOf(scheme).parse(row.version) !== undefined &&
+        schemeOf(scheme).compare(row.version, version) < 0,
+    );
   }
 
   /** Where the attempt's file lies on its region's mirror; null without one. */
@@ -336,6 +349,10 @@ export class Memory {
     }
     return changed;
   }
+}
+
+function floorsOf(rules: readonly ProductRules[]) {
+  return rules.flatMap(({ name, scheme, floors }) => floors.map(({ version }) => ({ product: name, version, scheme })));
 }
 
 function heldProducts(

@@ -6,7 +6,7 @@ import { type Ceiling, withGrant } from '../domain/ceilings.ts';
 import { counted, retally } from '../domain/counters.ts';
 import type { Spent } from '../domain/decide.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
-import { haltReason } from '../domain/lane-verdict.ts';
+import { haltReason, isAgainstRelease } from '../domain/lane-verdict.ts';
 import { countOccupied, isOccupying, type Limits, type Occupied, type Place } from '../domain/limits.ts';
 import { baselineHaltReason } from '../domain/plan-baseline.ts';
 import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
@@ -170,7 +170,7 @@ export class WorkingSet {
       if (found.kind !== 'halt') continue;
       const reason = haltReason(step, found.budget);
       this.halt(lane, reason, now);
-      this.veto(rollout, reason, now);
+      if (isAgainstRelease(step, found.budget)) this.veto(rollout, reason, now);
       return;
     }
   }

@@ -45,6 +45,7 @@ const COLUMNS = {
   cause: 'text',
   detail: 'text',
   corrected: 'bigint',
+  hop: 'bigint',
 } as const satisfies Record<keyof AttemptRow, ColumnTypes[string]>;
 
 // With the 1 in the text: a bound parameter would not match the partial indexes.
@@ -294,6 +295,7 @@ function toAttempts(rows: readonly Selectable<AttemptRow>[]): Attempt[] {
     cause: row.cause,
     detail: row.detail,
     corrected: row.corrected === 1,
+    ...(row.hop === 1 ? { hop: true as const } : {}),
   }));
 }
 
@@ -324,5 +326,6 @@ function fromAttempt(attempt: Attempt): AttemptRow {
     cause: attempt.cause,
     detail: attempt.detail,
     corrected: attempt.corrected ? 1 : 0,
+    hop: attempt.hop === true ? 1 : 0,
   };
 }

@@ -148,6 +148,7 @@ export interface DB {
     succeeded: number;
     bad: number;
     bad_members: number;
+    bad_hops: number;
     declined: number;
     failed_before_grant: number;
     inconclusive: number;
@@ -187,6 +188,7 @@ export interface DB {
     cause: string | null;
     detail: string | null;
     corrected: Flag;
+    hop: Flag;
   };
   baselines: { product: string; region: string; version: string; release_id: string; at: number };
   audit: {

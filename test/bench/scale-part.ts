@@ -270,6 +270,7 @@ function busySnapshot(products: number): Snapshot {
       eligible: 480,
       agents: 500,
       platforms: ['linux-x64'],
+      floors: [],
       previews: [{ step: 1, members: 430, eligible: 430 }],
       steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: 400, updated: 20, updatedPresent: 20 }],
     })),

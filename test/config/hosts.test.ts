@@ -32,6 +32,28 @@ test('requirements and unknown builds as rules, unhealthy in the policy', () => 
   assert.equal(policy.unhealthy, 'first');
 });
 
+test('the way up: lag, lowest version, floors in ascending order', () => {
+  const config = readConfig({
+    file: write(
+      withKeys(
+        'lag: 1',
+        'from: "1.2.0"',
+        'accept: ">=1.2 <4"',
+        'floors: [{ version: "2.10.0", reason: "b" }, { version: "2.9.0", reason: "a" }]',
+      ),
+    ),
+    env: {},
+  });
+  const [product] = config.products;
+  assert.ok(product);
+  const { lag, from, floors } = rulesOf(config, product);
+  assert.deepEqual([lag, from], [1, '1.2.0']);
+  assert.deepEqual(
+    floors.map(({ version }) => version),
+    ['2.9.0', '2.10.0'],
+  );
+});
+
 test('by default nothing is required, and unhealthy agents and unknown builds are held', () => {
   const config = readConfig({ file: write(SMALL), env: {} });
   assert.deepEqual(config.products[0]?.requirements, []);
@@ -76,6 +98,39 @@ describe('refused', () => {
       withKeys('requirements:', '  - { fact: kernel, atLeast: "5.10" }', '  - { fact: kernel, atMost: "4.19" }'),
       '17:9: products[0].requirements[1]: no host can have kernel at most 4.19 and at least 5.10, as line 16 wants it; no agent would be updated any more: remove one',
     ],
+    [
+      'a floor that accept leaves out',
+      withKeys('accept: ">=2"', 'floors: [{ version: "1.5.0", reason: "state" }]'),
+      '16:25: products[0].floors[0].version: accept (>=2) leaves this floor out: agents below it could not be updated any more; widen accept',
+    ],
+    [
+      'a floor that no region can have',
+      withKeys('floors: [{ version: "1.5.0-rc.1", reason: "state" }]'),
+      'floors[0].version: prereleases leaves this floor out: no region would ever have it',
+    ],
+    [
+      'a floor at the lowest version that is updated',
+      withKeys('from: "1.5.0"', 'floors: [{ version: "1.5.0", reason: "state" }]'),
+      'floors[0].version: agents are updated from 1.5.0 up, so none would ever stop at this floor; remove it',
+    ],
+    [
+      'a floor that stands twice',
+      withKeys('floors:', '  - { version: "1.5.0", reason: a }', '  - { version: "1.5.0", reason: b }'),
+      'floors[1].version: the floor 1.5.0 stands twice, first in line 16',
+    ],
+    [
+      'a floor that is no version',
+      withKeys('floors: [{ version: "v1.5", reason: a }]'),
+      'floors[0].version: "v1.5" is not a version of the scheme semver',
+    ],
+    ['a floor without a reason', withKeys('floors: [{ version: "1.5.0" }]'), 'floors[0].reason: this key is missing'],
+    [
+      'a lowest version above all that is accepted',
+      withKeys('accept: ">=1.2 <2"', 'from: "2.0.0"'),
+      'products[0].from: accept (>=1.2 <2) has no version above 2.0.0: no agent could be updated any more',
+    ],
+    ['a lowest version that is none', withKeys('from: latest'), 'products[0].from: "latest" is not a version'],
+    ['a negative lag', withKeys('lag: -1'), 'products[0].lag: expected a whole number from 0 to 20'],
     ['another word', withKeys('unknownBuilds: maybe'), 'expected one of hold, update, got "maybe"'],
     [
       'another word for the unhealthy',

@@ -5,7 +5,7 @@ import { chooseRelease } from '../../src/domain/choose.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { ProductRules, Snapshot } from '../../src/domain/snapshot.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
-import { snapshotOf, vetoOf } from '../support/snapshots.ts';
+import { rolloutOf, snapshotOf, vetoOf } from '../support/snapshots.ts';
 
 const DAY = 86_400_000;
 
@@ -109,6 +109,32 @@ const ROWS: Row[] = [
     releases: [testRelease('1.0.0', { publishedAt: START - 2 * DAY }), testRelease('1.1.0')],
     minAgeMs: DAY,
     expected: '1.0.0',
+  },
+  {
+    title: 'lag 1: the one before the newest',
+    releases: [old, testRelease('1.1.0'), testRelease('1.2.0')],
+    product: { lag: 1 },
+    expected: '1.1.0',
+  },
+  {
+    title: 'lag 2 counts only what could be let out',
+    releases: [old, testRelease('1.1.0'), testRelease('1.2.0'), testRelease('1.3.0'), testRelease('1.4.0-rc.1')],
+    product: { lag: 2 },
+    snapshot: { vetoes: [vetoOf('1.3.0')] },
+    expected: '1.0.0',
+  },
+  {
+    title: 'lag 1 and nothing newer yet',
+    releases: [old],
+    product: { lag: 1 },
+    expected: 'too_young: 1.0.0: the product lets one out when a newer release is there (lag 1)',
+  },
+  {
+    title: 'lag 1, and a person has begun the newest',
+    releases: [old, testRelease('1.1.0')],
+    product: { lag: 1 },
+    snapshot: { rollouts: [rolloutOf('1.1.0', [])] },
+    expected: '1.1.0',
   },
   {
     title: 'vetoed',

@@ -31,6 +31,22 @@ describe('foldStep with two attempts per agent', () => {
     [[['a', 'failed']], { failedBeforeGrant: 1 }],
     [[['a', 'declined']], { declined: 1, exhausted: 1 }],
     [[['a', 'declined', late]], { declined: 1 }],
+    [[['a', 'succeeded', { ...granted, hop: true }]], {}],
+    [[['a', 'rolled_back', { ...granted, hop: true }]], { bad: 1, badMembers: 1, badHops: 1 }],
+    [
+      [
+        ['a', 'rolled_back', { ...granted, hop: true }],
+        ['a', 'rolled_back', granted],
+      ],
+      { bad: 1, badMembers: 1 },
+    ],
+    [
+      [
+        ['a', 'succeeded', { ...granted, hop: true }],
+        ['a', 'succeeded', granted],
+      ],
+      { succeeded: 1 },
+    ],
     [[['a', 'expired']], {}],
     [[['a', 'withdrawn']], {}],
     // Its worst counts, once.

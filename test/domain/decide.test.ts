@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ATTEMPT_STATES, isHot, isLive } from '../../src/domain/attempt.ts';
 import { type AgentView, type Answer, decide, decideAll } from '../../src/domain/decide.ts';
-import type { Directive, LaneDirective, OpenedStep } from '../../src/domain/directives.ts';
+import type { Directive, FloorStop, LaneDirective, OpenedStep } from '../../src/domain/directives.ts';
 import { countOccupied, NO_LIMITS } from '../../src/domain/limits.ts';
 import { digestOf, START, testRelease } from '../support/fixtures.ts';
 import { attemptOf, counts, deepFreeze, EVERYBODY, PLATFORM } from '../support/snapshots.ts';
@@ -59,6 +59,11 @@ function directiveFor(lane: Partial<LaneDirective> | null = {}, overrides: Parti
     occupied: countOccupied([], NO_LIMITS),
     ...overrides,
   };
+}
+
+function floorAt(version: string, overrides: Partial<FloorStop> = {}): FloorStop {
+  const { artifacts } = testRelease(version);
+  return { version, artifacts, requirements: [], trouble: null, absent: [], unknown: [], ...overrides };
 }
 
 function running(version: string, digest = digestOf(version), product = 'agentd') {
@@ -193,6 +198,63 @@ const ROWS: Row[] = [
     agent: agentAt('1.1.0'),
     directives: [directiveFor({ version: '1.1.0-rc.1' })],
     answer: 'none',
+  },
+  {
+    title: 'a floor on the way: staged first',
+    agent: agentAt('1.0.0'),
+    directives: [directiveFor({ floors: [floorAt('1.0.5')] })],
+    answer: 'stage new in step 0',
+    trace:
+      'assigned pass, brake pass, version pass, build pass, path pass, lane pass, artifact pass, step pass, attempts pass',
+  },
+  {
+    title: 'a floor that the region lacks',
+    agent: agentAt('1.0.0'),
+    directives: [directiveFor({ floors: [floorAt('1.0.5', { absent: [PLATFORM] })] })],
+    answer: 'hold floor_missing',
+  },
+  {
+    title: 'a floor that is vetoed',
+    agent: agentAt('1.0.0'),
+    directives: [directiveFor({ floors: [floorAt('1.0.5', { trouble: '1.0.5 is vetoed: harmful' })] })],
+    answer: 'hold floor_missing',
+  },
+  {
+    title: 'a floor that it runs already, whatever is said of it',
+    agent: agentAt('1.0.5', { products: [running('1.0.5', 'at the floor')] }),
+    directives: [
+      directiveFor({ floors: [floorAt('1.0.5', { absent: [PLATFORM] })] }, { builds: { 'at the floor': '1.0.5' } }),
+    ],
+    answer: 'stage new in step 0',
+  },
+  {
+    title: 'an attempt that would jump over a floor is withdrawn',
+    agent: agentWith(attemptOf({ laneId: LANE, version: '1.1.0' })),
+    directives: [directiveFor({ floors: [floorAt('1.0.5')] })],
+    answer: 'withdraw attempt',
+  },
+  {
+    title: 'a requirement that the host does not meet, before anything of the lane',
+    agent: agentAt('1.0.0', { facts: { kernel: '4.19' } }),
+    directives: [
+      directiveFor({
+        hold: { reason: 'paused', detail: 'lunch' },
+        requirements: [{ versions: null, fact: 'kernel', rule: 'atLeast', wanted: ['5.10'], reason: null }],
+      }),
+    ],
+    answer: 'hold requirement_unmet',
+  },
+  {
+    title: 'an unknown build at the version that goes out',
+    agent: agentAt('1.1.0', { products: [running('1.1.0', 'own build')] }),
+    directives: [directiveFor()],
+    answer: 'hold unknown_build',
+  },
+  {
+    title: 'unhealthy and staged: nothing is granted',
+    agent: agentWith(attemptOf({ laneId: LANE, version: '1.1.0', state: 'staged' }), { health: 'unhealthy' }),
+    directives: [directiveFor()],
+    answer: 'hold unhealthy',
   },
   {
     title: 'a digest that no release has',

@@ -161,6 +161,7 @@ export const rolloutCases: Cases = {
       succeeded: 4,
       bad: 5,
       badMembers: 6,
+      badHops: 3,
       declined: 7,
       failedBeforeGrant: 8,
       inconclusive: 9,

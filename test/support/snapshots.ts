@@ -109,6 +109,7 @@ export function censusOf(rollout: Rollout, lane: Lane, overrides: Partial<LaneCe
     eligible: 3,
     agents: 3,
     platforms: [PLATFORM],
+    floors: [],
     previews: rollout.policy.steps.flatMap((_, step) => (step > opened ? [{ step, members: 3, eligible: 3 }] : [])),
     steps: lane.steps.map(({ step, counters }) => ({
       step,
