@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { AppError, assert } from '../errors.ts';
 import {
   AgentsReply,
+  type AgentView,
   AvailabilityReply,
   BrakeReply,
   BrakeRequest,
@@ -30,6 +31,7 @@ import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
+import { pinRoute } from './pin-route.ts';
 import { productHistoryRoute } from './product-history.ts';
 import { viewRegions } from './regions-view.ts';
 import { rehearsalRoutes } from './rehearsals.ts';
@@ -203,9 +205,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     { onRequest, schema: { params: Params, response: { 200: ExplainReply, ...PROBLEMS } } },
     async (request) => {
       const id = await agentIdOf(request.params.id);
-      const found = await findAgent(db, id);
-      const [agent] = found === undefined ? [] : await viewAgents(db, operator, [found]);
-      if (agent === undefined) throw new AppError('not_found', `there is no agent ${id}`);
+      const agent = await viewAgent(id);
       const products = await operator.explain(id);
       return { agent, products, history: viewHistory(await historyOfAgent(db, id, HISTORY)) };
     },
@@ -223,10 +223,21 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     viewRegions(operator, config.regions, clock.now()),
   );
 
+  pinRoute(app, { operator, onRequest, agentIdOf, viewAgent });
+
+  async function viewAgent(id: string): Promise<AgentView> {
+    const found = await findAgent(db, id);
+    const [agent] = found === undefined ? [] : await viewAgents(db, operator, [found]);
+    if (agent === undefined) throw new AppError('not_found', `there is no agent ${id}`, { hint: AGENT_HINT });
+    return agent;
+  }
+
   async function agentIdOf(text: string): Promise<string> {
     if (UUID.test(text)) return text;
     const [first, second] = await agentIdsByName(db, text, 2);
-    if (first === undefined) throw new AppError('not_found', `there is no agent with the id or name ${text}`);
+    if (first === undefined) {
+      throw new AppError('not_found', `there is no agent with the id or name ${text}`, { hint: AGENT_HINT });
+    }
     if (second === undefined) return first;
     throw new AppError('conflict', `several agents are named ${text}`, {
       hint: `Name one by its id, e.g. ${first} or ${second}.`,
@@ -234,6 +245,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   }
 }
 
+const AGENT_HINT = 'See `tidegate agents`.';
 const ROLLOUT_HINT = 'See `tidegate rollout list`.';
 
 function actorOf(request: FastifyRequest): string {

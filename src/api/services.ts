@@ -7,6 +7,7 @@ import type { TraceLine } from '../domain/decide.ts';
 import type { Veto } from '../domain/directives.ts';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
 import type { HoldReason } from '../domain/holds.ts';
+import type { Pin } from '../domain/pin.ts';
 import type { Backtest } from '../domain/rehearse/backtest.ts';
 import type { Rehearsal } from '../domain/rehearse/rehearse.ts';
 import type { Release } from '../domain/release.ts';
@@ -14,6 +15,7 @@ import type {
   BacktestOptions,
   BrakeOptions,
   CreateRolloutOptions,
+  PinOptions,
   RehearseOptions,
   TrustOptions,
   VerbOptions,
@@ -84,6 +86,18 @@ export interface OperatorService {
    * A release is let out nowhere, or may be again. Idempotent; `veto` stands now, `lifted` stood before. Throws `not_found`.
    */
   setVeto(options: VetoOptions): Promise<{ version: string; changed: boolean; veto: Veto | null; lifted: Veto | null }>;
+  /**
+   * One agent is left alone at one product, or goes on. Idempotent; `pin` stands now, `lifted` stood before; `hot` was granted
+   * before and runs to its end. Throws `not_found`, `conflict`.
+   */
+  setPin(options: PinOptions): Promise<{
+    changed: boolean;
+    pin: Pin | null;
+    lifted: Pin | null;
+    hot: { version: string; state: string } | null;
+  }>;
+  /** What a person, or its own failures, keep the agent from; by handle. */
+  restraintsOf(handle: number): { pins: readonly Pin[] };
   /** A person believes the clock. Idempotent: false when nobody doubted it. */
   trustClock(options: TrustOptions): Promise<boolean>;
   /** Null: the server's clock is sound. */

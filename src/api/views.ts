@@ -2,11 +2,12 @@
 import type { Agent, Attempt } from '../domain/agent.ts';
 import { type Consent, consentTo, namesOf, sayConsent } from '../domain/approval.ts';
 import type { AttemptState } from '../domain/attempt.ts';
+import type { Pin } from '../domain/pin.ts';
 import type { StepPolicy } from '../domain/policy.ts';
 import type { Release } from '../domain/release.ts';
 import { isTerminalLane, type Lane, type LaneState, type Rollout, rolloutState, type Step } from '../domain/rollout.ts';
 import { budgetOf, detectableRate } from '../domain/verdict.ts';
-import type { AgentView, HoldView, LaneView, RolloutView, StepView } from '../protocol/operator.ts';
+import type { AgentView, HoldView, LaneView, PinView, RolloutView, StepView } from '../protocol/operator.ts';
 import { countByState, liveAttemptsOfAgents } from '../store/attempts.ts';
 import type { Db } from '../store/database.ts';
 import { type HoldDuration, holdDurations, type OpenHold, openHolds } from '../store/holds.ts';
@@ -246,7 +247,13 @@ function viewAgent(agent: Agent, attempts: readonly Attempt[], operator: Operato
     enrolledAt: agent.enrolledAt,
     lastSeenAt: operator.lastSeenAt(agent.handle),
     attempts: attempts.map(({ id, product, version, state }) => ({ id, product, version, state })),
+    labels: agent.labels,
+    pins: operator.restraintsOf(agent.handle).pins.map(viewPin),
   };
+}
+
+export function viewPin({ product, version, actor, reason, at }: Pin): PinView {
+  return { product, version, actor, reason, at };
 }
 
 export function viewHistory(attempts: readonly Attempt[]) {

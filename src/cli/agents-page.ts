@@ -21,8 +21,13 @@ export function agentsPage(agents: readonly AgentView[], shown: AgentsShown, sty
   const products = new Set(agents.flatMap((agent) => listed(agent, shown).map(({ product }) => product)));
   // The only product that there is need not be named in each row.
   const named = products.size > 1;
-  const rows = sorted.map((agent) => rowsOf(agent, shown, named));
-  const head = ['NAME', 'REGION', ...(named ? ['PRODUCT'] : []), 'VERSION', 'ATTEMPT', 'HEALTH', 'SEEN'];
+  // Last, where what does not fit is cut.
+  const labelled = style.width >= LABELS_FROM_WIDTH && agents.some((agent) => labelsOf(agent) !== '');
+  const head = [
+    ...['NAME', 'REGION', ...(named ? ['PRODUCT'] : []), 'VERSION', 'ATTEMPT', 'HEALTH', 'SEEN'],
+    ...(labelled ? ['LABELS'] : []),
+  ];
+  const rows = sorted.map((agent) => rowsOf(agent, shown, { named, labelled }));
   const [first = '', ...lines] = table([head, ...rows.flat().map(({ cells }) => cells)], style.width, '');
   const twice = namedTwice(agents);
   let at = 0;
@@ -30,19 +35,25 @@ export function agentsPage(agents: readonly AgentView[], shown: AgentsShown, sty
     first,
     ...sorted.flatMap((agent, index) => [
       ...(rows[index] ?? []).map(({ colour }) => painted(lines[at++] ?? '', colour, style)),
-      ...remarks(agent, twice, style),
+      ...remarks(agent, twice, shown.now, style),
     ]),
     '',
     ...footer(agents.length, shown, style),
   ];
 }
 
+const LABELS_FROM_WIDTH = 100;
+
 interface Row {
   cells: string[];
   colour: Colour | null;
 }
 
-function rowsOf(agent: AgentView, shown: AgentsShown, named: boolean): Row[] {
+function rowsOf(
+  agent: AgentView,
+  shown: AgentsShown,
+  { named, labelled }: { named: boolean; labelled: boolean },
+): Row[] {
   const products = listed(agent, shown);
   const seen = age(agent.lastSeenAt, shown.now);
   const rows = products.length === 0 ? [{ product: '', version: '' }] : products;
@@ -51,7 +62,7 @@ function rowsOf(agent: AgentView, shown: AgentsShown, named: boolean): Row[] {
     const tries = attempt === undefined ? '' : `${attempt.state} ${attempt.version}`;
     const first = index === 0;
     const head = first ? [agent.name, agent.region] : ['', ''];
-    const tail = first ? [agent.health.status, seen] : ['', ''];
+    const tail = first ? [agent.health.status, seen, ...(labelled ? [labelsOf(agent)] : [])] : ['', ''];
     const colour = attempt === undefined ? null : colourOf(attempt.state);
     return { cells: [...head, ...(named ? [product] : []), version || 'nothing', tries, ...tail], colour };
   });
@@ -73,12 +84,27 @@ function namedTwice(agents: readonly AgentView[]): Set<string> {
   return new Set(agents.flatMap(({ name }) => (seen.size === seen.add(name).size ? [name] : [])));
 }
 
-function remarks(agent: AgentView, twice: ReadonlySet<string>, style: Style): string[] {
+function remarks(agent: AgentView, twice: ReadonlySet<string>, now: number, style: Style): string[] {
   const id = twice.has(agent.name) ? [`  ${agent.id}`] : [];
-  const { reason } = agent.health;
-  if (reason === null) return id;
-  const why = wrap(`${agent.health.status}: ${reason}`, style.width - 2, '  ');
+  const { status, reason } = agent.health;
+  const ails = [...(reason === null ? [] : [`${status}: ${reason}`]), ...restraintsOf(agent, now)];
+  const why = ails.flatMap((text) => wrap(text, style.width - 2, '  '));
   return [...id, ...why.map((line) => style.paint('yellow', `  ${line}`))];
+}
+
+/** What a person, or its own failures, keep the agent from, a sentence each. */
+export function restraintsOf({ pins = [] }: AgentView, now: number): string[] {
+  return pins.map(
+    ({ product, version, actor, reason, at }) =>
+      `pinned at ${product} ${version} by ${actor} ${age(at, now)}: ${reason}`,
+  );
+}
+
+/** `ring=canary, tier=1`. */
+export function labelsOf({ labels = {} }: AgentView): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ');
 }
 
 function footer(number: number, { more, ...shown }: AgentsShown, style: Style): string[] {

@@ -1,5 +1,6 @@
 // Why an agent is answered what it is answered: one sentence per product, the rules in their order, then its history.
 import type { AgentView, ExplainReply } from '../protocol/operator.ts';
+import { labelsOf, restraintsOf } from './agents-page.ts';
 import { age, clean, duration, pad, table, wrap } from './render.ts';
 import { colourOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
@@ -32,12 +33,15 @@ export function sentenceOf(product: Explained): string {
 function agentLines(agent: AgentView, now: number, style: Style): string[] {
   const reason = agent.health.reason === null ? '' : ` (${agent.health.reason})`;
   const facts = `${agent.region}, ${agent.platform}, health ${agent.health.status}${reason}, seen ${age(agent.lastSeenAt, now)}`;
+  const labels = labelsOf(agent);
   const products = agent.products.map(({ product, version, digest }) => [product, version, digest.slice(0, 12)]);
   return [
     style.paint('bold', wrap(agent.name, style.width)[0] ?? ''),
     ...indented(agent.id, style),
     ...indented(`${facts}, enrolled ${age(agent.enrolledAt, now)}`, style),
+    ...(labels === '' ? [] : indented(`labels ${labels}`, style)),
     ...table(products, style.width),
+    ...restraintsOf(agent, now).flatMap((text) => indented(text, style).map((line) => style.paint('yellow', line))),
   ];
 }
 

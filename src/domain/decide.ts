@@ -14,6 +14,7 @@ import {
 } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { fullDownloads, fullLimit } from './limits.ts';
+import { type Pin, pinFor, sayPin } from './pin.ts';
 import type { Artifact } from './release.ts';
 import type { Facts } from './requirement.ts';
 import { schemeOf } from './version/schemes.ts';
@@ -36,6 +37,8 @@ export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'h
   spent: readonly Spent[];
   /** The steps that the agent is a member of. */
   seats?: readonly Seat[];
+  /** At most one for each product. */
+  pins?: readonly Pin[];
 };
 
 export interface Spent {
@@ -144,6 +147,8 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
   if (hot !== undefined && hot.product === product) return decideHot(agent, directive ?? null, hot, trace);
   if (directive === undefined) return trace.hold('assigned', 'not_assigned', `${product} in ${agent.region}`);
   trace.pass('assigned', `${product} in ${directive.region} is looked after`);
+  const pin = pinFor(agent.pins, product);
+  if (pin !== undefined) return decidePinned(agent, pin, trace);
   if (hot !== undefined) return trace.hold('busy', 'busy', hot.product);
   if (directive.brake !== null)
     return trace.hold('brake', 'braked', `${directive.brake.scope}: ${directive.brake.reason}`);
@@ -162,6 +167,14 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
   }
   if (live !== undefined) return decideLive(agent, directive, lane, live, now, trace);
   return decideAdmission(agent, product, directive, lane, trace);
+}
+
+/** Nothing is asked of it, and what was not granted before is taken back. */
+function decidePinned(agent: AgentView, pin: Pin, trace: Trace): Answer {
+  const live = agent.live.find((attempt) => attempt.product === pin.product);
+  if (live === undefined) return trace.hold('pin', 'pinned', sayPin(pin));
+  trace.deny('pin', `is pinned (${sayPin(pin)}): the attempt at ${live.version} is withdrawn`);
+  return { kind: 'withdraw', attempt: live };
 }
 
 /** The lane that an attempt belongs to; one that is followed no more is answered about the one that is. */

@@ -30,6 +30,17 @@ export interface VetoOptions {
   reason: string;
 }
 
+/** A person leaves one agent alone at one product, or lets it go on. */
+export interface PinOptions {
+  agentId: string;
+  product: string;
+  on: boolean;
+  /** What the person saw the agent run; null: whatever it runs. */
+  version: string | null;
+  actor: string;
+  reason: string;
+}
+
 export interface CreateRolloutOptions {
   product: string;
   /** As the product's scheme prints it, or the release's tag. */

@@ -183,6 +183,7 @@ function admit(set: WorkingSet, agent: Agent, holding: string[], context: AdmitC
       health: agent.health,
       healthReason: agent.healthReason,
       facts: agent.facts,
+      pins: set.pinsOf(agent.id),
     },
     directives,
     context.now,

@@ -364,6 +364,8 @@ function isGone(input: CensusInput, rollout: Rollout, lane: Lane, handle: number
   const entry = roster.entry(handle);
   const running = runningOf(entry, lane);
   if (running !== undefined && order(running.version) >= 0) return false;
+  // Silent or not, it is out: its seat is no other's.
+  if (roster.isPinned(handle, lane.product)) return false;
   const live = liveIn(roster, lane, handle);
   if (live !== undefined && live.grantedAt !== null) return false;
   if (live === undefined && isUsedUp(roster, rollout, lane, handle)) return false;

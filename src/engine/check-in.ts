@@ -133,7 +133,7 @@ function fromMemory(deps: CheckInDeps, entry: RosterEntry, report: AgentReport):
 /** What `decide` looks at, from memory. */
 export function viewOf(
   { roster, memory }: Pick<CheckInDeps, 'roster' | 'memory'>,
-  { handle, id, region, platform, labels, products, health, healthReason, facts }: RosterEntry,
+  { handle, id, region, platform, labels, products, health, healthReason, facts, pins }: RosterEntry,
   holding: string[],
 ): AgentView {
   return {
@@ -151,6 +151,7 @@ export function viewOf(
     health,
     healthReason,
     facts,
+    pins,
   };
 }
 

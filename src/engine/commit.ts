@@ -21,6 +21,7 @@ import { appendAudits } from '../store/audit.ts';
 import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { countGrants, downloadingPlaces } from '../store/grants.ts';
+import { listPins } from '../store/pins.ts';
 import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 import { bookCheckIn } from './book.ts';
 import type { Clock } from './clock.ts';
@@ -144,6 +145,7 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     lanes,
     brakes: await listBrakes(tx),
     vetoes: await listVetoes(tx),
+    pins: Map.groupBy(await listPins(tx, owners), (pin) => pin.agentId),
     hot: await hotPlaces(tx),
     downloading: limitsDownloads(deps.memory.surroundings.limits) ? await downloadingPlaces(tx) : [],
     ceilings: await loadCeilings(deps, tx),

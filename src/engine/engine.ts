@@ -8,6 +8,7 @@ import type {
   BacktestOptions,
   BrakeOptions,
   CreateRolloutOptions,
+  PinOptions,
   RehearseOptions,
   TrustOptions,
   VerbOptions,
@@ -34,6 +35,7 @@ import { openModelThread } from './model-thread.ts';
 import { startObservedTime } from './observed-time.ts';
 import { occupiedNow } from './occupied-now.ts';
 import { performVerb, setBrake, type VerbEffects } from './operator.ts';
+import { changePin, type PinChange } from './pins.ts';
 import { reconcile } from './reconcile.ts';
 import { regionsNow } from './regions-now.ts';
 import { backtestPolicy, rehearseRelease } from './rehearse.ts';
@@ -139,17 +141,40 @@ export async function openEngine(deps: EngineDeps) {
   }
 
   /** Memory before the acknowledgement: what a person has stopped is in force even when planning fails. */
-  async function perform(verb: () => Promise<VerbEffects>): Promise<boolean> {
-    const changed = await exclusive(async () => {
+  async function commitVerb(verb: () => Promise<VerbEffects>): Promise<boolean> {
+    return await exclusive(async () => {
       const { changed, lanes, withdrawnLanes, vetoes, brakes } = await verb();
       mark('verb.committed');
       for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);
       wake(memory.setLanes(lanes, vetoes, brakes, clock.now(), occupiedNow({ roster, memory })));
       return changed;
     });
+  }
+
+  async function perform(verb: () => Promise<VerbEffects>): Promise<boolean> {
+    const changed = await commitVerb(verb);
     await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
     mark('verb.replying');
     return changed;
+  }
+
+  /** Of one agent only: a script may do so a thousand times, so it waits for no plan. */
+  async function performOnAgent<Change extends { changed: boolean }>(
+    verb: () => Promise<{ change: Change; effects: VerbEffects; handle: number }>,
+  ): Promise<Change> {
+    let done: { change: Change; handle: number } | undefined;
+    await commitVerb(async () => {
+      const { change, effects, handle } = await verb();
+      done = { change, handle };
+      return effects;
+    });
+    assert(done !== undefined, 'a verb that was performed has an outcome');
+    if (done.change.changed) {
+      wake([{ handle: done.handle }]);
+      nudge();
+    }
+    mark('verb.replying');
+    return done.change;
   }
 
   let ticking: ReturnType<typeof startTicking> | undefined;
@@ -202,6 +227,9 @@ export async function openEngine(deps: EngineDeps) {
         assert(change !== undefined, 'a veto that was performed has an outcome');
         return change;
       },
+      setPin: (options: PinOptions): Promise<PinChange> =>
+        performOnAgent(() => changePin({ database, roster, now: clock.now() }, options)),
+      restraintsOf: (handle: number) => ({ pins: roster.pinsOf(handle) }),
       /** Idempotent: false when nobody doubts it. */
       async trustClock(options: TrustOptions): Promise<boolean> {
         return await perform(async () => {

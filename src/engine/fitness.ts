@@ -12,7 +12,7 @@ import type { Kind } from './roster.ts';
 /**
  * `fit`: nothing stands against it. `unwell`: it reports itself unhealthy and the policy holds such agents: it counts among
  * the lane's agents, and is as good as absent. `lacking`: it does not have what is required; facts may change. `unfit`: the
- * release cannot be reached from what it runs.
+ * release cannot be reached from what it runs, or a person has pinned the agent there.
  */
 export type Fitness = 'fit' | 'unwell' | 'lacking' | 'unfit';
 
@@ -49,9 +49,9 @@ function buildsIn(releases: readonly Release[], product: string): Way['builds'] 
 }
 
 /** Of an agent that runs the product at a version below the release, on a platform that the release has. */
-export function fitnessOf(way: Way, product: string, { products, platform, facts, health }: Kind): Fitness {
+export function fitnessOf(way: Way, product: string, { products, platform, facts, health, pinned }: Kind): Fitness {
   const running = products.find((one) => one.product === product);
-  if (running === undefined) return 'unfit';
+  if (running === undefined || pinned.includes(product)) return 'unfit';
   const { version, digest } = running;
   const found = hostObjection(way, { version, digest, platform, facts, health, healthReason: null });
   return found === undefined || found.objection === null ? 'fit' : (FITNESS[found.objection.reason] ?? 'unfit');

@@ -6,6 +6,7 @@ import type { Spent } from '../domain/decide.ts';
 import { loadAllAgents, loadSeen } from '../store/agents.ts';
 import { liveAttempts, unsuccessfulAttempts } from '../store/attempts.ts';
 import type { Db } from '../store/database.ts';
+import { listPins } from '../store/pins.ts';
 import type { Roster } from './roster.ts';
 
 const PAGE = 5_000;
@@ -21,6 +22,8 @@ export async function loadRoster(db: Db, roster: Roster, observedMs: number): Pr
   for (const { handle, seenAt } of await loadSeen(db)) roster.setLastSeen(handle, seenAt);
   for (const attempt of await liveAttempts(db))
     withHandle(roster, attempt.agentId, (handle) => roster.setAttempt(handle, attempt));
+  for (const [agentId, pins] of Map.groupBy(await listPins(db), (pin) => pin.agentId))
+    withHandle(roster, agentId, (handle) => roster.setPins(handle, pins));
   const spent = Map.groupBy(await unsuccessfulAttempts(db), (attempt) => attempt.agentId);
   for (const [agentId, attempts] of spent)
     withHandle(roster, agentId, (handle) => roster.setSpent(handle, sumSpent(attempts)));

@@ -32,8 +32,8 @@ export interface ProductHold {
   until: number | null;
 }
 
-/** Everybody of the pair, or of the lane's agents that have staged as many as there is room for, by step. */
-export type Wake = { product: string; region: string } | { laneId: string; room: Room };
+/** Everybody of the pair, or of the lane's agents that have staged as many as there is room for, by step; or one agent. */
+export type Wake = { handle: number } | { product: string; region: string } | { laneId: string; room: Room };
 
 export interface Room {
   /** Free slots of the lane. */

@@ -3,6 +3,7 @@ import type { Agent, Attempt, InstalledProduct } from '../domain/agent.ts';
 import { isLive } from '../domain/attempt.ts';
 import type { Spent } from '../domain/decide.ts';
 import { isOccupying, type Place } from '../domain/limits.ts';
+import type { Pin } from '../domain/pin.ts';
 import { hash32 } from '../domain/rank.ts';
 import type { Facts } from '../domain/requirement.ts';
 import { assert } from '../errors.ts';
@@ -29,6 +30,7 @@ export interface RosterEntry {
   factsKnown: boolean;
   /** Those that something is required of; null: none are known yet. */
   facts: Facts | null;
+  pins: readonly Pin[];
 }
 
 /** What of an agent, besides its place, decides whether it can be updated. */
@@ -37,9 +39,13 @@ export interface Kind {
   products: ProductList;
   facts: Facts | null;
   health: 'ok' | 'unhealthy';
+  /** Products at which a person has pinned the agent, in order. */
+  pinned: readonly string[];
 }
 
-type Profile = Pick<Kind, 'facts' | 'health'>;
+type Profile = Pick<Kind, 'facts' | 'health' | 'pinned'>;
+
+const NO_PINS: readonly Pin[] = [];
 
 /**
  * Values that many agents share, kept once; the index is what an agent's column holds. What no agent holds any more is
@@ -143,6 +149,8 @@ export class Roster {
   /** Those with an attempt that is offered. */
   private readonly downloading = new Set<number>();
   private readonly spent = new Map<number, readonly Spent[]>();
+  /** Of those few that have any. */
+  private readonly pins = new Map<number, readonly Pin[]>();
   private readonly unflushed = new Set<number>();
   /** Seconds since the epoch of the last-seen time that the database has. */
   private flushedAt = new Uint32Array(FIRST_CAPACITY);
@@ -163,7 +171,13 @@ export class Roster {
     const isNew = this.ids[handle] === undefined;
     this.handles.set(agent.id, handle);
     this.ids[handle] = agent.id;
-    const profile: Profile = { facts: this.wanted(agent.facts), health: agent.health };
+    const profile: Profile = {
+      facts: this.wanted(agent.facts),
+      health: agent.health,
+      pinned: this.pinsOf(handle)
+        .map((pin) => pin.product)
+        .sort(),
+    };
     const isAsBefore = !isNew && keyOf(this.profiles.at(this.profile[handle] as number)) === keyOf(profile);
     if (!isNew) this.releaseValues(handle);
     this.settle(handle, this.regions.take(agent.region), isNew);
@@ -176,6 +190,24 @@ export class Roster {
     this.profile[handle] = this.profiles.take(profile);
     if (!isAsBefore) this.profileSince[handle] = observedMs;
     if (isNew) this.seenObserved[handle] = observedMs;
+  }
+
+  pinsOf(handle: number): readonly Pin[] {
+    return this.pins.get(handle) ?? NO_PINS;
+  }
+
+  isPinned(handle: number, product: string): boolean {
+    return this.pins.get(handle)?.some((pin) => pin.product === product) === true;
+  }
+
+  /** Replaces the agent's pins. It is no other host for that: since when health and facts are as they are stays. */
+  setPins(handle: number, pins: readonly Pin[]): void {
+    if (pins.length === 0) this.pins.delete(handle);
+    else this.pins.set(handle, pins);
+    const before = this.profile[handle] as number;
+    const pinned = pins.map((pin) => pin.product).sort();
+    this.profile[handle] = this.profiles.take({ ...this.profiles.at(before), pinned });
+    this.profiles.release(before);
   }
 
   private wanted(facts: Facts | null): Facts | null {
@@ -242,6 +274,7 @@ export class Roster {
       healthReason: health.reason,
       factsKnown: this.facts[handle] === 1,
       facts: this.profiles.at(this.profile[handle] as number).facts,
+      pins: this.pinsOf(handle),
     };
   }
 
@@ -272,8 +305,8 @@ export class Roster {
   }
 
   private kindAt(list: number, platform: number, profile: number): Kind {
-    const { facts, health } = this.profiles.at(profile);
-    return { platform: this.platforms.at(platform), products: this.productLists.at(list), facts, health };
+    const { facts, health, pinned } = this.profiles.at(profile);
+    return { platform: this.platforms.at(platform), products: this.productLists.at(list), facts, health, pinned };
   }
 
   /** Undefined when there is no such agent. */

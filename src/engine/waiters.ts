@@ -62,7 +62,8 @@ export function openWaiters(roster: Roster): Waiters {
     },
     wake(wakes) {
       for (const wake of wakes) {
-        if ('region' in wake) wakeAll(wake.product, wake.region);
+        if ('handle' in wake) parked.get(wake.handle)?.(true);
+        else if ('region' in wake) wakeAll(wake.product, wake.region);
         else wakeStaged(wake.laneId, wake.room);
       }
     },

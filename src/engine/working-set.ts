@@ -8,6 +8,7 @@ import type { Spent } from '../domain/decide.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
 import { haltReason, isAgainstRelease } from '../domain/lane-verdict.ts';
 import { countOccupied, isOccupying, type Limits, type Occupied, type Place } from '../domain/limits.ts';
+import type { Pin } from '../domain/pin.ts';
 import { baselineHaltReason } from '../domain/plan-baseline.ts';
 import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
 import { NO_SILENCE, verdict } from '../domain/verdict.ts';
@@ -29,6 +30,8 @@ export interface Loaded {
   lanes: readonly Lane[];
   brakes: readonly Brake[];
   vetoes: readonly Veto[];
+  /** Of the agents that have any. */
+  pins: ReadonlyMap<string, readonly Pin[]>;
   /** Agents with a hot attempt, over all products and lanes. */
   hot: readonly (Place & { agentId: string })[];
   /** Agents that download. */
@@ -65,6 +68,7 @@ export class WorkingSet {
   private readonly places = new Map<string, Place>();
   private readonly recentBad: ReadonlyMap<string, Set<string>>;
   private readonly byAgent = new Map<string, Set<string>>();
+  private readonly pins: ReadonlyMap<string, readonly Pin[]>;
   private readonly rolloutOf: (lane: Lane) => Rollout | undefined;
 
   constructor(loaded: Loaded) {
@@ -76,6 +80,7 @@ export class WorkingSet {
     for (const lane of loaded.lanes) this.lanes.set(lane.id, lane);
     this.brakes = loaded.brakes;
     this.vetoes = loaded.vetoes;
+    this.pins = loaded.pins;
     this.rolloutOf = loaded.rolloutOf;
     this.hot = new Map(loaded.hot.map((one) => [one.agentId, one]));
     this.downloading = new Map(loaded.downloading.map((one) => [one.agentId, one]));
@@ -94,6 +99,10 @@ export class WorkingSet {
   /** Ends without a success, by lane and budget epoch. */
   spentOf(agentId: string): Spent[] {
     return sumSpent(this.attemptsOf(agentId));
+  }
+
+  pinsOf(agentId: string): readonly Pin[] {
+    return this.pins.get(agentId) ?? [];
   }
 
   putAgent(agent: Agent): void {

@@ -22,6 +22,8 @@ import {
   type CreateRolloutRequest,
   ExplainReply,
   ExplainRolloutReply,
+  PinReply,
+  type PinRequest,
   ProductHistoryReply,
   RegionsReply,
   RolloutsReply,
@@ -78,6 +80,8 @@ export interface OperatorClient {
   setBrake(request: BrakeRequest): Promise<BrakeReply>;
   /** Idempotent: of a release that has been rolled out or not. */
   setVeto(request: VetoRequest): Promise<VetoReply>;
+  /** By id, or by name when only one agent has it. Idempotent. */
+  setPin(agent: string, request: PinRequest): Promise<PinReply>;
   /** Idempotent. */
   trustClock(request: TrustClockRequest): Promise<TrustClockReply>;
   createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
@@ -112,6 +116,7 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
     verb: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/verbs`, request, VerbReply),
     setBrake: (request) => post('/brakes', request, BrakeReply),
     setVeto: (request) => post('/vetoes', request, VetoReply),
+    setPin: (agent, request) => post(`/agents/${encodeURIComponent(agent)}/pins`, request, PinReply),
     trustClock: (request) => post('/clock/trust', request, TrustClockReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),
     agents({ limit = 100, ...filter } = {}) {

@@ -181,6 +181,10 @@ export type StatusReply = Static<typeof StatusReply>;
 export const RolloutsReply = Strict({ rollouts: Type.Array(RolloutView) });
 export type RolloutsReply = Static<typeof RolloutsReply>;
 
+/** A person's word that the agent is left alone at the product; `version`: what it ran then. */
+export const PinView = Strict({ product: Text, version: Text, actor: Text, reason: Text, at: Integer });
+export type PinView = Static<typeof PinView>;
+
 export const AgentView = Strict({
   id: Text,
   name: Text,
@@ -191,6 +195,8 @@ export const AgentView = Strict({
   enrolledAt: Integer,
   lastSeenAt: Nullable(Integer),
   attempts: Type.Array(Strict({ id: Text, product: Text, version: Text, state: Text })),
+  labels: Type.Optional(Type.Record(Type.String(), Text)),
+  pins: Type.Optional(Type.Array(PinView)),
 });
 export type AgentView = Static<typeof AgentView>;
 
@@ -381,6 +387,26 @@ export const VetoReply = Strict({
   rollout: Nullable(RolloutView),
 });
 export type VetoReply = Static<typeof VetoReply>;
+
+export const PinRequest = Strict({
+  product: Name,
+  on: Type.Boolean(),
+  /** What the person saw the agent run: else the pin is refused. */
+  version: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  reason: Reason,
+});
+export type PinRequest = Static<typeof PinRequest>;
+export const PinReply = Strict({
+  agent: AgentView,
+  changed: Type.Boolean(),
+  /** The pin that stands now. */
+  pin: Nullable(PinView),
+  /** The one that stood before, and is lifted. */
+  lifted: Nullable(PinView),
+  /** An attempt that was granted before: it runs to its end. */
+  hot: Nullable(Strict({ version: Text, state: Text })),
+});
+export type PinReply = Static<typeof PinReply>;
 
 export const TrustClockRequest = Strict({ reason: Reason });
 export type TrustClockRequest = Static<typeof TrustClockRequest>;

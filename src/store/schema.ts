@@ -57,6 +57,7 @@ export interface DB {
     was_absent: Flag;
   };
   vetoes: { product: string; version: string; automatic: Flag; actor: string; reason: string; at: number };
+  pins: { agent_id: string; product: string; version: string; actor: string; reason: string; at: number };
   schedules: { product: string; considered_at: number };
   metric_tallies: {
     lane_id: string;

@@ -205,6 +205,8 @@ function createTestOperator(): TestOperator {
     },
     createRollout: () => Promise.reject(new AppError('not_found', 'nothing is created here')),
     setVeto: () => Promise.reject(new AppError('not_found', 'there is no release here')),
+    setPin: () => Promise.reject(new AppError('not_found', 'there is no agent here')),
+    restraintsOf: () => ({ pins: [] }),
     trustClock: async () => false,
     clockDoubt: () => null,
     ceilings: () => [],

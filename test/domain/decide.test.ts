@@ -99,6 +99,7 @@ const granted = attemptOf({ state: 'granted', grantedAt: 1 });
 const activating = attemptOf({ state: 'activating', grantedAt: 1 });
 const proving = attemptOf({ state: 'proving', grantedAt: 1 });
 const braked = { brake: { scope: 'fleet', reason: 'careful' } };
+const pinned = { product: 'agentd', version: '1.0.0', actor: 'anna', reason: 'kernel bug', at: 0 };
 const spent = (count: number, budgetEpoch = 0, laneId = LANE) => [{ laneId, budgetEpoch, count, bad: false }];
 
 function shown(answer: Answer): string {
@@ -338,6 +339,32 @@ const ROWS: Row[] = [
     agent: agentAt('1.0.0', { seats: [{ laneId: 'other', step: 1 }] }),
     directives: [directiveFor({ steps: [stepIn(), stepIn({ step: 1 })] })],
     answer: 'stage new in step 0',
+  },
+  {
+    title: 'pinned, under a brake as well',
+    agent: agentAt('1.0.0', { pins: [pinned] }),
+    directives: [directiveFor({}, braked)],
+    answer: 'hold pinned',
+    trace: 'assigned pass, pin hold',
+  },
+  {
+    title: 'another product is pinned',
+    agent: agentAt('1.0.0', { pins: [{ ...pinned, product: 'proxyd' }] }),
+    directives: [directiveFor()],
+    answer: 'stage new in step 0',
+  },
+  {
+    title: 'pinned with an attempt that was not granted',
+    agent: agentWith(staged, { pins: [pinned] }),
+    directives: [directiveFor()],
+    answer: `withdraw ${staged.id}`,
+    trace: 'assigned pass, pin deny',
+  },
+  {
+    title: 'pinned with an attempt that was granted: it runs to its end',
+    agent: agentWith(granted, { pins: [pinned] }),
+    directives: [directiveFor()],
+    answer: `activate ${granted.id}`,
   },
   {
     title: 'all attempts spent',

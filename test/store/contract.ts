@@ -4,6 +4,7 @@ import type { Database } from '../../src/store/database.ts';
 import { attemptCases } from './cases-attempts.ts';
 import { fleetCases } from './cases-fleet.ts';
 import { releaseCases } from './cases-releases.ts';
+import { restraintCases } from './cases-restraints.ts';
 import { rolloutCases } from './cases-rollouts.ts';
 import { transactionCases } from './cases-transactions.ts';
 
@@ -11,7 +12,7 @@ export type Cases = Record<string, (database: Database) => Promise<void>>;
 
 /** `open` gives an empty database of its own at every call. */
 export async function storeContract(t: TestContext, open: () => Promise<Database>): Promise<void> {
-  const groups: Cases[] = [transactionCases, releaseCases, fleetCases, rolloutCases, attemptCases];
+  const groups: Cases[] = [transactionCases, releaseCases, fleetCases, rolloutCases, attemptCases, restraintCases];
   for (const [title, run] of groups.flatMap((cases) => Object.entries(cases))) {
     await t.test(title, async () => {
       const database = await open();

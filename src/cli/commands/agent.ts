@@ -1,10 +1,11 @@
-// tidegate agent run | install
+// tidegate agent run | install | pin | unpin
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkServer } from '../connection.ts';
 import type { CliContext, InstallRequest } from '../context.ts';
 import type { Ending } from '../program.ts';
 import { shellWord, wrap } from '../render.ts';
+import { pinCommands } from './agent-pin.ts';
 
 interface InstallFlags {
   root: string;
@@ -18,7 +19,7 @@ interface InstallFlags {
 }
 
 export function agentCommands(program: Command, context: CliContext, ending: Ending): void {
-  const group = program.command('agent').description('the agent on this host');
+  const group = program.command('agent').description('the agent on this host; and one host by itself');
   group
     .command('run')
     .description('keep the agent under a root running, until it is told to stop')
@@ -26,6 +27,7 @@ export function agentCommands(program: Command, context: CliContext, ending: End
     .action(async (flags: { root: string }) => {
       ending.code = await context.runAgent(flags.root);
     });
+  pinCommands(group, context);
   const install = group
     .command('install')
     .description('install the agent on this host from an artifact')

@@ -1,0 +1,31 @@
+// Contract: what people keep single agents from.
+import assert from 'node:assert/strict';
+import { insertAgent } from '../../src/store/agents.ts';
+import { transaction } from '../../src/store/database.ts';
+import { deletePin, listPins, putPin } from '../../src/store/pins.ts';
+import { insertEnrolToken } from '../../src/store/tokens.ts';
+import type { Cases } from './contract.ts';
+import { makeAgent, makeEnrolToken, T0 } from './fixtures.ts';
+
+export const restraintCases: Cases = {
+  'putPin: the first stays; deletePin: once': async (database) => {
+    const token = makeEnrolToken();
+    const [first, second] = [makeAgent(token.id), makeAgent(token.id)];
+    const pin = { agentId: first.id, product: 'agentd', version: '1.0.0', actor: 'anna', reason: 'kernel bug', at: T0 };
+    await transaction(database, async (tx) => {
+      await insertEnrolToken(tx, token);
+      for (const agent of [first, second]) await insertAgent(tx, agent);
+      assert.equal(await putPin(tx, pin), true);
+      assert.equal(await putPin(tx, { ...pin, actor: 'ben' }), false);
+      assert.equal(await putPin(tx, { ...pin, agentId: second.id, product: 'proxyd' }), true);
+    });
+    assert.deepEqual(await listPins(database.db, [first.id]), [pin]);
+    assert.equal((await listPins(database.db)).length, 2);
+    assert.deepEqual(await listPins(database.db, []), []);
+    await transaction(database, async (tx) => {
+      assert.equal(await deletePin(tx, first.id, 'proxyd'), false);
+      assert.equal(await deletePin(tx, first.id, 'agentd'), true);
+      assert.equal(await deletePin(tx, first.id, 'agentd'), false);
+    });
+  },
+};
