@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { normalRequirement } from './config/check-hosts.ts';
 import { sortedFloors } from './config/check-way.ts';
 import { checkConfig } from './config/checks.ts';
+import { resolveFreezes } from './config/freezes.ts';
 import { type Environment, resolveSettings } from './config/resolve.ts';
 import { CONFIG, type RawConfig, type RawLimits, type RawPolicy, type RawProduct } from './config/shape.ts';
 import { readYamlFile } from './config/yaml-file.ts';
@@ -107,10 +108,10 @@ export interface Config {
 
 /**
  * Reads the file, the four overrides (TIDEGATE_DATABASE, TIDEGATE_LISTEN, TIDEGATE_DATA_DIR, TIDEGATE_GITHUB_API) and
- * the secrets that the file names. The result is frozen throughout. Throws `config_missing` when the file cannot be
+ * the secrets and calendars that the file names; what is over `now` is left out of these. The result is frozen throughout. Throws `config_missing` when the file cannot be
  * read, and `config_invalid` with every problem: file:line:column, what, and how to mend it.
  */
-export function readConfig(options: { file: string; env: Environment }): Config {
+export function readConfig(options: { file: string; env: Environment; now?: number }): Config {
   const file = resolve(options.file);
   const { root, report } = readYamlFile(options.file);
   const raw = CONFIG.read(root, [], report);
@@ -120,6 +121,7 @@ export function readConfig(options: { file: string; env: Environment }): Config 
     directory: dirname(file),
     report,
   });
+  const freezes = resolveFreezes(raw, { directory: dirname(file), report, now: options.now ?? Date.now() });
   report.done();
   return deepFreeze({
     file,
@@ -144,7 +146,7 @@ export function readConfig(options: { file: string; env: Environment }): Config 
     policies: Object.fromEntries(
       Object.entries(raw.policies).map(([name, policy]) => [name, normalPolicy(name, policy, raw)]),
     ),
-    freezes: raw.freezes,
+    freezes,
     limits: normalLimits(raw.limits),
   });
 }

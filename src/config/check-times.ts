@@ -2,6 +2,7 @@
 import { attemptMs } from '../domain/policy.ts';
 import { shortestMinutes, type WeeklyWindow } from '../domain/window.ts';
 import { printDuration } from './formats.ts';
+import { hasTime } from './freezes.ts';
 import type { Path, Report } from './report.ts';
 import type { RawConfig, RawRegion } from './shape.ts';
 import { didYouMean } from './suggest.ts';
@@ -36,10 +37,7 @@ export function checkFreezes(raw: RawConfig, report: Report): void {
   const known = regions.length > 0 && !regions.includes('');
   for (const [index, freeze] of raw.freezes.entries()) {
     const path = ['freezes', index];
-    const dated = !report.touches([...path, 'from']) && !report.touches([...path, 'to']);
-    if (dated && freeze.to < freeze.from) {
-      report.add([...path, 'to'], `${freeze.to} is before ${freeze.from}, the first day`, 'write the last day here');
-    }
+    if (!('calendar' in freeze)) checkOrder(freeze, path, report);
     const seen = new Set<string>();
     for (const [at, name] of (freeze.regions ?? []).entries()) {
       const place = [...path, 'regions', at];
@@ -49,6 +47,16 @@ export function checkFreezes(raw: RawConfig, report: Report): void {
       seen.add(name);
     }
   }
+}
+
+/** A day ends with its last minute. */
+function checkOrder({ from, to }: { from: string; to: string }, path: Path, report: Report): void {
+  if (report.touches([...path, 'from']) || report.touches([...path, 'to'])) return;
+  const ends = hasTime(to) ? to : `${to}T24:00`;
+  const begins = hasTime(from) ? from : `${from}T00:00`;
+  if (begins < ends) return;
+  const what = hasTime(to) ? `${to} is not after ${from}` : `${to} is before ${from}, the first day`;
+  report.add([...path, 'to'], what, hasTime(to) ? 'write the time at which it ends' : 'write the last day here');
 }
 
 /** By region. Policies that no product has send no release anywhere. */

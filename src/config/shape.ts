@@ -38,9 +38,10 @@ import {
   optional,
   record,
   required,
+  unlessKey,
 } from './spec.ts';
 import { TAGS } from './tag-format.ts';
-import { CLOSES, DATE, OPENS, REASON, SCHEDULE_CRON, WEEKDAY } from './time-formats.ts';
+import { CLOSES, DATE_OR_TIME, OPENS, REASON, SCHEDULE_CRON, WEEKDAY } from './time-formats.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -103,12 +104,25 @@ const REGION = object({
   windows: optional(WINDOWS, WINDOWS.blank, 'When updates may start, by the clocks of the region. Default: always.'),
 });
 
-const FREEZE = object({
-  from: required(DATE, 'the first day, e.g. 2026-12-20'),
-  to: required(DATE, 'the last day, e.g. 2027-01-03'),
+const FREEZE_REGIONS = optional(
+  listOf(NAME, 'regions', { min: 1, max: 1000 }),
+  null,
+  'Where. Default: in every region.',
+);
+
+const FREEZE_WRITTEN = object({
+  from: required(DATE_OR_TIME, 'the first day, e.g. 2026-12-20, or the time, e.g. 2026-12-20T18:00'),
+  to: required(DATE_OR_TIME, 'the last day, e.g. 2027-01-03, or the time at which it ends'),
   reason: required(REASON, 'what a person is told who asks why nothing happens'),
-  regions: optional(listOf(NAME, 'regions', { min: 1, max: 1000 }), null, 'Where. Default: in every region.'),
+  regions: FREEZE_REGIONS,
 });
+
+const FREEZE_CALENDAR = object({
+  calendar: required(PATH, 'an iCalendar file (.ics) whose events are freezes; read at the start'),
+  regions: FREEZE_REGIONS,
+});
+
+const FREEZE = unlessKey('calendar', FREEZE_WRITTEN, FREEZE_CALENDAR);
 
 const SITE = object({
   label: required(LABEL_NAME, 'the label whose value says at which site an agent stands'),
@@ -303,7 +317,7 @@ export const CONFIG = object({
   agents: optional(AGENTS, AGENTS.blank, 'How agents and server talk.'),
   availability: optional(AVAILABILITY, AVAILABILITY.blank, 'How mirrors are asked what they have.'),
   regions: required(listOf(REGION, 'regions', { min: 1, max: 1000 }), 'a list of name and timeZone'),
-  freezes: optional(listOf(FREEZE, 'freezes', { min: 0, max: 200 }), [], 'Days on which no update starts.'),
+  freezes: optional(listOf(FREEZE, 'freezes', { min: 0, max: 200 }), [], 'Days and times at which no update starts.'),
   limits: optional(
     LIMITS,
     LIMITS.blank,
@@ -316,6 +330,7 @@ export const CONFIG = object({
 
 export type RawConfig = typeof CONFIG.blank;
 export type RawRegion = typeof REGION.blank;
+export type RawFreeze = typeof FREEZE.blank;
 export type RawLimits = typeof LIMITS.blank;
 export type RawPolicy = typeof POLICY.blank;
 export type RawProduct = typeof PRODUCT.blank;

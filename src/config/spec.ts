@@ -156,6 +156,15 @@ export function either<A, B>(one: Spec<A>, several: Spec<B>): Spec<A | B> {
   };
 }
 
+/** A map of one of two shapes: of the other one where it has the key. */
+export function unlessKey<A, B>(key: string, usual: Spec<A>, other: Spec<B>): Spec<A | B> {
+  return {
+    blank: usual.blank,
+    schema: { anyOf: [usual.schema, other.schema] },
+    read: (node, path, report) => (isMap(node) && node.has(key) ? other : usual).read(node, path, report),
+  };
+}
+
 /** `what` replaces the usual "expected …, got …". */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; what?: string; mend: string };
 

@@ -38,20 +38,20 @@ function timeOfDay(rule: { expected: string; example: string; blank: number; pat
   });
 }
 
-const DATE_PATTERN = '^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$';
+const DATE_PATTERN = '^2[0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]):[0-5][0-9])?$';
 
-/** A day of the calendar, `YYYY-MM-DD`; such texts sort like the days. */
-export const DATE = textual<string>({
-  expected: 'a date as YYYY-MM-DD',
+/** A day of the calendar, or a minute of it; such texts sort like the days, and within one like the minutes. */
+export const DATE_OR_TIME = textual<string>({
+  expected: 'a date as YYYY-MM-DD, or a time as YYYY-MM-DDTHH:MM',
   example: '2026-12-20',
   blank: '',
   schema: { pattern: DATE_PATTERN },
   parse(text) {
     if (!new RegExp(DATE_PATTERN).test(text)) return { ok: false, mend: 'write e.g. 2026-12-20' };
-    const [year, month, day] = text.split('-').map(Number) as [number, number, number];
+    const [year, month, day] = text.slice(0, 10).split('-').map(Number) as [number, number, number];
     const { daysInMonth } = Temporal.PlainYearMonth.from({ year, month });
     if (day <= daysInMonth) return { ok: true, value: text };
-    return { ok: false, what: `there is no day ${text}`, mend: `that month has ${daysInMonth} days` };
+    return { ok: false, what: `there is no day ${text.slice(0, 10)}`, mend: `that month has ${daysInMonth} days` };
   },
 });
 

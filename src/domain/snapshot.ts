@@ -124,8 +124,8 @@ export interface Snapshot {
   products: ProductRules[];
   /** In the order of the config. */
   regions: string[];
-  calendars: Calendar[];
-  freezes: Freeze[];
+  calendars: readonly Calendar[];
+  freezes: readonly Freeze[];
   /** Null: the wall clock is sound. */
   clock: ClockDoubt | null;
   /** Those that the config sets, with what is used of them. */

@@ -1,4 +1,4 @@
-// When something may start in a region: weekly windows that allow or deny, and freezes by date, in the region's own zone.
+// When something may start in a region: weekly windows that allow or deny, and freezes by date or instant, in its own zone.
 import { Temporal } from 'temporal-polyfill';
 
 export const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
@@ -13,12 +13,23 @@ export interface WeeklyWindow {
   to: number;
 }
 
+/** Nothing starts in it. */
+export type Freeze = DayFreeze | TimedFreeze;
+
 /** Local dates `YYYY-MM-DD`, both inclusive. */
-export interface Freeze {
+export interface DayFreeze {
   from: string;
   to: string;
   reason: string;
   /** Null: every region. */
+  regions: string[] | null;
+}
+
+/** From one instant until before another, milliseconds since the epoch: the same for all regions that it names. */
+export interface TimedFreeze {
+  fromMs: number;
+  toMs: number;
+  reason: string;
   regions: string[] | null;
 }
 
@@ -36,21 +47,30 @@ export type WindowStatus =
 
 /** Nothing opens or closes later than this that a person would want to be told. */
 const HORIZON_DAYS = 400;
+const DAY_MS = 86_400_000;
 
 /**
  * The permitted instants are exactly those whose local wall time lies in an allowed window, in none that denies, and on no
- * frozen date: where the clocks go forward an hour of a window is missing, where they go back it comes twice.
+ * frozen date, and not in a freeze between two instants: where the clocks go forward an hour of a window is missing, where
+ * they go back it comes twice.
  * `now` in milliseconds since the epoch; `zone` is an IANA name.
  */
 export function windowStatus(rules: WindowRules, freezes: readonly Freeze[], zone: string, now: number): WindowStatus {
   const here = placeOf(now, zone);
   const refused = refusal(rules, freezes, here);
-  for (const instant of boundaries(rules, freezes, zone, now)) {
-    const there = refusal(rules, freezes, placeOf(instant, zone));
+  const left = notOver(freezes, zone, now);
+  for (const instant of boundaries(rules, left, zone, now)) {
+    const there = refusal(rules, left, placeOf(instant, zone));
     if (refused === undefined && there !== undefined) return { open: true, closesAt: instant };
     if (refused !== undefined && there === undefined) return { open: false, ...refused, opensAt: instant };
   }
   return refused === undefined ? { open: true, closesAt: null } : { open: false, ...refused, opensAt: null };
+}
+
+/** Those that are over have no say any more; a day more, since a date may come back where clocks go back at midnight. */
+function notOver(freezes: readonly Freeze[], zone: string, now: number): Freeze[] {
+  const { date } = placeOf(now - 2 * DAY_MS, zone);
+  return freezes.filter((one) => ('from' in one ? one.to >= date : one.toMs > now));
 }
 
 /** Whether the instant is permitted; what the brute force of the tests asks minute by minute. */
@@ -65,6 +85,8 @@ export function shortestMinutes(windows: readonly WeeklyWindow[]): number | null
 }
 
 interface Place {
+  instant: number;
+  zone: string;
   /** YYYY-MM-DD. */
   date: string;
   /** 0 = Monday. */
@@ -74,7 +96,8 @@ interface Place {
 
 function placeOf(instant: number, zone: string): Place {
   const local = Temporal.Instant.fromEpochMilliseconds(instant).toZonedDateTimeISO(zone);
-  return { date: local.toPlainDate().toString(), weekday: local.dayOfWeek - 1, minute: local.hour * 60 + local.minute };
+  const date = local.toPlainDate().toString();
+  return { instant, zone, date, weekday: local.dayOfWeek - 1, minute: local.hour * 60 + local.minute };
 }
 
 function refusal(
@@ -82,14 +105,26 @@ function refusal(
   freezes: readonly Freeze[],
   place: Place,
 ): { reason: 'outside_window' | 'frozen'; detail: string } | undefined {
-  const freeze = freezes.find((one) => one.from <= place.date && place.date <= one.to);
-  if (freeze !== undefined) return { reason: 'frozen', detail: `${freeze.reason}, until ${freeze.to}` };
+  const freeze = freezes.find((one) => isFrozen(one, place));
+  if (freeze !== undefined) return { reason: 'frozen', detail: `${freeze.reason}, until ${endOf(freeze, place.zone)}` };
   if (rules.deny.some((window) => contains(window, place)))
     return { reason: 'outside_window', detail: 'a window denies it' };
   if (rules.allow.length > 0 && !rules.allow.some((window) => contains(window, place))) {
     return { reason: 'outside_window', detail: 'no window allows it' };
   }
   return undefined;
+}
+
+function isFrozen(freeze: Freeze, { instant, date }: Place): boolean {
+  if ('from' in freeze) return freeze.from <= date && date <= freeze.to;
+  return freeze.fromMs <= instant && instant < freeze.toMs;
+}
+
+/** The last day, or the time at which it ends by the region's clocks. */
+function endOf(freeze: Freeze, zone: string): string {
+  if ('from' in freeze) return freeze.to;
+  const local = Temporal.Instant.fromEpochMilliseconds(freeze.toMs).toZonedDateTimeISO(zone);
+  return `${local.toPlainDate()} ${local.toPlainTime().toString({ smallestUnit: 'minute' })} (${zone})`;
 }
 
 function contains(window: WeeklyWindow, { weekday, minute }: Place): boolean {
@@ -102,7 +137,12 @@ function contains(window: WeeklyWindow, { weekday, minute }: Place): boolean {
 /** The instants after `now` at which the answer may change, ascending: edges of windows and freezes, changes of the clocks. */
 function* boundaries(rules: WindowRules, freezes: readonly Freeze[], zone: string, now: number): Generator<number> {
   const minutes = [...new Set([...rules.allow, ...rules.deny].flatMap(({ from, to }) => [from, to % 1440]))];
-  if (minutes.length === 0 && freezes.length === 0) return;
+  const edges = freezes.flatMap((one) => ('from' in one ? [] : [one.fromMs, one.toMs])).sort((a, b) => a - b);
+  if (minutes.length === 0 && freezes.length * 2 === edges.length) {
+    yield* edges.filter((instant) => instant > now && instant <= now + HORIZON_DAYS * DAY_MS);
+    return;
+  }
+  let edge = 0;
   const first = Temporal.Instant.fromEpochMilliseconds(now).toZonedDateTimeISO(zone).toPlainDate();
   let pending = new Set<number>();
   for (let offset = 0; offset <= HORIZON_DAYS; offset += 1) {
@@ -111,6 +151,7 @@ function* boundaries(rules: WindowRules, freezes: readonly Freeze[], zone: strin
     for (const minute of [0, ...minutes]) for (const instant of instantsOf(date, minute, zone)) pending.add(instant);
     const change = changeBefore(date, end, zone);
     if (change !== undefined) pending.add(change);
+    for (; edge < edges.length && (edges[edge] as number) < end; edge += 1) pending.add(edges[edge] as number);
     // A time in a gap at midnight stands for instants of both days: what belongs to the next one waits for its turn.
     const due = [...pending].filter((instant) => instant > now && instant < end).sort((a, b) => a - b);
     pending = new Set([...pending].filter((instant) => instant >= end));

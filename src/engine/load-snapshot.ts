@@ -63,8 +63,9 @@ export async function loadSnapshot(
       observedMs,
       products,
       regions,
-      calendars: [...memory.surroundings.calendars],
-      freezes: [...memory.surroundings.freezes],
+      // Not copied: what is known of their windows is remembered by these lists.
+      calendars: memory.surroundings.calendars,
+      freezes: memory.surroundings.freezes,
       clock: memory.clock.look(),
       ceilings: memory.grants.ceilings(),
       considered: await listConsidered(db),

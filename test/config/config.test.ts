@@ -26,6 +26,7 @@ describe('readConfig', () => {
 
   test('reads config/tidegate.yaml with every commented key switched on', () => {
     const whole = '{ steps: [{ percent: 100 }] }';
+    writeFileSync(join(directory, 'freezes.ics'), 'BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n');
     const text = readFileSync(DEFAULT_FILE, 'utf8')
       .replace('# accept:', 'accept:')
       .replace('# badCount:', 'badCount:')
@@ -57,6 +58,8 @@ describe('readConfig', () => {
     assert.deepEqual(config.freezes, [
       { from: '2026-12-20', to: '2027-01-03', reason: 'year end', regions: null },
       { from: '2026-11-26', to: '2026-11-27', reason: 'holidays', regions: ['us'] },
+      { fromMs: Date.UTC(2026, 10, 27, 7), toMs: Date.UTC(2026, 10, 27, 19), reason: 'sale', regions: ['lab', 'eu'] },
+      { fromMs: Date.UTC(2026, 10, 27, 13), toMs: Date.UTC(2026, 10, 28, 1), reason: 'sale', regions: ['us'] },
     ]);
     assert.deepEqual(config.limits, {
       fleet: 50,

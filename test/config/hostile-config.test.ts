@@ -175,7 +175,8 @@ describe('readConfig takes', () => {
     });
   }
   test('dates without quotes, as they stand', () => {
-    assert.equal(readConfig({ file: write(freeze('x')), env: {} }).freezes[0]?.from, '2026-12-20');
+    const [first] = readConfig({ file: write(freeze('x')), env: {} }).freezes;
+    assert.equal(first !== undefined && 'from' in first && first.from, '2026-12-20');
   });
 });
 

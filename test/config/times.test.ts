@@ -44,6 +44,19 @@ describe('readConfig takes', () => {
     assert.deepEqual(read(text).freezes, expected);
   });
 
+  test('freezes to the minute: instants by the clocks of each region, a last day included', () => {
+    const text = `freezes: [{ from: 2026-11-27T08:00, to: 2026-11-28, reason: sale }]\n${SMALL}`;
+    assert.deepEqual(read(text).freezes, [
+      { fromMs: Date.UTC(2026, 10, 27, 7), toMs: Date.UTC(2026, 10, 28, 23), reason: 'sale', regions: ['eu'] },
+      { fromMs: Date.UTC(2026, 10, 27, 13), toMs: Date.UTC(2026, 10, 29, 5), reason: 'sale', regions: ['us'] },
+    ]);
+    assert.match(
+      refusal(write(text.replace('2026-11-28', '2026-11-27T08:00'))),
+      /freezes\[0\]\.to: 2026-11-27T08:00 is not after 2026-11-27T08:00; write the time at which it ends/,
+    );
+    assert.match(refusal(write(text.replace('08:00', '24:00'))), /expected a date as YYYY-MM-DD, or a time/);
+  });
+
   test('limits one by one', () => {
     const none = NO_LIMITS;
     assert.deepEqual(read(`limits: { fleet: 1 }\n${SMALL}`).limits, { ...none, fleet: 1 });
@@ -201,8 +214,8 @@ describe('readConfig refuses', () => {
       [
         '2:13: freezes[0].from: there is no day 2026-02-29; that month has 28 days',
         '2:29: freezes[0].to: there is no day 2026-04-31; that month has 30 days',
-        '3:13: freezes[1].from: expected a date as YYYY-MM-DD, got "20.12.2026"; write e.g. 2026-12-20',
-        '3:29: freezes[1].to: expected a date as YYYY-MM-DD, got "2026-1-3"',
+        '3:13: freezes[1].from: expected a date as YYYY-MM-DD, or a time as YYYY-MM-DDTHH:MM, got "20.12.2026"; write e.g. 2026-12-20',
+        '3:29: freezes[1].to: expected a date as YYYY-MM-DD, or a time as YYYY-MM-DDTHH:MM, got "2026-1-3"',
       ],
     ],
     [

@@ -14,7 +14,10 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
   'domain/version': { rooms: ['errors'], packages: ['semver'] },
   domain: { rooms: ['domain/version', 'errors'], packages: ['semver', 'temporal-polyfill', 'croner'] },
   protocol: { rooms: ['errors'], packages: [...TYPEBOX, 'node:crypto'] },
-  config: { rooms: ['domain', 'domain/version', 'errors'], packages: ['yaml', 'node-cron', 'temporal-polyfill', NODE] },
+  config: {
+    rooms: ['domain', 'domain/version', 'errors'],
+    packages: ['yaml', 'node-cron', 'temporal-polyfill', 'ical.js', NODE],
+  },
   store: {
     rooms: ['domain', 'domain/version', 'errors'],
     packages: ['kysely', 'kysely/*', 'better-sqlite3', 'pg', 'uuid', 'pino', NODE],

@@ -114,6 +114,51 @@ describe('windowStatus', () => {
       '2026-12-31T15:00:00Z',
     ],
     [
+      'frozen until an instant',
+      NO_RULES,
+      [
+        {
+          fromMs: Date.parse('2026-11-27T17:00:00Z'),
+          toMs: Date.parse('2026-11-30T06:00:30Z'),
+          reason: 'x',
+          regions: null,
+        },
+      ],
+      'Europe/Berlin',
+      '2026-11-27T17:00:00Z',
+      '2026-11-30T06:00:30Z',
+    ],
+    [
+      'open until a freeze begins, within a window',
+      { allow: [window(EVERY_DAY, '09:00', '18:00')], deny: [] },
+      [
+        {
+          fromMs: Date.parse('2026-11-27T10:30:00Z'),
+          toMs: Date.parse('2026-11-27T11:00:00Z'),
+          reason: 'x',
+          regions: null,
+        },
+      ],
+      'Europe/Berlin',
+      '2026-11-27T09:00:00Z',
+      'open until 2026-11-27T10:30:00Z',
+    ],
+    [
+      'a freeze that ends outside the window',
+      { allow: [window(EVERY_DAY, '09:00', '18:00')], deny: [] },
+      [
+        {
+          fromMs: Date.parse('2026-11-27T10:30:00Z'),
+          toMs: Date.parse('2026-11-27T23:00:00Z'),
+          reason: 'x',
+          regions: null,
+        },
+      ],
+      'Europe/Berlin',
+      '2026-11-27T12:00:00Z',
+      '2026-11-28T08:00:00Z',
+    ],
+    [
       'Lord Howe: half an hour of change',
       { allow: [window(['sun'], '01:30', '02:00')], deny: [] },
       [],
@@ -259,23 +304,36 @@ test('any rules at any time: the status says what isOpen says, and nothing chang
     'Africa/Cairo',
     'UTC',
   );
+  // Around now: hours, to the second.
+  const timed = fc
+    .array(
+      fc.record({ before: fc.integer({ min: -400_000, max: 400_000 }), seconds: fc.integer({ min: 1, max: 90_000 }) }),
+      {
+        maxLength: 3,
+      },
+    )
+    .map((all) => (now: number) => {
+      return all.map(({ before, seconds }) => ({ fromMs: now - before * 1000, toMs: now + (seconds - before) * 1000 }));
+    });
   fc.assert(
     fc.property(
       rules,
       zone,
       fc.integer({ min: FROM / MINUTE, max: UNTIL / MINUTE }),
       fc.array(fc.double({ min: 0, max: 0.999, noNaN: true }), { minLength: 5, maxLength: 5 }),
-      (one, where, minute, places) => {
+      timed,
+      (one, where, minute, places, frozenFor) => {
         const now = minute * MINUTE;
-        const status = windowStatus(one, [], where, now);
-        assert.equal(status.open, isOpen(one, [], where, now));
+        const frozen = frozenFor(now).map(({ fromMs, toMs }) => ({ fromMs, toMs, reason: 'x', regions: null }));
+        const status = windowStatus(one, frozen, where, now);
+        assert.equal(status.open, isOpen(one, frozen, where, now));
         const edge = status.open ? status.closesAt : status.opensAt;
         if (edge === null) return;
         assert(edge > now);
-        assert.notEqual(isOpen(one, [], where, edge), status.open);
+        assert.notEqual(isOpen(one, frozen, where, edge), status.open);
         for (const place of places) {
           const between: number = now + Math.floor(((edge - now) / MINUTE) * place) * MINUTE;
-          assert.equal(isOpen(one, [], where, between), status.open, new Date(between).toISOString());
+          assert.equal(isOpen(one, frozen, where, between), status.open, new Date(between).toISOString());
         }
       },
     ),
@@ -326,7 +384,7 @@ function bruteOpen(rules: WindowRules, freezes: readonly Freeze[], { date, weekd
     if (to > from) return on(weekday) && from <= minute && minute < to;
     return minute >= from ? on(weekday) : minute < to && on(weekday - 1);
   };
-  if (freezes.some(({ from, to }) => from <= date && date <= to)) return false;
+  if (freezes.some((one) => 'from' in one && one.from <= date && date <= one.to)) return false;
   return !rules.deny.some(inside) && (rules.allow.length === 0 || rules.allow.some(inside));
 }
 
