@@ -52,11 +52,20 @@ function longestClosed({ regions, freezes }: Known, name: string, now: number): 
   if (region === undefined) return none;
   const here = freezes.filter((one) => one.regions === null || one.regions.includes(name));
   const rules = { windows: region.windows, freezes: here, zone: region.timeZone };
-  const starts = [now, ...here.map(({ from }) => Date.parse(`${from}T00:00:00Z`) - 8 * DAY_MS)];
-  const found = starts
-    .filter((start) => start >= now - 8 * DAY_MS)
-    .map((start) => closedAfter(rules, Math.max(start, now)));
+  const begins = here.map((one) => ('from' in one ? Date.parse(`${one.from}T00:00:00Z`) : one.fromMs) - 8 * DAY_MS);
+  const found = weekApart([now, ...begins.filter((start) => start >= now - 8 * DAY_MS)]).map((start) =>
+    closedAfter(rules, Math.max(start, now)),
+  );
   return found.reduce((longest, one) => (one.ms > longest.ms ? one : longest), none);
+}
+
+/** Each is looked at for two weeks: those of a calendar that lie closer together are seen with the first of them. */
+function weekApart(starts: readonly number[]): number[] {
+  const kept: number[] = [];
+  for (const start of starts.toSorted((a, b) => a - b)) {
+    if (start >= (kept.at(-1) ?? Number.NEGATIVE_INFINITY) + 7 * DAY_MS) kept.push(start);
+  }
+  return kept;
 }
 
 function closedAfter(

@@ -14,7 +14,9 @@ export function isLocallyOpen(
   if (windows.allow.length + windows.deny.length + freezes.length === 0) return true;
   const { date, day, minute } = localOf(at, timeZone);
   const isFrozen = freezes.some(
-    ({ from, to, regions }) => (regions === null || regions.includes(region)) && from <= date && date <= to,
+    (one) =>
+      (one.regions === null || one.regions.includes(region)) &&
+      ('from' in one ? one.from <= date && date <= one.to : one.fromMs <= at && at < one.toMs),
   );
   if (isFrozen || windows.deny.some((window) => isInside(window, day, minute))) return false;
   return windows.allow.length === 0 || windows.allow.some((window) => isInside(window, day, minute));
