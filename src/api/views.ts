@@ -142,7 +142,7 @@ function sentenceOfLane(
     case 'paused':
       return `paused by ${state.by}: ${state.reason}`;
     case 'halted':
-      return `halted by ${state.by}: ${state.reason}`;
+      return `halted by ${state.by}: ${state.reason}${state.lift ? '; goes on by itself once it is back as it was' : ''}`;
     case 'rolling_back':
       return `rolled back by ${state.by}: ${state.reason}`;
     case 'rolled_back':

@@ -1,5 +1,6 @@
 // The effect of a plan's actions on the snapshot, as new values: what the engine writes and what the laws are tested on.
 import { assert, unreachable } from '../errors.ts';
+import { isMarked, lifted, liftFor } from './lift.ts';
 import { EVERYBODY, hash32 } from './rank.ts';
 import { isTerminalLane, type Lane, type LaneState, moveLane, NO_COUNTS, type Rollout, type Step } from './rollout.ts';
 import type { Action, Snapshot } from './snapshot.ts';
@@ -38,9 +39,12 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
       return completeLane(snapshot, action, options.now);
     case 'halt_lane': {
       const halted = mapLane(snapshot, action.laneId, (lane) => {
-        const { reason } = action;
-        const state: LaneState = { name: 'halted', since: options.now, by: 'tidegate', reason, step: lastStep(lane) };
-        return withdrawn(moveLane(lane, state));
+        const common = { name: 'halted', by: 'tidegate', reason: action.reason, step: lastStep(lane) } as const;
+        // It has been halted since then, and now for another reason.
+        if (isMarked(lane.state))
+          return { ...lane, state: { ...common, since: lane.state.since }, revision: lane.revision + 1 };
+        const lift = action.withdrawn === true ? { lift: liftFor(lane) } : {};
+        return withdrawn(moveLane(lane, { ...common, since: options.now, ...lift }));
       });
       return action.veto ? addVeto(halted, action, options.now) : halted;
     }
@@ -49,7 +53,10 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
   }
 }
 
-type LaneAction = Extract<Action, { kind: 'open_step' | 'start_soak' | 'await_approval' | 'supersede_lane' }>;
+type LaneAction = Extract<
+  Action,
+  { kind: 'open_step' | 'start_soak' | 'await_approval' | 'supersede_lane' | 'lift_halt' }
+>;
 
 function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: number): Lane {
   switch (action.kind) {
@@ -73,6 +80,8 @@ function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: nu
       };
     case 'supersede_lane':
       return withdrawn(moveLane(lane, { name: 'superseded', since: now, by: action.by }));
+    case 'lift_halt':
+      return lifted(lane, now);
     default:
       return unreachable(action);
   }

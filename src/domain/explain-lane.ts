@@ -67,6 +67,8 @@ function sayAction(action: Action, { snapshot }: LaneInput): string {
       return `${action.count} silent members of step ${action.step + 1} give their seats to the next by rank now`;
     case 'halt_lane':
       return `it halts now: ${action.reason}`;
+    case 'lift_halt':
+      return 'it goes on now: the release is back on GitHub as it was';
     case 'supersede_lane': {
       const newer = snapshot.rollouts.find((one) => one.id === action.by);
       return `${newer?.version ?? 'a newer release'} takes its place now`;

@@ -1,6 +1,7 @@
 // All gates of a lane in its present state, in the order in which they are asked; states that stand still have one.
 import { assert } from '../errors.ts';
-import { type AskedGate, type AskGate, fail, pass, pend, wait } from './gate.ts';
+import { type AskedGate, type AskGate, act, fail, pass, pend, wait } from './gate.ts';
+import { liftOf } from './lift.ts';
 import { openingGates } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
 import type { Lane, LaneState, Step } from './rollout.ts';
@@ -24,11 +25,19 @@ export function gatesOf(input: LaneInput): AskGate[] {
 
 type StandingState = Exclude<LaneState, { name: 'waiting' | 'open' | 'soaking' | 'approval' }>;
 
-function stateGate({ snapshot }: LaneInput, state: StandingState): AskedGate {
+function stateGate(input: LaneInput, state: StandingState): AskedGate {
   switch (state.name) {
     case 'paused':
       return wait('paused', { reason: 'paused', detail: state.reason, remedy: 'goes on when a person resumes it' });
     case 'halted': {
+      const lift = liftOf(input);
+      if (lift !== undefined) return act('halted', 'wait', 'the release is back on GitHub as it was: it goes on', lift);
+      if (state.lift !== undefined) {
+        const remedy =
+          'goes on by itself once the release is back on GitHub as it was and nothing else goes out here; a person can ' +
+          'retry it then; a newer release takes this one’s place';
+        return fail('halted', { reason: 'halted', detail: state.reason, remedy });
+      }
       const remedy =
         'goes on when a person retries it, or accepts what went bad; a newer release takes this one’s place';
       return fail('halted', { reason: 'halted', detail: state.reason, remedy });
@@ -40,7 +49,7 @@ function stateGate({ snapshot }: LaneInput, state: StandingState): AskedGate {
     case 'rolled_back':
       return ended('rolled_back', 'it was rolled back');
     case 'superseded': {
-      const newer = snapshot.rollouts.find((one) => one.id === state.by);
+      const newer = input.snapshot.rollouts.find((one) => one.id === state.by);
       return ended('superseded', `${newer?.version ?? state.by} has taken its place`);
     }
     case 'cancelled':

@@ -3,6 +3,7 @@ import { vetoFor } from './directives.ts';
 import { gatesOf } from './gates.ts';
 import type { HoldReason } from './holds.ts';
 import { haltReason, isAgainstRelease, verdictOf } from './lane-verdict.ts';
+import { isMarked } from './lift.ts';
 import { releaseOf } from './lookup.ts';
 import { metricAlarm } from './metric-gates.ts';
 import { troubleOf } from './release.ts';
@@ -33,11 +34,13 @@ export function planLane(input: LaneInput): LaneStep {
 
 /**
  * What halts a lane that has opened, also while it is paused: a spent budget in any opened step (which vetoes the
- * release, mostly, so it comes before everything else), a release that changed under it, a veto.
+ * release, mostly, so it comes before everything else), a release that changed under it, a veto. A lane that is halted
+ * because its release was withdrawn is asked as well: what speaks against it besides is said in its place, and stays.
  */
 export function planAlarm(input: LaneInput): LaneStep | undefined {
   const { snapshot, rollout, lane } = input;
-  if (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back') return undefined;
+  const marked = isMarked(lane.state);
+  if (!marked && (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back')) return undefined;
   const halt = (reason: string, veto: boolean): LaneStep => ({
     action: { kind: 'halt_lane', laneId: lane.id, reason, veto },
   });
@@ -47,8 +50,11 @@ export function planAlarm(input: LaneInput): LaneStep | undefined {
   }
   const metric = metricAlarm(input);
   if (metric !== undefined) return halt(metric, true);
-  const trouble = troubleOf(releaseOf(snapshot.releases, rollout.releaseId));
-  if (trouble !== undefined) return halt(trouble, false);
+  const release = releaseOf(snapshot.releases, rollout.releaseId);
+  const trouble = troubleOf(release);
+  if (trouble !== undefined && release?.state !== 'withdrawn') return halt(trouble, false);
   const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
-  return veto === undefined ? undefined : halt(`vetoed: ${veto.reason}`, false);
+  if (veto !== undefined) return halt(`vetoed: ${veto.reason}`, false);
+  if (trouble === undefined || marked) return undefined;
+  return { action: { kind: 'halt_lane', laneId: lane.id, reason: trouble, veto: false, withdrawn: true } };
 }

@@ -11,11 +11,17 @@ export type RunningState =
   /** The next step opens as soon as enough approvals of the lane stand, and windows and waves allow. */
   | { name: 'approval'; step: number; since: number };
 
+/** What a lane goes back to: the pause that a person had set, or null for its step. */
+export interface Lift {
+  paused: { by: string; reason: string } | null;
+}
+
 export type LaneState =
   | { name: 'waiting'; since: number }
   | RunningState
   | { name: 'paused'; since: number; by: string; reason: string; resume: RunningState; soakedMs: number }
-  | { name: 'halted'; since: number; by: string; reason: string; step: number | null }
+  /** `lift`: only because the release was withdrawn, so that it goes on once that is back. */
+  | { name: 'halted'; since: number; by: string; reason: string; step: number | null; lift?: Lift }
   | { name: 'rolling_back'; since: number; by: string; reason: string }
   /** `skipped`: a person has let its wave pass without it. */
   | { name: 'rolled_back'; since: number; skipped?: true }
@@ -32,7 +38,7 @@ const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
   soaking: ['open', 'approval', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   approval: ['open', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   paused: ['open', 'soaking', 'approval', 'halted', 'rolling_back', 'superseded', 'cancelled'],
-  halted: ['waiting', 'open', 'rolling_back', 'superseded', 'cancelled'],
+  halted: ['waiting', 'open', 'paused', 'rolling_back', 'superseded', 'cancelled'],
   rolling_back: ['rolled_back', 'halted'],
   completed: ['rolling_back'],
   rolled_back: [],

@@ -173,7 +173,10 @@ export type Action =
       evidence: boolean /** Whether the region's baseline becomes this release. */;
       baseline: boolean;
     }
-  | { kind: 'halt_lane'; laneId: string; reason: string; veto: boolean }
+  /** `withdrawn`: the release is, and nothing else is wrong. */
+  | { kind: 'halt_lane'; laneId: string; reason: string; veto: boolean; withdrawn?: true }
+  /** A withdrawn release is back as it was. */
+  | { kind: 'lift_halt'; laneId: string }
   | { kind: 'supersede_lane'; laneId: string; by: string }
   | { kind: 'end_rollout'; rolloutId: string }
   | { kind: 'end_attempt'; attemptId: string; laneId: string; state: 'lost' | 'expired' };

@@ -3,6 +3,7 @@ import { AppError, assert } from '../errors.ts';
 import { accept } from './accept.ts';
 import { lastStep, withdrawn } from './apply.ts';
 import { approve, isPromoted } from './approve.ts';
+import { isMarked } from './lift.ts';
 import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
 import {
@@ -111,7 +112,18 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
     const at = step === null ? 'in no step' : `in step ${step + 1}`;
     throw new AppError('conflict', `the lane in ${lane.region} is ${at}, not in step ${input.expectedStep + 1}`);
   }
+  if (verb === 'halt' && isMarked(lane.state)) return haltForGood(lane, input);
   return legal === 'done' ? undefined : HANDLERS[verb](lane, input);
+}
+
+/** What would have gone on by itself waits for a person now. */
+function haltForGood(lane: Lane, { actor, reason }: VerbInput): Lane {
+  const { since } = lane.state;
+  return {
+    ...lane,
+    state: { name: 'halted', since, by: actor, reason, step: lastStep(lane) },
+    revision: lane.revision + 1,
+  };
 }
 
 const HANDLERS: Record<LaneVerb, (lane: Lane, input: VerbInput) => Lane | undefined> = {

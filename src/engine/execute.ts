@@ -126,6 +126,14 @@ async function writeAction(
       return after;
     case 'replace_members':
       return replaceMembers(tx, input, action, after, effects);
+    case 'lift_halt': {
+      const { lane, rollout } = laneOf(after, action.laneId);
+      await moved(tx, lane);
+      for (const step of lane.steps) await saveStep(tx, lane.id, step);
+      const data = { region: lane.region, version: rollout.version, state: lane.state.name };
+      audit.push(entry(now, 'lane.lifted', lane.id, data));
+      return after;
+    }
     case 'start_soak': {
       const { lane } = laneOf(after, action.laneId);
       await moved(tx, lane);

@@ -112,6 +112,7 @@ test('the random snapshots reach every kind of action and the reasons that are b
     'await_approval',
     'complete_lane',
     'halt_lane',
+    'lift_halt',
     'supersede_lane',
     'end_rollout',
     'end_attempt',

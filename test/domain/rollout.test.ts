@@ -63,6 +63,7 @@ const LEGAL = new Set([
   'paused → cancelled',
   'halted → waiting',
   'halted → open',
+  'halted → paused',
   'halted → rolling_back',
   'halted → superseded',
   'halted → cancelled',

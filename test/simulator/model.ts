@@ -109,6 +109,11 @@ function applyToLane(lane: LaneModel, row: AuditRow, { now, observable }: Instan
       lane.done.delete(lane.step);
       lane.promoted.delete(lane.step);
       return;
+    case 'lane.lifted':
+      lane.halted = false;
+      lane.paused = row.data['state'] === 'paused';
+      if (lane.step !== null) lane.done.delete(lane.step);
+      return;
     case 'lane.paused':
       lane.paused = true;
       return;

@@ -264,7 +264,7 @@ export const COMMIT_PROMISES: readonly CommitPromise[] = [
   },
   {
     name: 'S6',
-    says: 'halts, vetoes and brakes stay until a person lifts them',
+    says: 'halts, vetoes and brakes stay until a person lifts them, or a withdrawn release is back',
     onCommit({ books, model }) {
       for (const key of model.vetoes) if (!books.vetoes.has(key)) return `the veto of ${key} is gone`;
       for (const scope of model.brakes) if (!books.brakes.has(scope)) return `the brake ${scope} is gone`;

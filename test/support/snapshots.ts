@@ -408,6 +408,8 @@ function anyLane(gen: Gen, policy: Policy, region: string, wave: number, name: L
   if (state.name === 'soaking') state.observedMs = OBSERVED - pick(gen, [0, 30_000, 60_000, 90_000, 120_000, 200_000]);
   if (state.name === 'paused') state.resume = anyResume(gen, last);
   if (state.name === 'halted' && !begun) state.step = null;
+  if (state.name === 'halted' && begun && chance(gen, 60))
+    state.lift = { paused: chance(gen, 30) ? { by: 'me', reason: 'because' } : null };
   const resumed = state.name === 'paused' ? state.resume.name : state.name;
   const steps = !begun
     ? []
