@@ -11,11 +11,12 @@ const MAX_STEPS = 120;
 const MAX_HELD = 60;
 
 export function rehearsePage(reply: RehearsalReply, style: Style): string[] {
-  const { lanes, from, to } = reply;
+  const { lanes, to } = reply;
+  const begins = beginOf(reply);
   return [
     ...wrap(titleOf(reply), style.width).map((line) => style.paint('bold', line)),
     ...paragraphs([agentsOf(reply)], style),
-    ...spaced(gantt(lanes, from, to, style.width)),
+    ...spaced(gantt(lanes, begins, to, style.width)),
     ...spaced(stepLines(lanes, style)),
     ...spaced(heldLines(lanes, to, style)),
     ...(lanes.length === 0 ? [] : ['', ...wrap(exposureOf(reply), style.width)]),
@@ -39,7 +40,15 @@ function titleOf({ product, version, policy, hold, stoppedBy, from, to, lanes }:
   return `${under}: played for ${time} of it, which was all that one run may take`;
 }
 
-function agentsOf({ agents, from, stoppedBy }: RehearsalReply): string {
+/** When the rollout is there: earlier there is nothing to show. */
+function beginOf({ lanes, from }: RehearsalReply): number {
+  const starts = lanes.flatMap((lane) => lane.spans.slice(0, 1).map((span) => span.from));
+  return starts.length === 0 ? from : Math.min(...starts);
+}
+
+function agentsOf(reply: RehearsalReply): string {
+  const { agents, from, stoppedBy } = reply;
+  const later = beginOf(reply) - from;
   const { total, updated, failed, away, waiting, untouched } = agents;
   const rest = [
     [away, 'away'],
@@ -49,7 +58,9 @@ function agentsOf({ agents, from, stoppedBy }: RehearsalReply): string {
     [untouched, 'not concerned'],
   ] as const;
   const others = rest.filter(([number]) => number > 0).map(([number, what]) => `, ${number} ${what}`);
-  return `${updated} of ${count(total, 'agent')} updated${others.join('')}; begun ${instant(from)}`;
+  const when =
+    later < 1000 ? `it begins ${minute(from)}Z` : `it begins ${minute(from + later)}Z, ${duration(later)} from now`;
+  return `${updated} of ${count(total, 'agent')} updated${others.join('')}; ${when}`;
 }
 
 function stepLines(lanes: readonly RehearsedLane[], style: Style): string[] {

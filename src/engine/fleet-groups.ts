@@ -1,9 +1,9 @@
 // The fleet of a product in groups of agents that are alike, counted region by region so that check-ins come in between.
-import { setImmediate } from 'node:timers/promises';
 import type { FleetGroup } from '../domain/rehearse/model.ts';
 import { policiesOf } from '../domain/rehearse/question.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError } from '../errors.ts';
+import { inTurns } from './pieces.ts';
 import type { Roster } from './roster.ts';
 
 export interface GroupsInput {
@@ -23,10 +23,9 @@ export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<F
   const wanted = [...new Set([...input.labels, ...steps.flatMap((step) => Object.keys(step.labels ?? {}))])];
   const groups: FleetGroup[] = [];
   for (const region of regions) {
-    await setImmediate();
     const here = new Map<string, FleetGroup>();
     const known = new Map<Record<string, string>, string>();
-    roster.visit(product.name, region, (handle, version, platform) => {
+    const counting = roster.visit(product.name, region, (handle, version, platform) => {
       const labels = roster.labelsOf(handle);
       const kind = known.get(labels) ?? JSON.stringify(wanted.map((name) => labels[name] ?? null));
       known.set(labels, kind);
@@ -39,6 +38,7 @@ export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<F
       group.agents += 1;
       if (roster.silentMs(handle, observedMs) < product.policy.staleAfterMs) group.present += 1;
     });
+    await inTurns(counting);
     groups.push(...here.values());
     if (groups.length > MAX_GROUPS) {
       throw new AppError('conflict', `the fleet has more than ${MAX_GROUPS} kinds of agents`, {

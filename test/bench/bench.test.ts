@@ -37,6 +37,12 @@ test('bench:plan: every part says its figures, and a pass with nothing to do wri
   assert.ok(report.decide.medianUs > 0);
 });
 
+test('bench:rehearse: everybody present is updated, and it says what it took', async () => {
+  const report = await bench('rehearse.ts', '--agents=400');
+  assert.deepEqual([report.agents, report.updated], [400, 360]);
+  assert.ok(report.events > 0 && report.seconds > 0);
+});
+
 test('fillFleetFile: what the server reads is what was asked for', async (t) => {
   const { fillFleetFile, seededAgent } = await import('./fleet-file.ts');
   const { openDatabase } = await import('../../src/store/database.ts');

@@ -230,7 +230,8 @@ function book(place: Place, agent: ModelAgent, attempt: Attempt): void {
         : step,
     ),
   };
-  place.directive = null;
+  // What is only offered is in nobody's way: no answer changes by it.
+  if (attempt.state !== 'offered') place.directive = null;
 }
 
 /** The lane has halted or ended: what it offered is over, and the counters have forgotten it with the lane's new state. */

@@ -75,7 +75,7 @@ export interface Rehearsal {
 const MAX_RUNS = 20;
 const LEAST_RUNS = 2;
 /** … unless they take this many events: a large fleet that notices nothing is dear to play. */
-const MAX_BAD_EVENTS = 400_000;
+const MAX_BAD_EVENTS = 200_000;
 
 export function rehearse(question: RehearsalQuestion): Rehearsal {
   const input = modelOf(question);
