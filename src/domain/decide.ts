@@ -12,6 +12,7 @@ import {
   type Seat,
   wayOf,
 } from './directives.ts';
+import { instantOf } from './gate.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { fullDownloads, fullLimit } from './limits.ts';
 import { type Pin, pinFor, sayPin } from './pin.ts';
@@ -349,7 +350,10 @@ function decideGrant({ agent, directive, lane, step, live, now, trace }: GrantQu
 
 /** Staging goes on outside windows, grants do not; nor is anything granted that the rest of the window cannot cover. */
 function closedWindow({ window }: Directive, lane: LaneDirective, now: number) {
-  if (!window.open) return { reason: window.reason, detail: window.detail };
+  if (!window.open) {
+    const { reason, detail, opensAt } = window;
+    return { reason, detail: opensAt === null ? detail : `${detail}; it opens at ${instantOf(opensAt)}` };
+  }
   if (window.closesAt === null || window.closesAt - now >= lane.attemptMs) return undefined;
   return { reason: 'outside_window' as const, detail: 'too little of the window is left for an attempt' };
 }
