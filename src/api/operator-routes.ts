@@ -207,7 +207,12 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
       const id = await agentIdOf(request.params.id);
       const agent = await viewAgent(id);
       const products = await operator.explain(id);
-      return { agent, products, history: viewHistory(await historyOfAgent(db, id, HISTORY)) };
+      return {
+        agent,
+        facts: (await findAgent(db, id))?.facts ?? null,
+        products,
+        history: viewHistory(await historyOfAgent(db, id, HISTORY)),
+      };
     },
   );
 

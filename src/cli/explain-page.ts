@@ -11,6 +11,7 @@ type Explained = ExplainReply['products'][number];
 export function explainPage(reply: ExplainReply, now: number, style: Style): string[] {
   return [
     ...agentLines(reply.agent, now, style),
+    ...factLines(reply.facts ?? {}, style),
     ...reply.products.flatMap((product) => ['', ...productLines(product, style)]),
     '',
     ...historyLines(reply.history, now, style),
@@ -43,6 +44,12 @@ function agentLines(agent: AgentView, now: number, style: Style): string[] {
     ...table(products, style.width),
     ...restraintsOf(agent, now).flatMap((text) => indented(text, style).map((line) => style.paint('yellow', line))),
   ];
+}
+
+/** By name, as many in a line as there is room for. */
+function factLines(facts: Record<string, string>, style: Style): string[] {
+  const names = Object.keys(facts).sort();
+  return names.length === 0 ? [] : indented(names.map((name) => `${name} ${facts[name]}`).join(', '), style);
 }
 
 function productLines(product: Explained, style: Style): string[] {

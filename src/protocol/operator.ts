@@ -206,6 +206,8 @@ export type AgentsReply = Static<typeof AgentsReply>;
 
 export const ExplainReply = Strict({
   agent: AgentView,
+  /** What the agent reports of its host; null: nothing yet. */
+  facts: Type.Optional(Nullable(Type.Record(Type.String(), Text))),
   products: Type.Array(
     Strict({
       product: Text,

@@ -166,6 +166,7 @@ it('explainPage: the last rule for an agent that is asked nothing is the end, no
     explainPage(
       {
         agent: { ...agent, health: { status: 'ok', reason: null }, lastSeenAt: null },
+        facts: { os: 'debian', kernel: '6.1\u001b[2J' },
         products: [{ product: 'p', answer, sentence: 's', trace }],
         history: [],
       },
@@ -174,6 +175,7 @@ it('explainPage: the last rule for an agent that is asked nothing is the end, no
     ).join('\n');
   assert.match(page('none'), /deny {2}brake.*\n {2}end {3}version {2}runs 1\.1\.0 already/);
   assert.match(page('hold'), /deny {2}version/);
+  assert.match(page('none'), /^ {2}kernel 6\.1\P{Cc}*, os debian$/mu);
 });
 
 it('bar', () => {
