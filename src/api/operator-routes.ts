@@ -31,6 +31,7 @@ import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
+import { createOperatorTokenRoute } from './operator-tokens.ts';
 import { pinRoute } from './pin-route.ts';
 import { productHistoryRoute } from './product-history.ts';
 import { viewRegions } from './regions-view.ts';
@@ -139,6 +140,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   );
 
   explainRolloutRoute(app, { operator, clock, onRequest, viewOne });
+
+  createOperatorTokenRoute(app, { database, clock, onRequest });
 
   createRolloutRoute(app, { operator, onRequest, viewOne });
 

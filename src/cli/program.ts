@@ -9,6 +9,7 @@ import { clockCommands } from './commands/clock.ts';
 import { configCommands } from './commands/config.ts';
 import { enrolTokenCommands } from './commands/enrol-token.ts';
 import { explainCommand } from './commands/explain.ts';
+import { operatorTokenCommands } from './commands/operator-token.ts';
 import { productCommands } from './commands/product.ts';
 import { regionsCommand } from './commands/regions.ts';
 import { rehearseCommand } from './commands/rehearse.ts';
@@ -72,6 +73,7 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   brakeCommands(program, context);
   clockCommands(program, context);
   enrolTokenCommands(program, context);
+  operatorTokenCommands(program, context);
   serveCommand(program, context);
   agentCommands(program, context, ending);
   configCommands(program, context);

@@ -18,6 +18,8 @@ import {
   type BrakeRequest,
   CreateEnrolTokenReply,
   type CreateEnrolTokenRequest,
+  CreateOperatorTokenReply,
+  type CreateOperatorTokenRequest,
   CreateRolloutReply,
   type CreateRolloutRequest,
   ExplainReply,
@@ -85,6 +87,8 @@ export interface OperatorClient {
   /** Idempotent. */
   trustClock(request: TrustClockRequest): Promise<TrustClockReply>;
   createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
+  /** For another person, by name. */
+  createOperatorToken(request: CreateOperatorTokenRequest): Promise<CreateOperatorTokenReply>;
   /** One page, in the order of the ids. */
   agents(page?: { after?: string; limit?: number; region?: string; product?: string }): Promise<AgentsReply>;
   /** By id, or by name when only one agent has it. */
@@ -118,6 +122,7 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
     setVeto: (request) => post('/vetoes', request, VetoReply),
     setPin: (agent, request) => post(`/agents/${encodeURIComponent(agent)}/pins`, request, PinReply),
     trustClock: (request) => post('/clock/trust', request, TrustClockReply),
+    createOperatorToken: (request) => post('/operator-tokens', request, CreateOperatorTokenReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),
     agents({ limit = 100, ...filter } = {}) {
       return get(`/agents?${new URLSearchParams({ limit: String(limit), ...filter })}`, AgentsReply);

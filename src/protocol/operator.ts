@@ -423,6 +423,16 @@ export type BrakeRequest = Static<typeof BrakeRequest>;
 export const BrakeReply = Strict({ brakes: Type.Array(BrakeView), changed: Type.Boolean() });
 export type BrakeReply = Static<typeof BrakeReply>;
 
+export const CreateOperatorTokenRequest = Strict({
+  /** Who it is for; approvals and audit know them by it. */
+  name: Name,
+  /** Default 90 days. */
+  expiresInMs: Type.Optional(Type.Integer({ minimum: 60_000, maximum: 31_536_000_000 })),
+});
+export type CreateOperatorTokenRequest = Static<typeof CreateOperatorTokenRequest>;
+export const CreateOperatorTokenReply = Strict({ token: Text, id: Text, name: Text, expiresAt: Integer });
+export type CreateOperatorTokenReply = Static<typeof CreateOperatorTokenReply>;
+
 export const CreateEnrolTokenRequest = Strict({
   region: Name,
   labels: Type.Optional(

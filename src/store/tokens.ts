@@ -96,6 +96,18 @@ export async function findOperatorTokenByHash(
   return row === undefined ? undefined : toOperatorToken(row);
 }
 
+/** Whether a token that counts has this name. `now` in milliseconds since the epoch. */
+export async function operatorNameTaken(db: Db | Tx, name: string, now: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('operator_tokens')
+    .select('id')
+    .where('name', '=', name)
+    .where('revoked_at', 'is', null)
+    .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', now)]))
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /** False when there is no such token or it was revoked before. */
 export async function revokeOperatorToken(tx: Tx, id: string, at: number): Promise<boolean> {
   const revoked = await tx
