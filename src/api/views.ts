@@ -170,7 +170,8 @@ function nextOf(state: LaneState, steps: readonly StepPolicy[], consent: Consent
       return `promoted by ${namesOf(consent.standing)}: ${follows} as soon as nothing stands against it`;
     const asked =
       consent.standing.length > 0 ? 'another person promotes' : `${who} promote${consent.needed === 1 ? 's' : ''}`;
-    return `${asked} step ${state.step + 1}${said === undefined ? '' : ` (${said})`}; then ${follows}`;
+    // The hold says how many have, and whose approval counts no more.
+    return `${asked} step ${state.step + 1}; then ${follows}`;
   }
   if (consent.given) return `promoted by ${namesOf(consent.standing)}: after the soak ${follows}`;
   return `after the soak ${who} must promote it${said === undefined ? '' : ` (${said})`}; then ${follows}`;

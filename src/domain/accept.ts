@@ -23,7 +23,10 @@ export function accept(lane: Lane, input: VerbInput): Lane | undefined {
   }
   const most = Math.max(...lane.steps.map((step) => Math.max(step.size, step.counters.bad)));
   if (count < 1 || count > most) {
-    throw refusal(`${count} cannot be accepted in ${lane.region}`, `Accept between 1 and ${most} outcomes.`);
+    throw refusal(
+      `${count} cannot be accepted in ${lane.region}`,
+      most === 1 ? 'Accept 1.' : `Accept between 1 and ${most} outcomes.`,
+    );
   }
   const left = objection(lane, input, lane.allowance + count);
   if (left !== undefined) throw tooFew(lane, input, left, most);

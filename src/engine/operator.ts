@@ -119,8 +119,6 @@ async function moveByVerb(
   options: VerbOptions,
 ): Promise<Lane | undefined> {
   const { verb, actor, reason, expectedStep, expectedRevision = null, count = 0 } = options;
-  if (verb === 'skip-region' && rollout.endedAt !== null)
-    throw new AppError('illegal_transition', `skip-region: the rollout of ${rollout.version} has ended`);
   const now = deps.now();
   const input: VerbInput = {
     ...{ actor, reason, now, observedMs: deps.observedMs(), expectedStep, expectedRevision, count, release },
@@ -129,6 +127,8 @@ async function moveByVerb(
   };
   const moved = applyVerb(lane, verb, input);
   if (moved === undefined) return undefined;
+  if (verb === 'skip-region' && rollout.endedAt !== null)
+    throw new AppError('illegal_transition', `skip-region: the rollout of ${rollout.version} has ended`);
   if (!(await saveLane(tx, moved, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
   if (moved.state.name === 'halted' || isTerminalLane(moved.state.name)) await withdrawUngranted(tx, lane.id, now);

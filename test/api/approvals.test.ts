@@ -75,11 +75,12 @@ test('what waits for two says so, and who is missing', async (t) => {
   served.fleet.clock.advance(11_000);
   await served.fleet.engine.plan();
   const next = async () => (await rolloutOf(served)).lanes[0]?.next;
-  assert.equal(await next(), '2 people promote step 1 (0 of 2 approvals); then step 2 of 2 opens');
+  assert.equal(await next(), '2 people promote step 1; then step 2 of 2 opens');
   await served.ok(VerbReply, served.path, { verb: 'promote', reason: 'x', expectedStep: 0 });
+  assert.equal(await next(), 'another person promotes step 1; then step 2 of 2 opens');
   assert.equal(
-    await next(),
-    'another person promotes step 1 (1 of 2 approvals, by operator, expires 2026-01-02 00:00:11Z); then step 2 of 2 opens',
+    (await rolloutOf(served)).lanes[0]?.hold?.sentence,
+    'a person must promote the step: step 1: 1 of 2 approvals, by operator, expires 2026-01-02 00:00:11Z',
   );
 });
 

@@ -55,6 +55,17 @@ test('a whole promotion by hand, and the ways in which it is refused', { timeout
   const command = `tidegate rollout promote ${ROLLOUT} --step 1 --reason 'it'\\''s good'`;
   assert.match(unnamed.err, /^error\[usage\]: name the step to promote with --step; .* eu after step 1 of 2$/m);
   assert(unnamed.err.includes(`Run: ${command}\n`), unnamed.err);
+  const old = await cli('rollout', 'promote', ROLLOUT, '--step', '1', '--region', 'eu', '--revision', '0', ...reason);
+  assert.equal(old.code, 5);
+  assert.match(old.err, /revision_mismatch.*is at revision \d+, not 0\n(.*\n)* {2}It has moved since you looked/);
+  assert.equal((await cli('rollout', 'pause', ROLLOUT, '--revision', '0', ...reason)).code, 2);
+  assert.match(
+    (await cli('rollout', 'approve', ROLLOUT, ...reason)).err,
+    /name the step to approve with --step; .* eu/,
+  );
+  assert.equal((await cli('rollout', 'accept', ROLLOUT, '--count', '1', ...reason)).code, 2);
+  const nothing = await cli('rollout', 'accept', ROLLOUT, '--region', 'eu', '--count', '1', ...reason);
+  assert.match(nothing.err, /illegal_transition.*accept: the lane in eu is waiting for approval/);
   const wrong = await cli('rollout', 'promote', ROLLOUT, '--step', '2', ...reason);
   assert.equal(wrong.code, 5);
   assert.match(wrong.err, /^error\[conflict\]: the lane in eu is in step 1, not in step 2$/m);

@@ -185,6 +185,21 @@ describe('verdict', () => {
     });
   }
 
+  test('what was accepted is neither inconclusive nor silent any more', () => {
+    const kinds = (allowance: number) => [
+      verdict(10, { ...NO_COUNTS, inconclusive: 3 }, NO_SILENCE, DEFAULTS, allowance).kind,
+      verdict(10, NO_COUNTS, { ...NO_SILENCE, gone: 4 }, DEFAULTS, allowance).kind,
+    ];
+    assert.deepEqual(
+      [kinds(0), kinds(1), kinds(2)],
+      [
+        ['hold', 'hold'],
+        ['hold', 'hold'],
+        ['open', 'open'],
+      ],
+    );
+  });
+
   test('an allowance raises the budget and lowers the need by as much', () => {
     const at = (bad: number, succeeded: number) =>
       verdict(10, { ...NO_COUNTS, bad, badMembers: bad, succeeded }, NO_SILENCE, DEFAULTS, 2);
