@@ -297,6 +297,10 @@ export function createFleet(parts: FleetParts): Fleet {
       world.say(`${identity.name}: held, ${answer.reason}`);
       if (answer.reason === 'outside_window') marks.hit('held_by_window');
       if (answer.reason === 'at_limit' || answer.reason === 'site_limit') marks.hit('held_by_limit');
+      if (answer.reason === 'ceiling') marks.hit('held_by_ceiling');
+      if (answer.reason === 'bandwidth') marks.hit('held_by_bandwidth');
+      if (answer.reason === 'clock_suspect') marks.hit('held_by_clock');
+      if (answer.reason === 'unhealthy') marks.hit('held_unhealthy');
       if (answer.reason === 'budget') marks.hit('held_by_budget');
       if (answer.reason === 'braked') marks.hit('held_by_brake');
       if (answer.reason === 'halted') marks.hit('held_by_halt');

@@ -12,6 +12,10 @@ const PLAIN: Record<string, Mark> = {
   'step.opened': 'step_opened',
   'step.reseated': 'step_reseated',
   'lane.promoted': 'step_promoted',
+  'lane.approved': 'step_approved',
+  'lane.accepted': 'outcomes_accepted',
+  'lane.skipped': 'region_skipped',
+  'clock.suspected': 'clock_doubted',
   'lane.paused': 'lane_paused',
   'lane.resumed': 'lane_resumed',
   'lane.retried': 'lane_retried',
@@ -29,6 +33,7 @@ export function noteMarks(marks: Marks, books: Books, model: Model, row: AuditRo
   if (plain !== undefined) marks.hit(plain);
   const isPerson = row.actor !== 'tidegate';
   if (row.action === 'release.vetoed' && isPerson) marks.hit('release_vetoed_by_person');
+  if (row.action === 'clock.trusted') marks.hit(isPerson ? 'clock_trusted_by_person' : 'clock_trusted_by_quiet');
   if (row.action === 'lane.halted') marks.hit(isPerson ? 'lane_halted_by_person' : 'lane_halted_by_budget');
   const lane = books.lanes.get(row.subject);
   if (row.action === 'step.opened' && (lane?.wave ?? 0) > 0) marks.hit('second_wave_opened');

@@ -8,8 +8,8 @@ export interface LaneModel {
   step: number | null;
   /** Steps that are done and have not been undone by a retry. */
   done: Set<number>;
-  /** Steps that a person has promoted. */
-  promoted: Set<number>;
+  /** Who has promoted or approved each step. */
+  promoted: Map<number, Set<string>>;
   /** Milliseconds since the world began. */
   openedAt: number | null;
   /** By step: observable time at which it was done. */
@@ -30,8 +30,10 @@ export interface Model {
   vetoes: Set<string>;
   /** Ends without a success, by lane, budget epoch and agent. */
   setbacks: Map<string, number>;
-  /** Lanes by id in which somebody has lied. */
-  tainted: Set<string>;
+  /** The server's clock is doubted. */
+  clockDoubted: boolean;
+  /** When grants were committed, milliseconds since the world began; ascending. */
+  grants: number[];
 }
 
 export interface Instants {
@@ -47,7 +49,8 @@ export function newModel(): Model {
     brakes: new Set(),
     vetoes: new Set(),
     setbacks: new Map(),
-    tainted: new Set(),
+    clockDoubted: false,
+    grants: [],
   };
 }
 
@@ -59,7 +62,7 @@ export function laneOf(model: Model, id: string): LaneModel {
     paused: false,
     step: null,
     done: new Set(),
-    promoted: new Set(),
+    promoted: new Map(),
     openedAt: null,
     doneAt: new Map(),
   };
@@ -80,6 +83,9 @@ export function applyRow(model: Model, row: AuditRow, books: Books, { now, obser
   if (row.action === 'brake.off') model.brakes.delete(row.subject);
   if (row.action === 'release.vetoed') model.vetoes.add(row.subject);
   if (row.action === 'release.unvetoed') model.vetoes.delete(row.subject);
+  if (row.action === 'clock.suspected') model.clockDoubted = true;
+  if (row.action === 'clock.trusted') model.clockDoubted = false;
+  if (row.action === 'attempt.granted') model.grants.push(now);
   if (about === 'attempt') {
     const attempt = books.attempts.get(row.subject);
     const known = model.attempts.get(row.subject);
@@ -120,9 +126,16 @@ function applyToLane(lane: LaneModel, row: AuditRow, { now, observable }: Instan
     case 'lane.resumed':
       lane.paused = false;
       return;
-    case 'lane.promoted':
-      if (lane.step !== null) lane.promoted.add(lane.step);
+    case 'lane.accepted':
+    case 'lane.skipped':
+      lane.halted = false;
       return;
+    case 'lane.promoted':
+    case 'lane.approved': {
+      const about = Number(row.data['step'] ?? lane.step);
+      lane.promoted.set(about, new Set([...(lane.promoted.get(about) ?? []), row.actor]));
+      return;
+    }
     case 'baseline.opened':
       lane.openedAt = now;
       lane.step = 0;

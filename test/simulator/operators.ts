@@ -1,4 +1,5 @@
 // What people do at any time, legal or not, some of it on an old picture: one line per verb in a table.
+import type { VerbOptions } from '../../src/domain/requests.ts';
 import type { LaneVerb } from '../../src/domain/verbs.ts';
 import { AppError } from '../../src/errors.ts';
 import { listBaselineLanes, listRollouts } from '../../src/store/rollouts.ts';
@@ -38,6 +39,11 @@ const ACTS: Record<string, { weight: number; act: Act }> = {
   halt: { weight: 2, act: (parts) => laneVerb(parts, 'halt') },
   retry: { weight: 4, act: (parts) => laneVerb(parts, 'retry') },
   cancel: { weight: 1, act: (parts) => laneVerb(parts, 'cancel') },
+  approve: { weight: 3, act: (parts) => laneVerb(parts, 'approve') },
+  accept: { weight: 2, act: (parts) => laneVerb(parts, 'accept') },
+  skip_region: { weight: 1, act: (parts) => laneVerb(parts, 'skip-region') },
+  veto: { weight: 2, act: veto },
+  trust_clock: { weight: 2, act: trustClock },
   halt_baseline: { weight: 1, act: (parts) => baselineVerb(parts, 'halt') },
   retry_baseline: { weight: 2, act: (parts) => baselineVerb(parts, 'retry') },
   illegal_baseline: { weight: 1, act: (parts) => baselineVerb(parts, 'promote') },
@@ -73,7 +79,9 @@ export function createOperators(world: World, server: SimServer, github: Github)
       for (const rollout of await going(server)) {
         for (const lane of rollout.lanes) {
           const last = lane.steps.at(-1)?.step ?? 0;
-          if (lane.state.name === 'approval') await verb(world, server, rollout.id, 'promote', lane.region, last);
+          if (lane.state.name !== 'approval') continue;
+          for (const actor of ['dana', 'erik'])
+            await verb(world, server, rollout.id, 'promote', lane.region, last, { actor });
         }
       }
     },
@@ -96,10 +104,11 @@ async function laneVerb({ world, server, random }: Parts, name: LaneVerb): Promi
   if (seen !== null && seen !== last) world.marks.hit('verb_refused_on_old_picture');
   const region = random.chance(70) ? lane.region : null;
   const vetoRelease = name === 'halt' && random.chance(30);
-  const outcome = await verb(world, server, rollout.id, name, region, seen, vetoRelease);
+  const extra = { vetoRelease, actor: random.pick(['dana', 'erik']), ...(name === 'accept' ? { count: 1 } : {}) };
+  const outcome = await verb(world, server, rollout.id, name, region, seen, extra);
   if (outcome === 'changed' && random.chance(20)) {
     // The same again, as after a lost reply: what it asks for is so already, or it is refused; it does nothing twice.
-    const again = await verb(world, server, rollout.id, name, region, seen, vetoRelease);
+    const again = await verb(world, server, rollout.id, name, region, seen, extra);
     if (again === 'changed' && name !== 'retry') await checkTwice(world, server, rollout.id, name, region);
   }
   return outcome;
@@ -152,6 +161,21 @@ async function brake({ world, server, random, operators }: Parts): Promise<Outco
   return outcome;
 }
 
+async function veto({ world, server, github, random }: Parts): Promise<Outcome> {
+  const product = random.pick(world.plan.productNames);
+  const version = random.pick(github.versions(product).slice(-3));
+  const on = random.chance(40);
+  return await ask(world, () =>
+    server.call(
+      async (engine) => (await engine.operator.setVeto({ product, version, on, ...someone('no good') })).changed,
+    ),
+  );
+}
+
+async function trustClock({ world, server }: Parts): Promise<Outcome> {
+  return await ask(world, () => server.call((engine) => engine.operator.trustClock(someone('it is right'))));
+}
+
 async function create({ world, server, github, random }: Parts): Promise<Outcome | undefined> {
   const product = random.pick(world.plan.productNames);
   const version = random.chance(90) ? random.pick(github.versions(product)) : '77.0.0';
@@ -178,9 +202,9 @@ async function verb(
   name: LaneVerb,
   region: string | null,
   expectedStep: number | null,
-  vetoRelease = false,
+  extra: Partial<VerbOptions> = {},
 ): Promise<Outcome> {
-  const options = { verb: name, region, expectedStep, vetoRelease, ...someone('drawn') };
+  const options = { verb: name, region, expectedStep, vetoRelease: false, ...someone('drawn'), ...extra };
   return await ask(world, () => server.call((engine) => engine.operator.verb(rolloutId, options)));
 }
 

@@ -15,7 +15,8 @@ export interface Facts {
   /** What the server that is running has been told. */
   settings: Settings;
   isUp: boolean;
-  /** The server's clock has not been touched since it started. */
+  /** Milliseconds since the world began. */
+  now: number;
   siteOf(agentId: string, label: string): string | undefined;
 }
 
@@ -149,9 +150,10 @@ export const ROW_PROMISES: readonly RowPromise[] = [
       if (lane === undefined || lane.kind !== 'rollout') return undefined;
       const { step, promoted } = laneOf(model, row.subject);
       const isPassed = row.action === 'step.opened' || (row.action === 'lane.completed' && step !== null);
-      if (!isPassed || step === null || lane.policy.steps[step]?.manual !== true || promoted.has(step))
-        return undefined;
-      return `step ${step + 1} of ${lane.version} in ${lane.region} was passed without a person`;
+      if (!isPassed || step === null || lane.policy.steps[step]?.manual !== true) return undefined;
+      const [people, needed] = [promoted.get(step)?.size ?? 0, lane.policy.approvals?.approvers ?? 1];
+      if (people >= needed) return undefined;
+      return `step ${step + 1} of ${lane.version} in ${lane.region} was passed by ${people} of ${needed} people`;
     },
   },
   {
@@ -201,6 +203,29 @@ export const ROW_PROMISES: readonly RowPromise[] = [
       const seenMs = truth.observableMs - granted;
       const least = attemptBudgetMs(lane.policy);
       return seenMs + SLACK_MS >= least ? undefined : `lost after ${seenMs} of ${least} ms`;
+    },
+  },
+  {
+    name: 'C1',
+    says: 'while the clock is doubted nothing opens and nothing is granted',
+    onRow({ model }, row) {
+      const isNew = row.action === 'attempt.granted' || row.action === 'step.opened';
+      return isNew && model.clockDoubted ? `${row.action} by a clock that is doubted` : undefined;
+    },
+  },
+  {
+    name: 'S7',
+    says: 'the ceilings hold over sliding windows, across rollouts, restarts and clock steps',
+    onRow({ model, settings, now }, row) {
+      if (row.action !== 'attempt.granted') return undefined;
+      for (const [max, spanMs] of [
+        [settings.limits.perHour, 3_600_000],
+        [settings.limits.perDay, 86_400_000],
+      ] as const) {
+        const before = model.grants.filter((at) => now - at < spanMs).length;
+        if (max !== null && before >= max) return `a grant although ${before} of ${max} were given in ${spanMs} ms`;
+      }
+      return undefined;
     },
   },
   {

@@ -248,6 +248,7 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
   server.settings = {
     ...server.settings,
     freezes: [],
+    limits: { ...server.settings.limits, perHour: null, perDay: null },
     calendars: server.settings.calendars.map((one) => ({ ...one, windows: { allow: [], deny: [] } })),
     products: server.settings.products.map((product) => ({
       ...product,
@@ -360,6 +361,7 @@ function createChecks(parts: Parts) {
       books,
       model,
       truth,
+      now: time.now(),
       settings: server.inForce(),
       isUp: server.isUp() && time.now() >= server.pausedUntil(),
       siteOf: (agentId, label) => fleet.members.find(({ agent }) => agent.identity.id === agentId)?.labels[label],

@@ -142,7 +142,13 @@ export function drawSettings(random: Random, names: Names): Settings {
     limits: random.chance(60)
       ? NO_LIMITS
       : {
-          ...NO_LIMITS,
+          downloads: {
+            fleet: random.chance(30) ? random.between(1, 3) : null,
+            region: random.chance(30) ? random.between(1, 2) : null,
+          },
+          // Of the clock's hours: in a short world they would stop everything.
+          perHour: scale >= 20 && random.chance(40) ? random.between(1, 4) : null,
+          perDay: scale >= 20 && random.chance(20) ? random.between(6, 20) : null,
           fleet: random.chance(50) ? random.between(1, 3) : null,
           region: random.chance(50) ? random.between(1, 2) : null,
           site: random.chance(50) ? { label: 'rack', max: 1 } : null,
@@ -197,6 +203,8 @@ function drawPolicy(
     badCount: random.pick([null, null, 2, 3]),
     maxHot: random.pick([1, 2, 10]),
     attemptsPerAgent: random.pick([1, 2, 3]),
+    unhealthy: random.pick(['hold', 'update', 'first']),
+    approvals: { approvers: random.pick([1, 1, 2]), expireMs: random.pick([30 * minute, 7 * 24 * 60 * MINUTE]) },
     supersede: supersede ?? random.pick(['finish', 'replace-unstarted', 'replace'] as const),
     maxSkips: random.pick([1, 2, 3]),
     minAgeMs: random.chance(20) ? 3 * minute : 0,

@@ -51,7 +51,7 @@ test('a grant in a lane whose halt is committed breaks S5', () => {
     paused: false,
     step: 0,
     done: new Set(),
-    promoted: new Set(),
+    promoted: new Map(),
     openedAt: 0,
     doneAt: new Map(),
   });
@@ -118,6 +118,7 @@ function factsOf(books: Partial<Books>): Facts {
     model: newModel(),
     truth: newTruth(),
     settings: { products: [], calendars: [], freezes: [], limits: NO_LIMITS },
+    now: 0,
     isUp: true,
     siteOf: () => undefined,
   };
