@@ -6,7 +6,12 @@ import type { AgentReport } from '../../src/domain/agent.ts';
 import type { CheckInResult } from '../../src/domain/check-in.ts';
 import { schemeOf } from '../../src/domain/version/schemes.ts';
 import { AppError } from '../../src/errors.ts';
-import { type CheckInRequest, REPORTED_STATES, type RunningProduct } from '../../src/protocol/agent.ts';
+import {
+  type CheckInRequest,
+  type Instruction,
+  REPORTED_STATES,
+  type RunningProduct,
+} from '../../src/protocol/agent.ts';
 import { transaction } from '../../src/store/database.ts';
 import { insertEnrolToken } from '../../src/store/tokens.ts';
 import type { Github } from './github.ts';
@@ -272,14 +277,8 @@ export function createFleet(parts: FleetParts): Fleet {
     const sent = lies ? lieAbout(JSON.parse(body) as CheckInRequest, own) : (JSON.parse(body) as CheckInRequest);
     const report: AgentReport = reportOf(agent.identity.handle, sent);
     const patienceMs = (waitMs + 30_000) * plan.scale;
-    const result = await network.send(agent.identity, patienceMs, () => {
-      if (time.now() < server.pausedUntil()) {
-        return new Promise<CheckInResult>((resolve, reject) => {
-          time.at(server.pausedUntil(), () => deliver().then(resolve, reject));
-        });
-      }
-      return deliver();
-    });
+    if (plan.overHttp) return await sendOverHttp(agent, JSON.stringify(sent), waitMs, patienceMs);
+    const result = await network.send(agent.identity, patienceMs, () => whenAwake(deliver));
     for (const { id, state } of result.acknowledged) truth.acknowledged.set(id, state);
     return replyOf(agent, result, body);
 
@@ -287,12 +286,45 @@ export function createFleet(parts: FleetParts): Fleet {
       const startedAt = time.now();
       const answered = await server.checkIn(report, waitMs * plan.scale, signal);
       if (time.now() - startedAt > 1000 && time.now() - startedAt < waitMs * plan.scale) marks.hit('long_poll_woken');
-      note(agent, answered);
+      note(agent, answered.answer, answered.answer.kind === 'instruction' ? answered.answer.attempt : undefined);
       return answered;
     }
   }
 
-  function note({ identity }: SimAgent, { answer }: CheckInResult): void {
+  /** A server that is stopped takes nothing until it goes on. */
+  function whenAwake<T>(deliver: () => Promise<T>): Promise<T> {
+    if (time.now() >= server.pausedUntil()) return deliver();
+    return new Promise((resolve, reject) => {
+      time.at(server.pausedUntil(), () => void deliver().then(resolve, reject));
+    });
+  }
+
+  async function sendOverHttp(agent: SimAgent, body: string, waitMs: number, patienceMs: number): Promise<AgentReply> {
+    marks.hit('over_http');
+    const { answer, acknowledged, nextInMs, wantFacts } = await network.send(agent.identity, patienceMs, () =>
+      whenAwake(async () => {
+        const reply = await server.checkInOverHttp(agent.identity.handle, body, waitMs);
+        const opened = reply.answer.kind === 'instruction' ? (JSON.parse(reply.answer.text) as Instruction) : undefined;
+        const attempt = opened && {
+          id: opened.attempt,
+          product: opened.product,
+          version: opened.version,
+          sha256: opened.artifact.sha256,
+        };
+        note(agent, { ...reply.answer, ...(opened && { action: opened.action }) }, attempt);
+        return reply;
+      }),
+    );
+    for (const { id, state } of acknowledged) truth.acknowledged.set(id, state);
+    const instruction = answer.kind === 'instruction' ? answer.text : undefined;
+    return { instruction, acknowledged, nextInMs, wantFacts };
+  }
+
+  function note(
+    { identity }: SimAgent,
+    answer: { kind: string; reason?: string; action?: string },
+    attempt: { id: string; product: string; version: string; sha256: string } | undefined,
+  ): void {
     if (answer.kind === 'hold') {
       world.say(`${identity.name}: held, ${answer.reason}`);
       if (answer.reason === 'outside_window') marks.hit('held_by_window');
@@ -308,8 +340,7 @@ export function createFleet(parts: FleetParts): Fleet {
       if (answer.reason === 'busy') marks.hit('two_products_busy');
       if (answer.reason === 'unknown_build') marks.hit('unknown_build_reported');
     }
-    if (answer.kind === 'instruction') {
-      const { attempt } = answer;
+    if (attempt !== undefined) {
       world.say(`${identity.name}: ${answer.action} ${attempt.product} ${attempt.version} (${attempt.id.slice(0, 8)})`);
       const known = truth.instructed.get(attempt.id);
       if (known !== undefined && known !== attempt.sha256)

@@ -1,5 +1,4 @@
 // The way of a message: lost, late, twice, out of order, cut off; each direction on its own.
-import type { CheckInResult } from '../../src/domain/check-in.ts';
 import { AppError } from '../../src/errors.ts';
 import type { World } from './world.ts';
 
@@ -8,11 +7,7 @@ export interface Network {
    * Sends a request, with all that can happen to it, and resolves with the reply. Rejects with `unreachable` when none
    * has come for `patienceMs`, or with what the server refused it with.
    */
-  send(
-    from: { name: string; region: string },
-    patienceMs: number,
-    deliver: () => Promise<CheckInResult>,
-  ): Promise<CheckInResult>;
+  send<T>(from: { name: string; region: string }, patienceMs: number, deliver: () => Promise<T>): Promise<T>;
   /** Cuts a region or an agent (by name) off; `way`: what does not come through. */
   cut(whom: string, way: 'both' | 'requests' | 'replies', untilMs: number): void;
   /** Everything goes through from now on. */

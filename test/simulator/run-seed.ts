@@ -34,11 +34,12 @@ export const MAX_MESSAGES = 1500;
 /** Beyond these messages the faults end, so that there are enough left for the end. */
 const CALM_MESSAGES = 600;
 const DEAR_EVERY = 12;
+const OVER_HTTP_EVERY = 10;
 
 export async function runSeed(seed: number, print?: (line: string) => void): Promise<SeedResult> {
   const startedAt = process.cpuUsage();
   const random = randomOf(seed);
-  const plan = drawSeed(random.fork('plan'));
+  const plan = drawSeed(random.fork('plan'), seed % OVER_HTTP_EVERY === 0);
   const time = createVirtualTime(plan.overHttp ? 12 : 1);
   const restoreTimers = time.takeOverTimers();
   const trace = createTrace(print);

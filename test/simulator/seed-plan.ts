@@ -62,7 +62,6 @@ export interface SeedPlan {
   settings: Settings;
   faults: Faults;
   overHttp: boolean;
-  onFile: boolean;
   /** Mean time between what operators do; the same for GitHub and for faults. */
   operatorEveryMs: number;
   githubEveryMs: number;
@@ -84,8 +83,9 @@ const STARTS = [
   '2026-12-31T12:00Z',
 ];
 
-export function drawSeed(random: Random): SeedPlan {
-  const scale = random.pick([1, 5, 20, 60]);
+/** `overHttp`: what is signed cannot be slowed down, so such a world has the pace of a real one. */
+export function drawSeed(random: Random, overHttp: boolean): SeedPlan {
+  const scale = overHttp ? 1 : random.pick([1, 5, 20, 60]);
   const unit = scale * 1000;
   const regions = ['eu', 'us', 'ap'].slice(0, random.between(1, 3));
   const productNames = random.chance(25) ? ['agentd', 'collector'] : ['agentd'];
@@ -101,8 +101,7 @@ export function drawSeed(random: Random): SeedPlan {
     agents: random.between(2, 6),
     settings: drawSettings(random.fork('settings'), plan),
     faults: drawFaults(random.fork('faults'), unit),
-    overHttp: false,
-    onFile: false,
+    overHttp,
     operatorEveryMs: calmAt / random.pick([3, 8, 16]),
     githubEveryMs: calmAt / random.pick([2, 4, 7]),
     faultEveryMs: calmAt / random.pick([2, 5, 10]),

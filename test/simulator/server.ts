@@ -7,6 +7,7 @@ import type { Clock } from '../../src/engine/clock.ts';
 import { type Engine, openEngine } from '../../src/engine/engine.ts';
 import { AppError } from '../../src/errors.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
+import { type HttpDoor, newServerKeys, type OpenedReply, openHttpDoor } from './http-door.ts';
 import type { Settings } from './seed-plan.ts';
 import type { World } from './world.ts';
 
@@ -43,6 +44,8 @@ export interface SimServer {
   pause(ms: number): void;
   pausedUntil(): number;
   checkIn(report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult>;
+  /** Through the real routes. */
+  checkInOverHttp(handle: number, body: string, waitMs: number): Promise<OpenedReply>;
   /** Rejects with `unreachable` when it is down or dies meanwhile. */
   call<T>(run: (engine: Engine, database: Database) => Promise<T>): Promise<T>;
   engine(): Engine | undefined;
@@ -75,6 +78,8 @@ export async function createServer(world: World): Promise<SimServer> {
   const database = await openDatabase('sqlite::memory:');
   let settings = plan.settings;
   let inForce = settings;
+  let door: HttpDoor | undefined;
+  const keys = plan.overHttp ? newServerKeys() : undefined;
   let engine: Engine | undefined;
   let life: Life | undefined;
   let offsetMs = 0;
@@ -154,6 +159,14 @@ export async function createServer(world: World): Promise<SimServer> {
       maxWaitMs: 25_000 * plan.scale,
       mark: (name) => atMark(mine, name),
     });
+    if (mine.dead) return;
+    if (keys !== undefined)
+      door = await openHttpDoor(
+        opened,
+        guard(database, (kind) => beforeQuery(mine, kind)),
+        plan,
+        { keys, clock },
+      );
     if (mine.dead) return;
     engine = opened;
     written = true;
@@ -251,6 +264,11 @@ export async function createServer(world: World): Promise<SimServer> {
     },
     pausedUntil: () => pausedUntil,
     checkIn: (report, waitMs, signal) => call((running) => running.agents.checkIn(report, waitMs, signal)),
+    checkInOverHttp: (handle, body, waitMs) =>
+      call(() => {
+        if (door === undefined) throw new Error('no door was opened');
+        return door.checkIn(handle, body, waitMs);
+      }),
     call,
     plan: () => call((running) => running.plan()),
     flush: () => call((running) => running.flush()),
