@@ -105,7 +105,8 @@ export function createGithub(world: World, server: SimServer): Github {
       if (statuses.includes('unknown')) marks.hit('release_unknown_somewhere');
       world.say(`github: ${product} ${version} (${quality}) ${[...new Set(statuses)].join(', ')}`);
       await write(async (save) => {
-        await save.release(release);
+        // As it is when the tracker gets to see it: it may have been withdrawn meanwhile.
+        await save.release(stored.get(releaseKey(product, version)) ?? release);
         await save.availability(
           places.map(({ place, platform }, at) =>
             rowOf(product, version, place, platform, statuses[at] as TrueStatus['status']),

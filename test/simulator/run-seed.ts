@@ -263,7 +263,13 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
   server.restart(1000);
   await operators.liftAll();
   await github.availableEverywhere();
-  for (const product of plan.productNames) await github.publish(product, github.nextVersion(product), 'good', true);
+  // Who has gone in the middle of a step of one is what a person must decide about: the fix comes once they are known to be gone.
+  time.after(Math.max(11 * 60_000, 4 * 60_000 * plan.scale), () => void publishFix());
+
+  async function publishFix(): Promise<void> {
+    for (const product of plan.productNames) await github.publish(product, github.nextVersion(product), 'good', true);
+    truth.fixed = true;
+  }
 }
 
 function couldStandIn(other: Member, gone: Member): boolean {
@@ -281,7 +287,7 @@ function couldStandIn(other: Member, gone: Member): boolean {
 const FOR_WANT_OF_AGENTS = ['silent', 'too_few_successes', 'no_agents', 'inconclusive'];
 
 async function isConverged({ world, server, fleet, github }: Parts): Promise<boolean> {
-  if (!server.isUp()) return false;
+  if (!server.isUp() || !world.truth.fixed) return false;
   const underWay = await server.database.db
     .selectFrom('lanes')
     .leftJoin('lane_holds', (join) => join.onRef('lane_id', '=', 'lanes.id').on('ended_at', 'is', null))
@@ -293,11 +299,9 @@ async function isConverged({ world, server, fleet, github }: Parts): Promise<boo
   if (underWay.some(({ reason }) => reason === null || !FOR_WANT_OF_AGENTS.includes(reason))) return false;
   const hot = await server.database.db.selectFrom('attempts').select('id').where('live', '=', 1).executeTakeFirst();
   if (hot !== undefined) return false;
-  return (
-    fleet.members.every(
-      ({ agent, gone }) =>
-        gone || agent.running().every(({ product, version }) => version === github.versions(product).at(-1)),
-    ) && world.truth.calm
+  return fleet.members.every(
+    ({ agent, gone }) =>
+      gone || agent.running().every(({ product, version }) => version === github.versions(product).at(-1)),
   );
 }
 

@@ -69,6 +69,8 @@ export interface Truth {
   observableMs: number;
   /** True from when the faults end. */
   calm: boolean;
+  /** True once the good release of the end is published. */
+  fixed: boolean;
   messages: number;
 }
 
@@ -83,6 +85,7 @@ export function newTruth(): Truth {
     acknowledged: new Map(),
     observableMs: 0,
     calm: false,
+    fixed: false,
     messages: 0,
   };
 }
