@@ -212,6 +212,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     attemptsPerAgent: raw.attemptsPerAgent,
     unhealthy: raw.unhealthy,
     supersede: raw.supersede,
+    onHalt: raw.onHalt,
     maxSkips: raw.maxSkips,
     minAgeMs: raw.minAge,
     metrics: (raw.metrics ?? []).map(({ every, ...metric }) => ({ ...metric, everyMs: every })),

@@ -13,6 +13,7 @@ import type { Db } from '../store/database.ts';
 import { type HoldDuration, holdDurations, type OpenHold, openHolds } from '../store/holds.ts';
 import { releasesById } from '../store/releases.ts';
 import { listBaselineLanes, loadRollout } from '../store/rollouts.ts';
+import { type BackRows, readBacks, viewBack } from './back-view.ts';
 import type { OperatorService } from './services.ts';
 
 /** In the order of the rollouts; `now` in milliseconds since the epoch. */
@@ -21,6 +22,7 @@ export async function viewRollouts(db: Db, rollouts: readonly Rollout[], now: nu
   const laneIds = rollouts.flatMap((rollout) => rollout.lanes.map((lane) => lane.id));
   const rows: LaneRows = {
     attempts: await countByState(db, laneIds),
+    ...(await readBacks(db, rollouts)),
     holds: new Map((await openHolds(db)).map((hold) => [hold.laneId, hold])),
     durations: await holdDurations(db, laneIds, now),
     names: await namesOfNewer(db, rollouts),
@@ -31,7 +33,7 @@ export async function viewRollouts(db: Db, rollouts: readonly Rollout[], now: nu
   return rollouts.map((rollout) => viewRollout(rollout, rows));
 }
 
-interface LaneRows {
+interface LaneRows extends BackRows {
   attempts: Map<string, Record<AttemptState, number>>;
   holds: Map<string, OpenHold>;
   durations: Map<string, HoldDuration[]>;
@@ -98,6 +100,7 @@ function viewLane(lane: Lane, rollout: Rollout, rows: LaneRows): LaneView {
     next: nextOf(lane.state, rollout.policy.steps, consent),
     steps: viewSteps(lane, rollout),
     attempts: Object.fromEntries(attempts),
+    ...viewBack(lane, rows),
     hold,
     holds: (rows.durations.get(lane.id) ?? []).map(({ reason, ms }) => ({ reason, ms })),
     revision: lane.revision,
@@ -144,9 +147,9 @@ function sentenceOfLane(
     case 'halted':
       return `halted by ${state.by}: ${state.reason}${state.lift ? '; goes on by itself once it is back as it was' : ''}`;
     case 'rolling_back':
-      return `rolled back by ${state.by}: ${state.reason}`;
+      return `going back to ${state.to.version} by ${state.by}: ${state.reason}`;
     case 'rolled_back':
-      return 'rolled back';
+      return `rolled back to ${state.to}`;
     case 'completed':
       return state.evidence ? 'completed' : 'completed: there was nothing to do';
     case 'superseded':

@@ -221,6 +221,11 @@ const POLICY = object({
     'replace-unstarted',
     'What a newer release does to a rollout that is under way. Default replace-unstarted.',
   ),
+  onHalt: optional(
+    oneOf(['hold', 'rollback']),
+    'hold',
+    'rollback: a region that has spent its budget goes back to what it had completed before. Default hold.',
+  ),
   maxSkips: optional(
     integer(1, 1000),
     3,

@@ -1,9 +1,11 @@
 // The effect of a plan's actions on the snapshot, as new values: what the engine writes and what the laws are tested on.
 import { assert, unreachable } from '../errors.ts';
+import type { Veto } from './directives.ts';
 import { isMarked, lifted, liftFor } from './lift.ts';
 import { EVERYBODY, hash32 } from './rank.ts';
 import { isTerminalLane, type Lane, type LaneState, moveLane, NO_COUNTS, type Rollout, type Step } from './rollout.ts';
 import type { Action, Snapshot } from './snapshot.ts';
+import { mapSteps, openWayBack } from './way-back.ts';
 
 export interface ApplyOptions {
   now: number;
@@ -35,6 +37,10 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
     case 'end_attempt':
       // The counters change with the row, in the ledger's transaction; the snapshot only forgets that it is overdue.
       return { ...snapshot, overdue: snapshot.overdue.filter((one) => one.id !== action.attemptId) };
+    case 'roll_back':
+      return rollBack(snapshot, action, options.now);
+    case 'finish_rollback':
+      return finishRollback(snapshot, action, options.now);
     case 'complete_lane':
       return completeLane(snapshot, action, options.now);
     case 'halt_lane': {
@@ -55,7 +61,7 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
 
 type LaneAction = Extract<
   Action,
-  { kind: 'open_step' | 'start_soak' | 'await_approval' | 'supersede_lane' | 'lift_halt' }
+  { kind: 'open_step' | 'start_soak' | 'await_approval' | 'supersede_lane' | 'cancel_lane' | 'lift_halt' }
 >;
 
 function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: number): Lane {
@@ -82,6 +88,8 @@ function applyToLane(snapshot: Snapshot, lane: Lane, action: LaneAction, now: nu
       return withdrawn(moveLane(lane, { name: 'superseded', since: now, by: action.by }));
     case 'lift_halt':
       return lifted(lane, now);
+    case 'cancel_lane':
+      return withdrawn(moveLane(lane, { name: 'cancelled', since: now, by: action.by, reason: action.reason }));
     default:
       return unreachable(action);
   }
@@ -162,6 +170,7 @@ function createRollout(
       approvals: [],
       revision: 0,
       steps: [],
+      back: [],
     })),
   };
 }
@@ -183,6 +192,7 @@ function baselineLane(action: Extract<Action, { kind: 'open_baseline' }>, option
     approvals: [],
     revision: 0,
     steps: [step],
+    back: [],
   };
 }
 
@@ -207,6 +217,52 @@ function completeLane(snapshot: Snapshot, action: Extract<Action, { kind: 'compl
   return { ...after, baselines: [...others, baseline] };
 }
 
+/** A rollout that had ended goes on until the lane is back; the release is vetoed, so that nobody gets it again. */
+function rollBack(snapshot: Snapshot, action: Extract<Action, { kind: 'roll_back' }>, now: number): Snapshot {
+  const { laneId, by, reason, to, agents, automatic } = action;
+  const after = mapLane(snapshot, laneId, (lane) => {
+    const moved = withdrawn(moveLane(lane, { name: 'rolling_back', since: now, by, reason, to }));
+    return { ...moved, back: [...moved.back, openWayBack(lane, agents, now)] };
+  });
+  const { product, version } = rolloutOf(after, laneId);
+  const veto: Veto = { product, version, automatic, actor: by, reason, at: now };
+  const reopened = mapRollout(after, rolloutOf(after, laneId).id, (rollout) => ({ ...rollout, endedAt: null }));
+  return { ...reopened, vetoes: withVeto(after.vetoes, veto) };
+}
+
+/** A person's replaces an automatic one, never the other way round. */
+function withVeto(vetoes: Veto[], veto: Veto): Veto[] {
+  const isSame = (one: Veto) => one.product === veto.product && one.version === veto.version;
+  const standing = vetoes.find(isSame);
+  if (standing !== undefined && (!standing.automatic || veto.automatic)) return vetoes;
+  return [...vetoes.filter((one) => !isSame(one)), veto];
+}
+
+/** What the region is back at is its baseline. */
+function finishRollback(
+  snapshot: Snapshot,
+  action: Extract<Action, { kind: 'finish_rollback' }>,
+  now: number,
+): Snapshot {
+  const lane = rolloutOf(snapshot, action.laneId).lanes.find((one) => one.id === action.laneId);
+  assert(lane?.state.name === 'rolling_back', `lane ${action.laneId} is rolling back`);
+  const { product, region } = lane;
+  const { version, releaseId } = lane.state.to;
+  const after = mapLane(snapshot, lane.id, (one) =>
+    withdrawn(moveLane(one, { name: 'rolled_back', since: now, to: version })),
+  );
+  const others = after.baselines.filter(
+    (one) => !(one.product === product && one.region === region && one.version === version),
+  );
+  return { ...after, baselines: [...others, { product, region, version, releaseId, at: now }] };
+}
+
+function rolloutOf(snapshot: Snapshot, laneId: string): Rollout {
+  const rollout = snapshot.rollouts.find((one) => one.lanes.some((lane) => lane.id === laneId));
+  assert(rollout !== undefined, `lane ${laneId} is in the snapshot`);
+  return rollout;
+}
+
 function addVeto(snapshot: Snapshot, action: Extract<Action, { kind: 'halt_lane' }>, now: number): Snapshot {
   const rollout = snapshot.rollouts.find((one) => one.lanes.some((lane) => lane.id === action.laneId));
   assert(rollout !== undefined, `lane ${action.laneId} is in the snapshot`);
@@ -223,7 +279,7 @@ function addVeto(snapshot: Snapshot, action: Extract<Action, { kind: 'halt_lane'
 
 /** A lane that halted or ended: its offered and staged attempts are booked withdrawn with it. */
 export function withdrawn(lane: Lane): Lane {
-  return { ...lane, steps: lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } })) };
+  return mapSteps(lane, (step) => ({ ...step, counters: { ...step.counters, pending: 0 } }));
 }
 
 /** The step that a lane's state is about; null while it waits. */

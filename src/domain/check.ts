@@ -2,6 +2,8 @@
 import { isLiveLane, isTerminalLane, type Lane, passesWave, type Rollout } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 import { budgetOf } from './verdict.ts';
+import { schemeOf } from './version/schemes.ts';
+import { allSteps, hotIn } from './way-back.ts';
 
 export interface Violation {
   /** Short name of the promise (DESIGN §9). */
@@ -23,6 +25,7 @@ export function violations(snapshot: Snapshot): Violation[] {
         ...emptyStepPassed(lane),
         ...earlierWave(lane, rollout),
         ...countersBroken(lane),
+        ...wayBackBroken(lane, rollout, snapshot),
       ]),
     ]),
   ];
@@ -64,7 +67,7 @@ function wrongStep(lane: Lane): Violation[] {
 
 function notWithdrawn(lane: Lane): Violation[] {
   if (lane.state.name !== 'halted' && !isTerminalLane(lane.state.name)) return [];
-  return lane.steps
+  return allSteps(lane)
     .filter((step) => step.counters.pending > 0)
     .map((step) => ({
       promise: 'S5',
@@ -133,7 +136,8 @@ function emptyStepPassed(lane: Lane): Violation[] {
 }
 
 function earlierWave(lane: Lane, rollout: Rollout): Violation[] {
-  if (!isLiveLane(lane.state.name)) return [];
+  // Going back follows no order.
+  if (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back') return [];
   const before = rollout.lanes.find(
     (one) =>
       one.wave < lane.wave && !passesWave(one) && !['halted', 'rolling_back', 'rolled_back'].includes(one.state.name),
@@ -146,6 +150,24 @@ function earlierWave(lane: Lane, rollout: Rollout): Violation[] {
       sentence: `${lane.region} is ${lane.state.name} although ${before.region} of an earlier wave is ${before.state.name}`,
     },
   ];
+}
+
+/** Only downwards, and ended only when nothing is at risk any more. */
+function wayBackBroken(lane: Lane, { version, product }: Rollout, { products }: Snapshot): Violation[] {
+  const { state, id, back } = lane;
+  const found: Violation[] = [];
+  const say = (promise: string, sentence: string) => found.push({ promise, subject: id, sentence });
+  if (back.some((way, index) => way.step !== -(index + 1))) say('D2', 'its ways back are not in order');
+  if (back.some(({ counters }) => Object.values(counters).some((count) => count < 0)))
+    say('D2', 'a counter of its way back is below 0');
+  if (state.name === 'rolling_back') {
+    if (back.length === 0) say('D2', 'rolling back without a way back');
+    const scheme = products.find((one) => one.name === product)?.scheme;
+    const isDown = scheme === undefined || schemeOf(scheme).compare(state.to.version, version) < 0;
+    if (!isDown) say('T2', `rolling back from ${version} to ${state.to.version}, which is not lower`);
+  }
+  if (state.name === 'rolled_back' && hotIn(lane) > 0) say('D5', 'rolled back with attempts at risk');
+  return found;
 }
 
 function countersBroken(lane: Lane): Violation[] {

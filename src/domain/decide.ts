@@ -20,6 +20,7 @@ import type { Artifact } from './release.ts';
 import type { Facts } from './requirement.ts';
 import { schemeOf } from './version/schemes.ts';
 import { type Host, hostChecks, hostObjection, isKnownBuild, unknownBuild } from './way.ts';
+import { goesBack } from './way-back.ts';
 
 /** What `decide` may look at of an agent. */
 export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'health' | 'healthReason'> & {
@@ -187,12 +188,12 @@ function laneOf({ lane, baseline }: Directive, attempt: Attempt): LaneDirective 
 function laneFor(agent: AgentView, directive: Directive): LaneDirective | null {
   const { lane, baseline } = directive;
   if (lane === null || baseline === null) return lane ?? baseline;
-  return !isInStep(agent, directive) && isBelow(agent, directive, baseline) ? baseline : lane;
+  return !isInStep(agent, directive) && isToMove(agent, directive, baseline) ? baseline : lane;
 }
 
 function isInStep(agent: AgentView, directive: Directive): boolean {
   const { lane } = directive;
-  if (lane === null || lane.hold !== null || !isBelow(agent, directive, lane)) return false;
+  if (lane === null || lane.hold !== null || !isToMove(agent, directive, lane)) return false;
   // A step is a share of those that the release has a file for: nobody else is inside, whatever its rank.
   if (!lane.artifacts.some(({ platform }) => platform === agent.platform)) return false;
   // Nor who does not have what this release requires: the baseline may be for it.
@@ -207,8 +208,10 @@ function isInStep(agent: AgentView, directive: Directive): boolean {
  */
 function decideHot(agent: AgentView, directive: Directive | null, hot: Attempt, trace: Trace): Answer {
   const lane = directive === null ? null : laneOf(directive, hot);
+  // A lane that goes back has no permission left for what goes forward, nor the other way round.
+  const isItsWay = lane?.laneId === hot.laneId && lane.steps.some((one) => one.step === hot.step);
   const mayAsk = (hot.state === 'granted' || hot.state === 'activating') && agent.holding.includes(hot.id);
-  if (!mayAsk || directive === null || lane?.laneId !== hot.laneId) {
+  if (!mayAsk || directive === null || lane === null || !isItsWay) {
     return trace.deny('attempt', `${hot.version} is ${hot.state}: the agent ends this by itself`);
   }
   if (directive.brake !== null)
@@ -216,18 +219,38 @@ function decideHot(agent: AgentView, directive: Directive | null, hot: Attempt, 
   // A lane that gives way lets what is hot come to its end.
   if (lane.hold !== null && lane.hold.reason !== 'not_in_step')
     return trace.hold('lane', lane.hold.reason, lane.hold.detail);
-  if (!isBelow(agent, directive, hot) || !isBelow(agent, directive, lane)) {
-    return trace.deny('version', `does not run a version below ${hot.version} any more: the agent ends this by itself`);
+  if (!isToMove(agent, directive, lane, hot.version) || !isToMove(agent, directive, lane)) {
+    return trace.deny('version', `does not run ${sourceOf(lane)} any more: the agent ends this by itself`);
   }
   trace.pass('attempt', `may activate ${hot.version} since it was granted`);
   return { kind: 'activate', lane, attempt: hot };
 }
 
-function isBelow(agent: AgentView, { product, scheme: name }: Directive, to: { version: string }): boolean {
+/** Whether the lane is there to bring the agent from what it runs to its version, or to `to` on the way there. */
+function isToMove(agent: AgentView, directive: Directive, lane: LaneDirective, to = lane.version): boolean {
+  const running = agent.products.find((one) => one.product === directive.product);
+  if (running !== undefined && lane.takesBack.includes(running.version)) return true;
+  return lane.raises && isBelow(agent, directive, to);
+}
+
+function isBelow(agent: AgentView, { product, scheme: name }: Directive, version: string): boolean {
   const running = agent.products.find((one) => one.product === product);
   const scheme = schemeOf(name);
   if (running === undefined || scheme.parse(running.version) === undefined) return false;
-  return scheme.compare(running.version, to.version) < 0;
+  return scheme.compare(running.version, version) < 0;
+}
+
+/** In words that follow “run”. */
+function sourceOf({ raises, takesBack, version }: LaneDirective): string {
+  return raises ? `a version below ${version}` : takesBack.join(' or ');
+}
+
+function goingTo({ raises, version }: LaneDirective): string {
+  return raises ? `${version} is going out in this region` : `agents go back to ${version} in this region`;
+}
+
+function nameOf({ step }: OpenedStep): string {
+  return goesBack({ step }) ? 'the way back' : `step ${step + 1}`;
 }
 
 function decideLive(
@@ -239,8 +262,8 @@ function decideLive(
   trace: Trace,
 ): Answer {
   if (live.laneId !== lane.laneId) return trace.hold('attempt', 'busy', `an attempt at ${live.version} is ending`);
-  if (!isBelow(agent, directive, live)) {
-    return trace.deny('version', `does not run a version below ${live.version} any more: the attempt expires`);
+  if (!isToMove(agent, directive, lane, live.version)) {
+    return trace.deny('version', `does not run ${sourceOf(lane)} any more: the attempt expires`);
   }
   const stop = nextStop(agent, directive, lane);
   if (stop.version !== live.version) {
@@ -248,7 +271,7 @@ function decideLive(
     return { kind: 'withdraw', attempt: live };
   }
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
-  trace.pass('lane', `${lane.version} is going out in this region`);
+  trace.pass('lane', goingTo(lane));
   if (live.platform !== agent.platform) return trace.hold('artifact', 'no_artifact', agent.platform);
   const held = askHost(agent, directive, lane, trace);
   if (held !== undefined) return held;
@@ -294,7 +317,7 @@ interface NextStop extends Omit<FloorStop, 'requirements'> {
 }
 
 function nextStop(agent: AgentView, directive: Directive, lane: LaneDirective): NextStop {
-  const floor = lane.floors.find((one) => isBelow(agent, directive, one));
+  const floor = lane.floors.find((one) => isBelow(agent, directive, one.version));
   if (floor !== undefined) return { ...floor, hop: true };
   const { version, artifacts, absent, unknown } = lane;
   return { version, artifacts, absent, unknown, trouble: null, hop: false };
@@ -323,19 +346,17 @@ interface GrantQuestion {
 
 function decideGrant({ agent, directive, lane, step, live, now, trace }: GrantQuestion): Answer {
   trace.pass('attempt', `${live.version} lies verified on the host's disk`);
-  const closed = closedWindow(directive, lane, now);
-  if (closed !== undefined) return trace.hold('window', closed.reason, closed.detail);
-  trace.pass('window', 'the window is open for as long as the attempt may take');
+  if (lane.raises) {
+    const closed = closedWindow(directive, lane, now);
+    if (closed !== undefined) return trace.hold('window', closed.reason, closed.detail);
+    trace.pass('window', 'the window is open for as long as the attempt may take');
+  } else trace.pass('window', 'a rollback waits for no window');
   const { bad, hot } = step.counters;
   const room = step.strict ? step.budget - bad - hot : step.budget - bad;
   if (room <= 0) {
-    return trace.hold(
-      'budget',
-      'budget',
-      `${bad} bad and ${hot} at risk of ${step.budget} that halt step ${step.step + 1}`,
-    );
+    return trace.hold('budget', 'budget', `${bad} bad and ${hot} at risk of ${step.budget} that halt ${nameOf(step)}`);
   }
-  trace.pass('budget', `${bad} bad and ${hot} at risk, ${step.budget} halt step ${step.step + 1}`);
+  trace.pass('budget', `${bad} bad and ${hot} at risk, ${step.budget} halt ${nameOf(step)}`);
   const hotInLane = lane.steps.reduce((sum, one) => sum + one.counters.hot, 0);
   if (hotInLane >= lane.maxHot) return trace.hold('limit', 'at_limit', `${hotInLane} of ${lane.maxHot} in this lane`);
   const full = fullLimit(directive.limits, directive.occupied, agent);
@@ -373,13 +394,21 @@ function decideAdmission(
   if (order >= 0 && directive.unknownBuilds === 'hold' && !isKnownBuild(directive.builds, running))
     return trace.hold('build', 'unknown_build', unknownBuild(running));
   if (order === 0) return trace.deny('version', `runs ${lane.version} already`);
-  if (order > 0)
+  const isBack = lane.takesBack.includes(running.version);
+  if (order > 0 && !isBack)
     return trace.deny('version', `runs ${running.version}, which is newer than ${lane.version}: no downgrade`);
-  trace.pass('version', `runs ${running.version}, the release is ${lane.version}`);
+  if (order < 0 && !lane.raises)
+    return trace.deny('version', `runs ${running.version}: only ${sourceOf(lane)} is taken back here`);
+  trace.pass(
+    'version',
+    isBack
+      ? `runs ${running.version}, which is taken back to ${lane.version}`
+      : `runs ${running.version}, the release is ${lane.version}`,
+  );
   const held = askHost(agent, directive, lane, trace);
   if (held !== undefined) return held;
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
-  trace.pass('lane', `${lane.version} is going out in this region`);
+  trace.pass('lane', goingTo(lane));
   const stop = nextStop(agent, directive, lane);
   const artifact = stop.artifacts.find((one) => one.platform === agent.platform);
   const isThere = lane.artifacts.some((one) => one.platform === agent.platform);
@@ -389,7 +418,7 @@ function decideAdmission(
   if (missing !== undefined) return trace.hold(missing.rule, missing.reason, missing.detail);
   const step = admittingStep(lane, agent);
   if (step === undefined) return trace.hold('step', 'not_in_step');
-  trace.pass('step', `is inside step ${step.step + 1}`);
+  trace.pass('step', `is inside ${nameOf(step)}`);
   const spent = agent.spent.find((one) => one.laneId === lane.laneId && one.budgetEpoch === lane.budgetEpoch);
   if ((spent?.count ?? 0) >= lane.attemptsPerAgent) {
     return trace.hold('attempts', 'quarantined', `${spent?.count} of ${lane.attemptsPerAgent} attempts`);

@@ -8,11 +8,13 @@ import { attemptBudgetMs, attemptMs, type Policy, type Unhealthy, unhealthyUnder
 import { hash32, isBefore, rank } from './rank.ts';
 import { type Artifact, isUsable, type Release, troubleOf } from './release.ts';
 import { type Requirement, requirementsFor } from './requirement.ts';
-import { isLiveLane, type Lane, type Rollout, type StepCounters, wordsOf } from './rollout.ts';
+import { isLiveLane, type Lane, type Rollout, type Step, type StepCounters, wordsOf } from './rollout.ts';
 import type { ProductRules, UnknownBuilds } from './snapshot.ts';
 import { budgetOf, type Silence, verdict } from './verdict.ts';
 import type { SchemeName } from './version/scheme.ts';
+import { schemeOf } from './version/schemes.ts';
 import { floorsBelow, type Stop, type Way } from './way.ts';
+import { backBudget, hotIn, wayBackOf } from './way-back.ts';
 import type { WindowStatus } from './window.ts';
 
 export interface OpenedStep {
@@ -30,6 +32,10 @@ export interface LaneDirective {
   laneId: string;
   rolloutId: string;
   version: string;
+  /** Who runs a lower version is brought up to it. */
+  raises: boolean;
+  /** Higher versions whose agents are brought back to it. */
+  takesBack: readonly string[];
   seed: number;
   budgetEpoch: number;
   /** Null: the lane gives nothing now, and `hold` says why. */
@@ -117,6 +123,8 @@ export interface BaselineInput {
   release: Release;
   /** Agents that went bad within the policy's window. */
   recentBad: number;
+  /** Versions that the region has taken back (`takenBack`). */
+  takesBack?: readonly string[];
   /** The region has another baseline now: what is hot comes to its end, and nothing else begins. */
   outdated: boolean;
 }
@@ -131,6 +139,8 @@ export interface DirectiveInput {
   lane: Lane | null;
   rollout: Rollout | null;
   release: Release | null;
+  /** What a lane that rolls back leads to; null for every other. */
+  backTo?: Release | null;
   /** Digest → version over all releases of the product. */
   builds: Record<string, string>;
   brakes: readonly Brake[];
@@ -159,7 +169,7 @@ export function compileDirective(input: DirectiveInput): Directive {
     builds: input.builds,
     from: input.rules.from,
     unknownBuilds: input.rules.unknownBuilds,
-    lane: lane === null || rollout === null || release === null ? null : compileLane(input, lane, rollout, release),
+    lane: lane === null || rollout === null || release === null ? null : compileGoing(input, lane, rollout, release),
     baseline: input.baseline === null ? null : compileBaseline(input, input.baseline),
     window: input.window,
     limits: input.limits,
@@ -173,6 +183,37 @@ export function wayOf(directive: Directive, lane: LaneDirective): Way {
   const { version, artifacts, requirements, unhealthy } = lane;
   const stops = [...lane.floors, { version, artifacts, requirements, trouble: null }];
   return { scheme, builds, from, unknownBuilds, unhealthy, stops };
+}
+
+function compileGoing(input: DirectiveInput, lane: Lane, rollout: Rollout, release: Release): LaneDirective {
+  const way = wayBackOf(lane);
+  return lane.state.name === 'rolling_back' && way !== undefined && input.backTo
+    ? compileBack(input, lane, way, rollout, input.backTo)
+    : compileLane(input, lane, rollout, release);
+}
+
+/** The way back in the shape of a lane forward: one loose step for everybody who runs the release, and a limit beside it. */
+function compileBack(input: DirectiveInput, lane: Lane, way: Step, rollout: Rollout, to: Release): LaneDirective {
+  const going = { ...lane, steps: [way], budgetEpoch: way.step };
+  const compiled = compileLane(input, going, { ...rollout, version: to.version }, to);
+  const veto = vetoFor(input.vetoes, input.product, to.version);
+  const trouble = troubleOf(to);
+  const hold = ((): LaneDirective['hold'] => {
+    if (veto !== undefined) return { reason: 'vetoed', detail: veto.reason };
+    return trouble === undefined ? null : { reason: 'not_available', detail: trouble };
+  })();
+  const budget = backBudget(way, rollout.policy);
+  return {
+    ...compiled,
+    hold,
+    raises: false,
+    // Who is unwell may be so for the release that is taken back.
+    unhealthy: 'update',
+    takesBack: [rollout.version],
+    // What went forward and is still at risk takes of the same limit.
+    maxHot: Math.max(0, compiled.maxHot - hotIn({ steps: lane.steps, back: [] })),
+    steps: compiled.steps.map((step) => ({ ...step, budget, strict: false })),
+  };
 }
 
 const NOT_OPENED = 'the lane has not opened';
@@ -239,6 +280,8 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
     laneId: lane.id,
     rolloutId: rollout.id,
     version: rollout.version,
+    raises: true,
+    takesBack: [],
     seed: rollout.seed,
     budgetEpoch: lane.budgetEpoch,
     hold: laneHold(input, lane, policy, release),
@@ -288,6 +331,7 @@ function compileBaseline(input: DirectiveInput, baseline: BaselineInput): LaneDi
     ...compileLane(input, lane, rollout, release),
     hold,
     maxHot,
+    takesBack: above(input.rules.scheme, rollout.version, baseline.takesBack ?? []),
     steps: lane.steps.map((step) => ({
       step: step.step,
       labels: null,
@@ -299,6 +343,12 @@ function compileBaseline(input: DirectiveInput, baseline: BaselineInput): LaneDi
       counters: { ...step.counters, bad: recentBad },
     })),
   };
+}
+
+/** Of these versions those that are higher: nobody is ever taken back to something higher. */
+function above(name: SchemeName, version: string, others: readonly string[]): string[] {
+  const scheme = schemeOf(name);
+  return others.filter((one) => scheme.parse(one) !== undefined && scheme.compare(one, version) > 0);
 }
 
 function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Release): LaneDirective['hold'] {

@@ -3,6 +3,7 @@ import { heldByClock } from './clock-doubt.ts';
 import type { Gate } from './gate.ts';
 import { gatesOf } from './gates.ts';
 import { type LaneInput, type LaneStep, planAlarm, planLane } from './plan-lane.ts';
+import { planRollBack } from './roll-back.ts';
 import { isTerminalLane } from './rollout.ts';
 import type { Action } from './snapshot.ts';
 import { planSupersede } from './supersede.ts';
@@ -41,6 +42,8 @@ function overruling(input: LaneInput): { gate: Gate; step: LaneStep } | undefine
   if (alarm !== undefined) return { gate: overruleGate('alarm', alarm, input), step: alarm };
   const clock = heldByClock(input);
   if (clock !== undefined) return { gate: overruleGate('clock', clock, input), step: clock };
+  const back = snapshot.clock === null ? planRollBack(input) : undefined;
+  if (back !== undefined) return { gate: overruleGate('rollback', back, input), step: back };
   const newer = planSupersede(input);
   return newer === undefined ? undefined : { gate: overruleGate('newer_release', newer, input), step: newer };
 }
@@ -69,6 +72,10 @@ function sayAction(action: Action, { snapshot }: LaneInput): string {
       return `it halts now: ${action.reason}`;
     case 'lift_halt':
       return 'it goes on now: the release is back on GitHub as it was';
+    case 'roll_back':
+      return `it goes back to ${action.to.version} now: ${action.reason}`;
+    case 'finish_rollback':
+      return 'it is rolled back now';
     case 'supersede_lane': {
       const newer = snapshot.rollouts.find((one) => one.id === action.by);
       return `${newer?.version ?? 'a newer release'} takes its place now`;

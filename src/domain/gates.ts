@@ -1,9 +1,11 @@
 // All gates of a lane in its present state, in the order in which they are asked; states that stand still have one.
 import { assert } from '../errors.ts';
+import { backGates } from './back-gates.ts';
 import { type AskedGate, type AskGate, act, fail, pass, pend, wait } from './gate.ts';
 import { liftOf } from './lift.ts';
 import { openingGates } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
+import { whyNotRolledBack } from './roll-back.ts';
 import type { Lane, LaneState, Step } from './rollout.ts';
 import { approvalGates, openGates, soakGates } from './step-gates.ts';
 
@@ -18,12 +20,14 @@ export function gatesOf(input: LaneInput): AskGate[] {
       return soakGates(input, stepNamed(input.lane, state.step), state.observedMs);
     case 'approval':
       return approvalGates(input, state.step);
+    case 'rolling_back':
+      return backGates(input, state.to);
     default:
       return [() => stateGate(input, state)];
   }
 }
 
-type StandingState = Exclude<LaneState, { name: 'waiting' | 'open' | 'soaking' | 'approval' }>;
+type StandingState = Exclude<LaneState, { name: 'waiting' | 'open' | 'soaking' | 'approval' | 'rolling_back' }>;
 
 function stateGate(input: LaneInput, state: StandingState): AskedGate {
   switch (state.name) {
@@ -40,14 +44,14 @@ function stateGate(input: LaneInput, state: StandingState): AskedGate {
       }
       const remedy =
         'goes on when a person retries it, or accepts what went bad; a newer release takes this one’s place';
-      return fail('halted', { reason: 'halted', detail: state.reason, remedy });
+      const stays = whyNotRolledBack(input);
+      const detail = stays === undefined ? state.reason : `${state.reason}; ${stays}`;
+      return fail('halted', { reason: 'halted', detail, remedy });
     }
-    case 'rolling_back':
-      return pend('rolling_back', `${state.by} rolls it back: ${state.reason}`);
     case 'completed':
       return pass('completed', state.evidence ? 'it has completed' : 'it has completed: there was nothing to do');
     case 'rolled_back':
-      return ended('rolled_back', 'it was rolled back');
+      return ended('rolled_back', `it was rolled back to ${state.to}`);
     case 'superseded': {
       const newer = input.snapshot.rollouts.find((one) => one.id === state.by);
       return ended('superseded', `${newer?.version ?? state.by} has taken its place`);

@@ -3,6 +3,7 @@ import { vetoFor } from './directives.ts';
 import { lanesThere, releaseOf } from './lookup.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { troubleOf } from './release.ts';
+import { isDueBack } from './roll-back.ts';
 import { isLiveLane, type Lane, type LaneState, type Lift, moveLane, passesWave, type Rollout } from './rollout.ts';
 import type { Action } from './snapshot.ts';
 import { successorOf } from './supersede.ts';
@@ -18,6 +19,7 @@ export function liftOf(input: LaneInput): Action | undefined {
   if (vetoFor(snapshot.vetoes, rollout.product, rollout.version) !== undefined) return undefined;
   if (!isTurnOf(lane, rollout) || successorOf(snapshot, rollout) !== undefined) return undefined;
   if (lanesThere(rollouts, lane.region).some((one) => isLiveLane(one.lane.state.name))) return undefined;
+  if (lanesThere(rollouts, lane.region).some((one) => isDueBack(input, one))) return undefined;
   return { kind: 'lift_halt', laneId: lane.id };
 }
 

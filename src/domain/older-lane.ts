@@ -1,6 +1,7 @@
 // What a waiting lane waits for in its region: at most one rollout of a product is live there at a time.
 import { lanesThere } from './lookup.ts';
 import type { LaneInput } from './plan-lane.ts';
+import { isDueBack } from './roll-back.ts';
 import { isLiveLane } from './rollout.ts';
 import { goesFirst } from './supersede.ts';
 
@@ -8,15 +9,20 @@ import { goesFirst } from './supersede.ts';
 export function olderLane(input: LaneInput): string | undefined {
   const { rollouts, rollout, lane } = input;
   const place = rollouts.indexOf(rollout);
-  const live = lanesThere(rollouts, lane.region).filter((one) => isLiveLane(one.lane.state.name));
+  const there = lanesThere(rollouts, lane.region);
+  const live = there.filter((one) => isLiveLane(one.lane.state.name));
   const other = rollouts.find(
     (one, index) =>
       one.id !== rollout.id &&
       // `finish`: the newer rollout waits until the older one has ended everywhere.
       ((index < place && one.policy.supersede === 'finish' && one.endedAt === null) ||
-        live.some((there) => there.rollout === one)),
+        live.some((place) => place.rollout === one)),
   );
-  return other === undefined ? skippedTooOften(input) : `${other.version} is still going out`;
+  const back = there.find((place) => place.lane.state.name === 'rolling_back' || isDueBack(input, place));
+  if (other === undefined)
+    return back === undefined ? skippedTooOften(input) : `${back.rollout.version} goes back first`;
+  const isBack = back?.rollout === other;
+  return isBack ? `${other.version} is being rolled back` : `${other.version} is still going out`;
 }
 
 /** A lane that only waits stands in the way too where its region has been passed by too often. */

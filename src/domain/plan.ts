@@ -7,6 +7,7 @@ import { sentenceOf } from './holds.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
 import type { Policy } from './policy.ts';
+import { planRollBack } from './roll-back.ts';
 import { isTerminalLane, type Rollout } from './rollout.ts';
 import { isDue, nextRun } from './schedule.ts';
 import type { Action, Hold, Plan, ProductRules, Snapshot } from './snapshot.ts';
@@ -67,7 +68,9 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
     for (const lane of rollout.lanes) {
       if (isTerminalLane(lane.state.name)) continue;
       const input = { snapshot, rollouts, rollout, lane, now };
-      const step = doubted ? planDoubted(input) : (planAlarm(input) ?? planSupersede(input) ?? planLane(input));
+      const step = doubted
+        ? planDoubted(input)
+        : (planAlarm(input) ?? planRollBack(input) ?? planSupersede(input) ?? planLane(input));
       if ('action' in step) actions.push(step.action);
       else if (step.hold !== null) report.push({ subject: { laneId: lane.id }, ...step.hold });
     }

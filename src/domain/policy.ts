@@ -42,6 +42,8 @@ export interface Policy {
   attemptsPerAgent: number;
   unhealthy: Unhealthy;
   supersede: 'finish' | 'replace-unstarted' | 'replace';
+  /** What happens to a lane that has spent its budget: a person decides, or its agents are taken back. */
+  onHalt: 'hold' | 'rollback';
   /** Newer releases that may pass a region by in a row; then one is finished there first. */
   maxSkips: number;
   minAgeMs: number;

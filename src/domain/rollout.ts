@@ -22,13 +22,20 @@ export type LaneState =
   | { name: 'paused'; since: number; by: string; reason: string; resume: RunningState; soakedMs: number }
   /** `lift`: only because the release was withdrawn, so that it goes on once that is back. */
   | { name: 'halted'; since: number; by: string; reason: string; step: number | null; lift?: Lift }
-  | { name: 'rolling_back'; since: number; by: string; reason: string }
-  /** `skipped`: a person has let its wave pass without it. */
-  | { name: 'rolled_back'; since: number; skipped?: true }
+  /** `to`: what the agents that run the release are brought back to. */
+  | { name: 'rolling_back'; since: number; by: string; reason: string; to: BackTo }
+  /** `to`: the version that the region is back at; `skipped`: a person has let its wave pass without it. */
+  | { name: 'rolled_back'; since: number; to: string; skipped?: true }
   /** `evidence`: agents proved it here; without, there was nothing to do. */
   | { name: 'completed'; since: number; evidence: boolean }
   | { name: 'superseded'; since: number; by: string }
   | { name: 'cancelled'; since: number; by: string; reason: string; skipped?: true };
+
+/** The release that a lane goes back to. */
+export interface BackTo {
+  version: string;
+  releaseId: string;
+}
 
 export type LaneStateName = LaneState['name'];
 
@@ -152,6 +159,8 @@ export interface Lane {
   revision: number;
   /** The opened steps, in order. */
   steps: Step[];
+  /** One for each time that it was rolled back, in order: see way-back.ts. */
+  back: Step[];
 }
 
 export interface Rollout {

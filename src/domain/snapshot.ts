@@ -8,7 +8,7 @@ import type { MetricTally } from './metric.ts';
 import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
 import type { Requirement } from './requirement.ts';
-import type { Lane, Rollout } from './rollout.ts';
+import type { BackTo, Lane, Rollout } from './rollout.ts';
 import type { Jump, SchemeName } from './version/scheme.ts';
 import type { Freeze, WindowRules } from './window.ts';
 
@@ -108,6 +108,19 @@ export interface LaneCensus {
     updated: number;
     updatedPresent: number;
   }[];
+  /** Agents that run the release which the lane takes back; only while it does. */
+  back?: BackCensus;
+}
+
+export interface BackCensus {
+  /** Present, and can be taken back. */
+  left: number;
+  /** Present, and cannot: declined or used up their attempts, run an unknown build, or have no file for their platform. */
+  out: number;
+  /** Silent for the stale time. */
+  gone: number;
+  /** Platforms of those that are left. */
+  platforms: string[];
 }
 
 /** A live attempt whose observed deadline has passed. */
@@ -147,6 +160,10 @@ export interface Snapshot {
   overdue: OverdueAttempt[];
   /** Of lanes that are live. */
   metrics: MetricTally[];
+  /**
+   * What the agents ran that took the release, by lane, the most frequent first: of lanes that may be rolled back now.
+   */
+  cameFrom?: Record<string, readonly string[]>;
 }
 
 export type Action =
@@ -178,6 +195,10 @@ export type Action =
   /** A withdrawn release is back as it was. */
   | { kind: 'lift_halt'; laneId: string }
   | { kind: 'supersede_lane'; laneId: string; by: string }
+  | { kind: 'cancel_lane'; laneId: string; by: string; reason: string }
+  /** `agents`: how many run the release. `automatic`: the policy asked for it, no person. The release is vetoed. */
+  | { kind: 'roll_back'; laneId: string; to: BackTo; agents: number; by: string; reason: string; automatic: boolean }
+  | { kind: 'finish_rollback'; laneId: string }
   | { kind: 'end_rollout'; rolloutId: string }
   | { kind: 'end_attempt'; attemptId: string; laneId: string; state: 'lost' | 'expired' };
 

@@ -7,6 +7,7 @@ import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, passesWave, type Rollout } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
+import { hotIn } from './way-back.ts';
 
 /** What a successor is looked for in; a snapshot is one. */
 export interface Candidates {
@@ -138,7 +139,7 @@ export function planSupersede(input: LaneInput): LaneStep | undefined {
   const replaced = givesWayTo(snapshot, rollout, lane) !== undefined;
   const unstarted = state === 'waiting' && (rollout.policy.supersede !== 'finish' || isBehindStuck(input));
   if (!replaced && !unstarted && !isStuck(input)) return undefined;
-  const hot = lane.steps.reduce((sum, step) => sum + step.counters.hot, 0);
+  const hot = hotIn(lane);
   if (hot === 0) return { action: { kind: 'supersede_lane', laneId: lane.id, by: newer.id } };
   // Nothing more is granted; what is hot ends by itself, and no step opens meanwhile. A pause says more.
   if (!replaced || state === 'paused') return undefined;

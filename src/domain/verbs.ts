@@ -17,6 +17,7 @@ import {
   wordsOf,
 } from './rollout.ts';
 import type { Silence } from './verdict.ts';
+import { hotIn } from './way-back.ts';
 
 export const LANE_VERBS = [
   'approve',
@@ -28,6 +29,7 @@ export const LANE_VERBS = [
   'halt',
   'retry',
   'cancel',
+  'rollback',
 ] as const;
 export type LaneVerb = (typeof LANE_VERBS)[number];
 
@@ -48,7 +50,15 @@ const LEGAL: Record<LaneVerb, Partial<Record<LaneStateName, 'does' | 'done'>>> =
   },
   pause: { open: 'does', soaking: 'does', approval: 'does', paused: 'done' },
   resume: { paused: 'does', open: 'done', soaking: 'done', approval: 'done' },
-  halt: { waiting: 'does', open: 'does', soaking: 'does', approval: 'does', paused: 'does', halted: 'done' },
+  halt: {
+    waiting: 'does',
+    open: 'does',
+    soaking: 'does',
+    approval: 'does',
+    paused: 'does',
+    rolling_back: 'does',
+    halted: 'done',
+  },
   retry: { halted: 'does' },
   cancel: {
     waiting: 'does',
@@ -58,6 +68,16 @@ const LEGAL: Record<LaneVerb, Partial<Record<LaneStateName, 'does' | 'done'>>> =
     paused: 'does',
     halted: 'does',
     cancelled: 'done',
+  },
+  rollback: {
+    open: 'does',
+    soaking: 'does',
+    approval: 'does',
+    paused: 'does',
+    halted: 'does',
+    completed: 'does',
+    rolling_back: 'done',
+    rolled_back: 'done',
   },
 };
 
@@ -90,6 +110,11 @@ export function legalStates(verb: LaneVerb): string {
   return words.length === 0 ? last : `${words.join(', ')} or ${last}`;
 }
 
+/** Whether the verb does something in that state, or has been done there; undefined: neither. */
+export function effectOf(verb: LaneVerb, state: LaneStateName): 'does' | 'done' | undefined {
+  return LEGAL[verb][state];
+}
+
 export function isLegal(verb: LaneVerb, state: LaneStateName): boolean {
   return LEGAL[verb][state] !== undefined;
 }
@@ -107,13 +132,17 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
       hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
     });
   }
-  const step = lastStep(lane);
-  if (input.expectedStep !== null && input.expectedStep !== step) {
-    const at = step === null ? 'in no step' : `in step ${step + 1}`;
-    throw new AppError('conflict', `the lane in ${lane.region} is ${at}, not in step ${input.expectedStep + 1}`);
-  }
+  checkStep(lane, input.expectedStep);
   if (verb === 'halt' && isMarked(lane.state)) return haltForGood(lane, input);
   return legal === 'done' ? undefined : HANDLERS[verb](lane, input);
+}
+
+/** `expectedStep`: the one that the person saw, null: whatever it is. Throws `conflict` when the lane is not in it. */
+export function checkStep(lane: Lane, expectedStep: number | null): void {
+  const step = lastStep(lane);
+  if (expectedStep === null || expectedStep === step) return;
+  const at = step === null ? 'in no step' : `in step ${step + 1}`;
+  throw new AppError('conflict', `the lane in ${lane.region} is ${at}, not in step ${expectedStep + 1}`);
 }
 
 /** What would have gone on by itself waits for a person now. */
@@ -136,10 +165,14 @@ const HANDLERS: Record<LaneVerb, (lane: Lane, input: VerbInput) => Lane | undefi
   halt,
   retry,
   cancel,
+  // Where to is not the lane's to know: see roll-back.ts.
+  rollback: () => {
+    throw new Error('assertion failed: a rollback is planned with the whole snapshot');
+  },
 };
 
 /** What the person saw is not there any more, whatever has moved. */
-function checkRevision(lane: Lane, verb: LaneVerb, expected: number | null): void {
+export function checkRevision(lane: Lane, verb: LaneVerb, expected: number | null): void {
   if (expected === null || expected === lane.revision) return;
   const text = `${verb}: the lane in ${lane.region} is at revision ${lane.revision}, not ${expected}`;
   throw new AppError('revision_mismatch', text);
@@ -181,7 +214,7 @@ function skipRegion(lane: Lane, { actor, reason, now }: VerbInput): Lane | undef
  * left to prove.
  */
 function retry(lane: Lane, { now }: VerbInput): Lane {
-  const hot = lane.steps.reduce((sum, one) => sum + one.counters.hot, 0);
+  const hot = hotIn(lane);
   if (hot > 0) {
     const hint = 'Wait until they have ended: each does so by itself.';
     throw new AppError('conflict', `${hot} attempts of the lane in ${lane.region} are still at risk`, { hint });

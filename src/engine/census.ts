@@ -10,6 +10,7 @@ import { schemeOf } from '../domain/version/schemes.ts';
 import { type Stop, stopsFrom, type Way } from '../domain/way.ts';
 import { assert } from '../errors.ts';
 import { type Bitset, clearBit, eachBit, hasBit, setBit } from './bitset.ts';
+import { countBack } from './count-back.ts';
 import { type Fitness, fitnessOf, wayTo } from './fitness.ts';
 import { type Freeze, freezeStep, type LanePopulation, orderOf, populationOf } from './freeze.ts';
 import { eachIndex, type Pieces } from './pieces.ts';
@@ -104,6 +105,7 @@ function* countLane(input: CensusInput, rollout: Rollout, lane: Lane, withPrevie
     counted.previews.push({ step, members: size, eligible });
   }
   for (const step of lane.steps) counted.steps.push(yield* countStep(input, rollout, lane, step));
+  if (lane.state.name === 'rolling_back') counted.back = yield* countBack(input, rollout, lane, lane.state.to);
   return counted;
 }
 

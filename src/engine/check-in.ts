@@ -204,7 +204,7 @@ function wire(deps: Pick<CheckInDeps, 'memory'>, { region }: RosterEntry, answer
         stableForMs: 0,
       };
     default: {
-      const { stageWithinMs, activateWithinMs, proveWithinMs, stableForMs, budgetEpoch } = answer.lane;
+      const { stageWithinMs, activateWithinMs, proveWithinMs, stableForMs, budgetEpoch, takesBack } = answer.lane;
       assert(answer.attempt !== null, 'an instruction leaves only after its attempt is committed');
       // A person ordered the retry that began this budget epoch: the hosts' skip lists give way.
       return {
@@ -213,7 +213,7 @@ function wire(deps: Pick<CheckInDeps, 'memory'>, { region }: RosterEntry, answer
         attempt: answer.attempt,
         mirrorUrl: deps.memory.mirrorUrlFor(answer.attempt, region),
         override: budgetEpoch > 0,
-        rollback: false,
+        rollback: takesBack.includes(answer.attempt.fromVersion),
         stageWithinMs,
         activateWithinMs,
         proveWithinMs,

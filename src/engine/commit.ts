@@ -1,10 +1,12 @@
 // One ledger batch as one transaction: read the touched rows, book the items one by one, write once; then tell memory.
 import type { Agent, AgentReport } from '../domain/agent.ts';
+import { withdrawn } from '../domain/apply.ts';
 import { CEILING_MS, type Ceiling, stricter } from '../domain/ceilings.ts';
 import type { EnrolInput } from '../domain/check-in.ts';
 import type { Answer } from '../domain/decide.ts';
 import { limitsDownloads } from '../domain/limits.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
+import { allSteps } from '../domain/way-back.ts';
 import { AppError } from '../errors.ts';
 import { loadAgentsByHandles, saveAgents } from '../store/agents.ts';
 import {
@@ -188,11 +190,9 @@ async function write(tx: Tx, set: WorkingSet, now: number): Promise<void> {
   for (const id of set.halted) await withdrawUngranted(tx, id, now);
   for (const lane of pick(set.lanes, set.changedLanes)) {
     // Withdrawn together, so nothing is pending any more, whoever's it was.
-    const steps = set.halted.has(lane.id)
-      ? lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } }))
-      : lane.steps;
-    set.lanes.set(lane.id, { ...lane, steps });
-    for (const step of steps) await saveStep(tx, lane.id, step);
+    const written = set.halted.has(lane.id) ? withdrawn(lane) : lane;
+    set.lanes.set(lane.id, written);
+    for (const step of allSteps(written)) await saveStep(tx, lane.id, step);
     if (set.halted.has(lane.id)) await saveLane(tx, lane, lane.revision - 1);
   }
   for (const veto of set.newVetoes) await putVeto(tx, veto);

@@ -39,6 +39,7 @@ import { changePin, type PinChange } from './pins.ts';
 import { reconcile } from './reconcile.ts';
 import { regionsNow } from './regions-now.ts';
 import { backtestPolicy, rehearseRelease } from './rehearse.ts';
+import { rollBack } from './roll-back.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
 import { changeVeto, type VetoChange } from './veto.ts';
@@ -202,7 +203,10 @@ export async function openEngine(deps: EngineDeps) {
     },
     operator: {
       async verb(rolloutId: string, options: VerbOptions): Promise<boolean> {
-        return await perform(() => performVerb(verbs, rolloutId, options));
+        const parts = { database, memory, roster, clock, observed, newId: deps.newId };
+        return await perform(() =>
+          options.verb === 'rollback' ? rollBack(parts, rolloutId, options) : performVerb(verbs, rolloutId, options),
+        );
       },
       async halt(rolloutId: string, options: Omit<VerbOptions, 'verb' | 'expectedStep'>): Promise<boolean> {
         return await perform(() => performVerb(verbs, rolloutId, { ...options, verb: 'halt', expectedStep: null }));

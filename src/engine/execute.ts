@@ -1,10 +1,11 @@
 // Writes what a plan asks for: the same `apply` as in the domain gives the new values, this adds what only rows have.
 import type { Attempt } from '../domain/agent.ts';
-import { applyActions } from '../domain/apply.ts';
+import { applyActions, withdrawn } from '../domain/apply.ts';
 import { follow } from '../domain/attempt.ts';
 import { counted, retally } from '../domain/counters.ts';
 import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
 import type { Action, Snapshot } from '../domain/snapshot.ts';
+import { allSteps, countsIn, mapSteps } from '../domain/way-back.ts';
 import { AppError, assert } from '../errors.ts';
 import {
   attemptsById,
@@ -30,6 +31,7 @@ import { type Bitset, newBitset } from './bitset.ts';
 import { type CensusInput, freezeLaneStep, takeSeats } from './census.ts';
 import { inTurns } from './pieces.ts';
 import type { AuditEntry } from './working-set.ts';
+import { writeRollBack } from './write-roll-back.ts';
 
 export interface ExecuteInput {
   snapshot: Snapshot;
@@ -53,21 +55,25 @@ export interface Effects {
 export async function executeActions(tx: Tx, input: ExecuteInput): Promise<Effects> {
   let snapshot = input.snapshot;
   const effects: Omit<Effects, 'snapshot'> = { frozen: [], ended: [], withdrawnLanes: [] };
-  for (const action of input.actions) {
+  // plan names rows that it has just asked for by placeholders, counted as they are made: here they get their ids.
+  const made = new Map<string, string>();
+  const newId = () => {
+    const id = input.newId();
+    made.set(`new:${made.size + 1}`, id);
+    return id;
+  };
+  for (const planned of input.actions) {
     const before = snapshot;
-    snapshot = applyActions(snapshot, [named(action, before)], { now: input.now, newId: input.newId });
+    const action = named(planned, made);
+    snapshot = applyActions(snapshot, [action], { now: input.now, newId });
     snapshot = await writeAction(tx, input, action, before, snapshot, effects);
   }
   return { snapshot, ...effects };
 }
 
-// plan names rows that it has just asked for by placeholder. A lane made in the same plan never opens before it has been
-// counted, so the only placeholder that another action can carry is that of the rollout which supersedes.
-function named(action: Action, snapshot: Snapshot): Action {
-  if (action.kind !== 'supersede_lane' || !action.by.startsWith('new:')) return action;
-  const { rollout } = laneOf(snapshot, action.laneId);
-  const newest = snapshot.rollouts.findLast((one) => one.product === rollout.product);
-  return { ...action, by: newest?.id ?? rollout.id };
+function named<A extends Action>(action: A, made: ReadonlyMap<string, string>): A {
+  const entries = Object.entries(action).map(([key, value]) => [key, made.get(value) ?? value]);
+  return Object.fromEntries(entries) as A;
 }
 
 async function writeAction(
@@ -134,6 +140,10 @@ async function writeAction(
       audit.push(entry(now, 'lane.lifted', lane.id, data));
       return after;
     }
+    case 'roll_back':
+      await writeRollBack(tx, laneOf(after, action.laneId), action, { before, after, now, audit });
+      effects.withdrawnLanes.push(action.laneId);
+      return after;
     case 'start_soak': {
       const { lane } = laneOf(after, action.laneId);
       await moved(tx, lane);
@@ -162,9 +172,9 @@ async function writeAction(
       if (lane.state.name !== 'halted' && !isTerminalLane(lane.state.name)) return after;
       await withdrawUngranted(tx, lane.id, now);
       effects.withdrawnLanes.push(lane.id);
-      const steps = lane.steps.map((step) => ({ ...step, counters: { ...step.counters, pending: 0 } }));
-      for (const step of steps) await saveStep(tx, lane.id, step);
-      return withLane(after, { ...lane, steps });
+      const ended = withdrawn(lane);
+      for (const step of allSteps(ended)) await saveStep(tx, lane.id, step);
+      return withLane(after, ended);
     }
   }
 }
@@ -221,7 +231,7 @@ async function endAttempt(
     }),
   );
   const found = findLane(after, ended.laneId) ?? (await loadLane(tx, ended));
-  if (found === undefined || found.lane.budgetEpoch !== ended.budgetEpoch) return after;
+  if (found === undefined || !countsIn(found.lane, ended)) return after;
   const { lane, rollout } = found;
   const inLane = await attemptsOfAgentsInLanes(tx, [ended.agentId], [lane.id]);
   const now = counted(
@@ -229,13 +239,13 @@ async function endAttempt(
     ended.budgetEpoch,
   );
   const before = now.map((one) => (one.id === attempt.id ? attempt : one));
-  const steps = lane.steps.map((step) =>
+  const next = mapSteps(lane, (step) =>
     step.step === ended.step
       ? { ...step, counters: retally(step.counters, before, now, rollout.policy.attemptsPerAgent) }
       : step,
   );
-  for (const step of steps) if (step.step === ended.step) await saveStep(tx, lane.id, step);
-  return withLane(after, { ...lane, steps });
+  for (const step of allSteps(next)) if (step.step === ended.step) await saveStep(tx, lane.id, step);
+  return withLane(after, next);
 }
 
 /** Of a product that the config does not name now: it is not planned, but its slot must be free when it comes back. */

@@ -2,7 +2,7 @@
 import { confirmedRow, effectiveRow } from '../domain/availability.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
-import { overdueAttempts, recentBadAgents } from '../store/attempts.ts';
+import { cameFrom, overdueAttempts, recentBadAgents } from '../store/attempts.ts';
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db, Tx } from '../store/database.ts';
 import { listTallies } from '../store/metrics.ts';
@@ -30,7 +30,7 @@ export async function loadSnapshot(
   roster: Roster,
   observedMs: number,
   now: number,
-  options: { everyStep?: boolean } = {},
+  options: { everyStep?: boolean /** A rollout that a person rolls back. */; backOf?: string } = {},
 ): Promise<Loaded> {
   const { regions: mirrors, maxAgeMs } = memory.surroundings.mirrors;
   const mirrored = new Set(mirrors.filter((one) => one.mirror !== null).map((one) => one.name));
@@ -90,8 +90,21 @@ export async function loadSnapshot(
         hot: one.grantedAt !== null,
         deadlineObserved: one.deadlineObserved,
       })),
+      cameFrom: await cameFrom(db, lanesGoingBack(rollouts, options.backOf)),
     },
   };
+}
+
+/** Those for which it may have to be found out where to. */
+function lanesGoingBack(rollouts: readonly Rollout[], byHand: string | undefined): string[] {
+  return rollouts.flatMap(({ id, endedAt, policy, lanes }) => {
+    const halted = endedAt === null && policy.onHalt === 'rollback' ? lanes.filter(isHalted) : [];
+    return (id === byHand ? lanes : halted).map((lane) => lane.id);
+  });
+}
+
+function isHalted({ state }: Lane): boolean {
+  return state.name === 'halted';
 }
 
 /** The sliding window of a baseline lane's budget. */

@@ -14,6 +14,7 @@ import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
 import { outdatedBaselines } from '../domain/plan-baseline.ts';
 import { regionStatus } from '../domain/region-window.ts';
 import type { Release } from '../domain/release.ts';
+import { takenBack } from '../domain/roll-back.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } from '../domain/snapshot.ts';
 import { givesWayTo, undisplaced } from '../domain/supersede.ts';
@@ -84,6 +85,8 @@ export class Memory {
   private chosen = new Map<string, string>();
   /** Lanes that do not give way although a newer release is there. */
   private undisplaced: ReadonlySet<string> = new Set();
+  /** Versions that regions have taken back, by `product region`. */
+  private takenBack: ReadonlyMap<string, readonly string[]> = new Map();
   /** Baseline lanes that give way to another one. */
   private outdated: ReadonlySet<string> = new Set();
   /** By lane, then by step. */
@@ -125,9 +128,10 @@ export class Memory {
     // Asked of the whole snapshot: memory forgets the ended rollouts that passed a region by.
     this.undisplaced = undisplaced(snapshot, now);
     this.outdated = outdatedBaselines(snapshot);
+    this.takenBack = takenBack(snapshot);
     // Few rows: those of the releases that go out or stand as a baseline.
     const given = new Set(
-      [...this.rollouts, ...this.baselineRollouts, ...floorsOf(this.rules)].map(
+      [...this.rollouts, ...this.baselineRollouts, ...this.backTargets(), ...floorsOf(this.rules)].map(
         ({ product, version }) => `${product} ${version}`,
       ),
     );
@@ -192,6 +196,7 @@ export class Memory {
       lane,
       rollout,
       release,
+      backTo: this.backTo(lane),
       builds: this.builds.get(product) ?? {},
       brakes,
       clock: this.clock.look(),
@@ -212,6 +217,19 @@ export class Memory {
   /** As of the last census. */
   silence(laneId: string, step: number): Silence {
     return silenceOf(this.lanes, laneId, step);
+  }
+
+  private backTo(lane: Lane | null): Release | null {
+    if (lane?.state.name !== 'rolling_back') return null;
+    const { releaseId } = lane.state.to;
+    return this.releases.find((one) => one.id === releaseId) ?? null;
+  }
+
+  /** What lanes that roll back lead to. */
+  private backTargets(): { product: string; version: string }[] {
+    return this.rollouts.flatMap(({ product, lanes }) =>
+      lanes.flatMap(({ state }) => (state.name === 'rolling_back' ? [{ product, version: state.to.version }] : [])),
+    );
   }
 
   /** Reckoned anew only when the answer may have changed: it costs more than all the rest of a directive. */
@@ -246,7 +264,12 @@ export class Memory {
   wanted(): { product: string; version: string }[] {
     const going = [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => ({ product, version }));
     const chosen = [...this.chosen].map(([product, version]) => ({ product, version }));
-    return [...going, ...chosen, ...floorsOf(this.rules).filter((floor) => this.isNeeded(floor))];
+    return [
+      ...going,
+      ...chosen,
+      ...this.backTargets(),
+      ...floorsOf(this.rules).filter((floor) => this.isNeeded(floor)),
+    ];
   }
 
   /** Somebody runs a lower version: the way up may go over it. */
@@ -276,7 +299,9 @@ export class Memory {
     const rollout = lane === null ? undefined : this.rollout(lane.rolloutId);
     const release = rollout === undefined ? undefined : this.releases.find((one) => one.id === rollout.releaseId);
     if (lane === null || rollout === undefined || release === undefined) return null;
-    return { lane, rollout, release, recentBad: recentBad[lane.id] ?? 0, outdated: this.outdated.has(lane.id) };
+    const takesBack = this.takenBack.get(`${lane.product} ${lane.region}`) ?? [];
+    const outdated = this.outdated.has(lane.id);
+    return { lane, rollout, release, recentBad: recentBad[lane.id] ?? 0, takesBack, outdated };
   }
 
   rollout(id: string): Rollout | undefined {
@@ -407,6 +432,7 @@ function shape(directive: Directive): string {
       : [
           directive.baseline.laneId,
           directive.baseline.budgetEpoch,
+          directive.baseline.takesBack,
           directive.baseline.hold,
           directive.baseline.absent,
           directive.baseline.unknown,

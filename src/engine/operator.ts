@@ -9,6 +9,7 @@ import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
 import { applyVerb, isLegal, type LaneVerb, legalStates, type VerbInput } from '../domain/verbs.ts';
 import type { Silence } from '../domain/verdict.ts';
+import { allSteps } from '../domain/way-back.ts';
 import { AppError, assert } from '../errors.ts';
 import { withdrawUngranted } from '../store/attempts.ts';
 import { appendAudit } from '../store/audit.ts';
@@ -132,7 +133,7 @@ async function moveByVerb(
   if (!(await saveLane(tx, moved, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
   if (moved.state.name === 'halted' || isTerminalLane(moved.state.name)) await withdrawUngranted(tx, lane.id, now);
-  for (const step of moved.steps) await saveStep(tx, lane.id, step);
+  for (const step of allSteps(moved)) await saveStep(tx, lane.id, step);
   const kind = lane.kind === 'baseline' ? { baseline: true } : {};
   const data = { region: lane.region, ...kind, reason, was: lane.state.name, ...particulars(moved, rollout, options) };
   await appendAudit(tx, { at: now, actor, action: `lane.${PAST[verb]}`, subject: lane.id, data });
@@ -160,6 +161,7 @@ const PAST: Record<LaneVerb, string> = {
   halt: 'halted',
   retry: 'retried',
   cancel: 'cancelled',
+  rollback: 'rolled back',
 };
 
 /** A person's veto stays: only a person lifts it. */

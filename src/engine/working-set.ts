@@ -12,6 +12,7 @@ import type { Pin } from '../domain/pin.ts';
 import { baselineHaltReason } from '../domain/plan-baseline.ts';
 import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
 import { NO_SILENCE, verdict } from '../domain/verdict.ts';
+import { backHaltReason, countsIn, mapSteps } from '../domain/way-back.ts';
 import { assert } from '../errors.ts';
 import { sumSpent } from './load-roster.ts';
 
@@ -119,10 +120,10 @@ export class WorkingSet {
     this.index(attempt);
     this.occupy(attempt.agentId);
     const lane = this.lanes.get(attempt.laneId);
-    if (lane === undefined || lane.budgetEpoch !== attempt.budgetEpoch) return;
+    if (lane === undefined || !countsIn(lane, attempt)) return;
     const rollout = this.rolloutOf(lane);
     assert(rollout !== undefined, `the rollout of lane ${lane.id} has been read`);
-    const steps = lane.steps.map((step) =>
+    const next = mapSteps(lane, (step) =>
       step.step === attempt.step
         ? {
             ...step,
@@ -130,7 +131,7 @@ export class WorkingSet {
           }
         : step,
     );
-    this.lanes.set(lane.id, { ...lane, steps });
+    this.lanes.set(lane.id, next);
     this.changedLanes.add(lane.id);
     if (lane.kind === 'baseline') this.haltBaselineIfSpent(lane.id, attempt, rollout, now);
     else this.haltIfSpent(lane.id, rollout, now);
@@ -174,6 +175,12 @@ export class WorkingSet {
   private haltIfSpent(laneId: string, rollout: Rollout, now: number): void {
     const lane = this.lanes.get(laneId) as Lane;
     if (!isLiveLane(lane.state.name)) return;
+    // What went bad forward is why it goes back.
+    if (lane.state.name === 'rolling_back') {
+      const spent = backHaltReason(lane, rollout.policy);
+      if (spent !== undefined) this.halt(lane, spent, now);
+      return;
+    }
     for (const step of lane.steps) {
       const found = verdict(step.size, step.counters, NO_SILENCE, rollout.policy, lane.allowance);
       if (found.kind !== 'halt') continue;

@@ -191,7 +191,7 @@ export const Instruction = Strict({
     /** Where to try, in order; a path stands for this server. Hints only: the digest decides. */
     urls: Type.Array(Type.String({ maxLength: 2048 }), { minItems: 1, maxItems: 8 }),
   }),
-  /** True only in a rollback ordered by a person. */
+  /** True only where the agent is taken back: a person has ordered it, or the policy of the rollout. */
   rollback: Type.Boolean(),
   /** True when a person ordered a retry: lifts the host's skip list for this digest. */
   override: Type.Boolean(),

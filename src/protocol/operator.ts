@@ -48,8 +48,12 @@ export const LaneView = Strict({
    */
   next: Nullable(Text),
   steps: Type.Array(StepView),
-  /** Number of attempts by state. */
+  /** Number of attempts forward by state. */
   attempts: Type.Record(Type.String(), Integer),
+  /** Of a lane that was rolled back: `agents` ran the release when the newest way back began; `to` is null once it was halted. */
+  back: Type.Optional(
+    Strict({ to: Nullable(Text), agents: Integer, succeeded: Integer, bad: Integer, hot: Integer, pending: Integer }),
+  ),
   /** The present hold, if any. */
   hold: Nullable(HoldView),
   /** Time spent in each hold so far. */
@@ -254,6 +258,7 @@ export const VERBS = [
   'halt',
   'retry',
   'cancel',
+  'rollback',
 ] as const;
 export type Verb = (typeof VERBS)[number];
 export const VerbRequest = Strict({

@@ -214,15 +214,34 @@ export async function hotPlaces(
   return rows.map((row) => ({ ...row, labels: JSON.parse(row.labels) as Record<string, string> }));
 }
 
-/** Every lane that is asked for has an entry with every state. */
+/** What the agents ran that took the lane's release, by lane, the most frequent first. */
+export async function cameFrom(db: Db | Tx, laneIds: readonly string[]): Promise<Record<string, string[]>> {
+  if (laneIds.length === 0) return {};
+  const rows = await db
+    .selectFrom('attempts')
+    .select((select) => ['lane_id', 'from_version', select.fn.countAll<number>().as('count')])
+    .where('lane_id', 'in', textsIn(db, laneIds))
+    .where('step', '>=', 0)
+    .where('state', '=', 'succeeded')
+    .groupBy(['lane_id', 'from_version'])
+    .execute();
+  rows.sort((a, b) => Number(b.count) - Number(a.count) || (a.from_version < b.from_version ? -1 : 1));
+  const found: Record<string, string[]> = {};
+  for (const { lane_id: laneId, from_version: version } of rows) found[laneId] = [...(found[laneId] ?? []), version];
+  return found;
+}
+
+/** Every lane that is asked for has an entry with every state. `forward`: the attempts at the release, else those on ways back. */
 export async function countByState(
   db: Db | Tx,
   laneIds: readonly string[],
+  forward = true,
 ): Promise<Map<string, Record<AttemptState, number>>> {
   const rows = await db
     .selectFrom('attempts')
     .select((select) => ['lane_id', 'state', select.fn.countAll<number>().as('count')])
     .where('lane_id', 'in', textsIn(db, laneIds))
+    .where('step', forward ? '>=' : '<', 0)
     .groupBy(['lane_id', 'state'])
     .execute();
   const counts = new Map(laneIds.map((laneId) => [laneId, noAttempts()]));

@@ -8,6 +8,7 @@ import {
   type Step,
   type StepCounters,
 } from '../domain/rollout.ts';
+import { goesBack } from '../domain/way-back.ts';
 import { assert } from '../errors.ts';
 import { isPostgres, textsIn } from './batch.ts';
 import type { DB, Db, Tx } from './schema.ts';
@@ -143,6 +144,11 @@ export async function endRollout(tx: Tx, id: string, at: number): Promise<void> 
   await tx.updateTable('rollouts').set({ ended_at: at }).where('id', '=', id).where('ended_at', 'is', null).execute();
 }
 
+/** It goes on: a lane of it is rolled back. */
+export async function reopenRollout(tx: Tx, id: string): Promise<void> {
+  await tx.updateTable('rollouts').set({ ended_at: null }).where('id', '=', id).execute();
+}
+
 /** `members`: bitset over agent handles, who was frozen into the step. */
 export async function insertStep(tx: Tx, laneId: string, step: Step, members: Uint8Array): Promise<void> {
   await tx
@@ -242,6 +248,7 @@ async function withSteps(db: Db | Tx, rows: readonly Selectable<DB['lanes']>[]):
   return rows.map((row) => toLane(row, (byLane.get(row.id) ?? []).map(toStep)));
 }
 
+/** `steps` in ascending order: the ways back are those below 0, the first of them −1. */
 function toLane(row: Selectable<DB['lanes']>, steps: Step[]): Lane {
   return {
     id: row.id,
@@ -255,7 +262,8 @@ function toLane(row: Selectable<DB['lanes']>, steps: Step[]): Lane {
     allowance: row.allowance,
     approvals: JSON.parse(row.approvals),
     revision: row.revision,
-    steps,
+    steps: steps.filter((step) => !goesBack(step)),
+    back: steps.filter(goesBack).toReversed(),
   };
 }
 

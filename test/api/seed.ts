@@ -37,6 +37,7 @@ const policy: Policy = {
   attemptsPerAgent: 2,
   unhealthy: 'hold',
   supersede: 'replace-unstarted',
+  onHalt: 'hold',
   maxSkips: 3,
   minAgeMs: 0,
   schedule: null,
@@ -149,6 +150,7 @@ function lane(rollout: Rollout, wave: number, region: string, state: Lane['state
     approvals: [],
     revision: 0,
     steps: [],
+    back: [],
   };
 }
 

@@ -214,6 +214,7 @@ function rolloutOf(
       approvals: [],
       revision: 0,
       steps: open ? [{ ...step, counters: { ...NO_COUNTS, pending: 10, hot: 5, hotMembers: 5, succeeded: 20 } }] : [],
+      back: [],
     })),
   };
 }

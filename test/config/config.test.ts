@@ -142,6 +142,7 @@ describe('readConfig', () => {
           attemptsPerAgent: 2,
           unhealthy: 'hold',
           supersede: 'replace-unstarted',
+          onHalt: 'hold',
           maxSkips: 3,
           minAgeMs: 0,
           metrics: [],

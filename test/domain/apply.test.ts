@@ -71,6 +71,7 @@ describe('applyActions', () => {
       region: 'eu',
       wave: 0,
       steps: [],
+      back: [],
     };
     assert.deepEqual(after.rollouts, [
       {

@@ -20,6 +20,8 @@ function laneGoing(overrides: Partial<LaneDirective> = {}): LaneDirective {
     laneId: LANE,
     rolloutId: 'rollout-1.1.0',
     version: '1.1.0',
+    raises: true,
+    takesBack: [],
     seed: 1,
     budgetEpoch: 0,
     hold: null,

@@ -16,7 +16,7 @@ const RUNS = { numRuns: 300 };
 
 function apply(snapshot: Snapshot, { actions }: Plan): Snapshot {
   let made = 0;
-  return applyActions(snapshot, actions, { now: NOW, newId: () => `made-${(made += 1)}` });
+  return applyActions(snapshot, actions, { now: NOW, newId: () => `new:${(made += 1)}` });
 }
 
 test('same input, same output, byte for byte, and the input is not changed', () => {
@@ -73,7 +73,7 @@ function isInProgress(lane: Lane): boolean {
 }
 
 test('while the clock is doubted nothing is begun: lanes halt, end or take turns, and all that could go on holds', () => {
-  const allowed = new Set(['halt_lane', 'end_attempt', 'end_rollout', 'supersede_lane']);
+  const allowed = new Set(['halt_lane', 'end_attempt', 'end_rollout', 'supersede_lane', 'finish_rollback']);
   fc.assert(
     fc.property(anySnapshot(), (sound) => {
       const clock = { since: START, why: 'it went 2 h forward', until: START + 300_000 };
@@ -113,6 +113,8 @@ test('the random snapshots reach every kind of action and the reasons that are b
     'complete_lane',
     'halt_lane',
     'lift_halt',
+    'roll_back',
+    'finish_rollback',
     'supersede_lane',
     'end_rollout',
     'end_attempt',

@@ -31,7 +31,7 @@ describe('a newer release', () => {
       { policy },
     );
     const rollouts: Rollout[] = [older, newer];
-    return snapshotOf({ releases: [RELEASE, NEWER], rollouts, ...snapshot });
+    return snapshotOf({ releases: [testRelease('1.0.0'), RELEASE, NEWER], rollouts, ...snapshot });
   }
   const gone = (region: string) => `supersede rollout-1.1.0/${region} by rollout-1.2.0`;
   const hot = open({ hot: 1, hotMembers: 1 });

@@ -53,7 +53,15 @@ const TABLE: Partial<Record<LaneVerb, Partial<Record<LaneStateName, LaneStateNam
   },
   pause: { open: 'paused', soaking: 'paused', approval: 'paused', paused: '=' },
   resume: { paused: 'open', open: '=', soaking: '=', approval: '=' },
-  halt: { waiting: 'halted', open: 'halted', soaking: 'halted', approval: 'halted', paused: 'halted', halted: '=' },
+  halt: {
+    waiting: 'halted',
+    open: 'halted',
+    soaking: 'halted',
+    approval: 'halted',
+    paused: 'halted',
+    rolling_back: 'halted',
+    halted: '=',
+  },
   retry: { halted: 'open' },
   cancel: {
     ...{ waiting: 'cancelled', open: 'cancelled', soaking: 'cancelled', approval: 'cancelled', paused: 'cancelled' },

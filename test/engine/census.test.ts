@@ -91,6 +91,7 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
     approvals: [],
     revision: 1,
     steps: [{ ...step, counters: { ...NO_COUNTS, ...counters } }],
+    back: [],
   };
   const rollout: Rollout = {
     id: 'rollout',

@@ -28,6 +28,7 @@ export const policy: Policy = {
   attemptsPerAgent: 2,
   unhealthy: 'hold',
   supersede: 'replace-unstarted',
+  onHalt: 'hold',
   maxSkips: 3,
   minAgeMs: 0,
   schedule: null,
@@ -119,6 +120,7 @@ export function makeLane(rolloutId: string, changes: Partial<Lane> = {}): Lane {
     approvals: [],
     revision: 0,
     steps: [],
+    back: [],
     ...changes,
   };
 }

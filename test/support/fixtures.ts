@@ -51,6 +51,7 @@ export function testPolicy(overrides: Partial<Policy> = {}): Policy {
     attemptsPerAgent: 2,
     unhealthy: 'hold',
     supersede: 'replace-unstarted',
+    onHalt: 'hold',
     maxSkips: 3,
     minAgeMs: 0,
     schedule: null,

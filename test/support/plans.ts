@@ -39,6 +39,12 @@ export function shown(snapshot: Snapshot): string[] {
         return `lift ${place(action.laneId)}`;
       case 'supersede_lane':
         return `supersede ${action.laneId} by ${action.by}`;
+      case 'cancel_lane':
+        return `cancel ${place(action.laneId)}`;
+      case 'roll_back':
+        return `roll back ${place(action.laneId)} to ${action.to.version}`;
+      case 'finish_rollback':
+        return `rolled back ${place(action.laneId)}`;
       case 'end_rollout':
         return 'end';
       case 'end_attempt':

@@ -20,6 +20,7 @@ import {
 } from '../../src/domain/rollout.ts';
 import type { LaneCensus, ProductRules, Snapshot } from '../../src/domain/snapshot.ts';
 import { budgetOf } from '../../src/domain/verdict.ts';
+import { schemeOf } from '../../src/domain/version/schemes.ts';
 import { DAYS, type WindowRules } from '../../src/domain/window.ts';
 import { digestOf, rules, START, stepPolicy, testPolicy, testRelease } from './fixtures.ts';
 
@@ -39,8 +40,9 @@ export function stateNamed(name: LaneStateName, step = 0): LaneState {
   const person = { by: 'me', reason: 'because' };
   switch (name) {
     case 'waiting':
-    case 'rolled_back':
       return { name, since };
+    case 'rolled_back':
+      return { name, since, to: '1.0.0' };
     case 'open':
       return { name, step, since };
     case 'approval':
@@ -52,6 +54,7 @@ export function stateNamed(name: LaneStateName, step = 0): LaneState {
     case 'halted':
       return { name, since, ...person, step };
     case 'rolling_back':
+      return { name, since, ...person, to: { version: '1.0.0', releaseId: 'release-1.0.0' } };
     case 'cancelled':
       return { name, since, ...person };
     case 'completed':
@@ -80,6 +83,7 @@ export function laneIn(region: string, state: LaneState, overrides: Partial<Lane
     approvals: [],
     revision: 0,
     steps: [],
+    back: state.name === 'rolling_back' ? [openedStep({ step: -1 })] : [],
     ...overrides,
   };
 }
@@ -271,6 +275,7 @@ function generate(gen: Gen): Snapshot {
         .filter(() => chance(gen, 5))
         .map(({ id }) => ({ id: `attempt-${id}`, laneId: id, hot: chance(gen, 50), deadlineObserved: OBSERVED - 1 })),
     ),
+    cameFrom: Object.fromEntries(lanes.map(({ laneId }) => [laneId, pick(gen, [[], ['1.0.0'], ['1.1.0', '1.0.0']])])),
     ceilings: anyCeilings(gen),
     // Seldom: nothing else happens then. Small numbers come more often than others.
     clock: upTo(gen, 0, 30) === 17 ? { since: START, why: 'it went 2 h forward', until: START + 300_000 } : null,
@@ -316,6 +321,7 @@ function anyPolicy(gen: Gen, regions: string[]): Policy {
     minSample: pick(gen, [1, 20]),
     badCount: pick(gen, [null, 1, 3]),
     supersede: pick(gen, ['finish', 'replace-unstarted', 'replace']),
+    onHalt: pick(gen, ['hold', 'hold', 'rollback']),
     maxSkips: pick(gen, [1, 1, 1, 2, 3]),
     minAgeMs: pick(gen, [0, 0, 86_400_000]),
   });
@@ -366,7 +372,7 @@ function anyRollouts(
         const state = wave < present ? 'completed' : waits ? 'waiting' : anyState(gen);
         // At most one live lane per region.
         const free = !taken.has(region) || !isLiveLane(state);
-        const lane = anyLane(gen, own, region, wave, free ? state : 'superseded');
+        const lane = withWayBack(gen, anyLane(gen, own, region, wave, free ? state : 'superseded'), version);
         if (isLiveLane(lane.state.name)) taken.add(region);
         return lane;
       }),
@@ -417,6 +423,31 @@ function anyLane(gen: Gen, policy: Policy, region: string, wave: number, name: L
         anyStep(gen, policy, allowance, step, step < last || resumed === 'soaking' || resumed === 'approval', name),
       );
   return laneIn(region, state, { wave, allowance, steps });
+}
+
+/** Halted lanes may have been halted by their budget, or on their way back; those that roll back have one. */
+function withWayBack(gen: Gen, lane: Lane, version: string): Lane {
+  const { state } = lane;
+  if (state.name === 'halted' && chance(gen, 70)) state.by = 'tidegate';
+  const isOnce = state.name === 'rolling_back' || (state.name === 'halted' && chance(gen, 20));
+  if (state.name === 'rolling_back') {
+    const lower = lowerThan(version);
+    const to = lower.length === 0 ? '0.9.0' : pick(gen, lower);
+    state.to = { version: to, releaseId: `release-${to}` };
+  }
+  if (!isOnce) return lane;
+  const isGoing = state.name === 'rolling_back';
+  const counters = counts({
+    bad: chance(gen, 70) ? 0 : upTo(gen, 0, 2),
+    hot: chance(gen, 60) ? 0 : upTo(gen, 0, 3),
+    pending: isGoing ? upTo(gen, 0, 3) : 0,
+  });
+  return { ...lane, back: [openedStep({ step: -1, size: upTo(gen, 0, 9), counters })] };
+}
+
+function lowerThan(version: string): string[] {
+  const scheme = schemeOf('semver');
+  return VERSIONS.filter((one) => scheme.compare(one, version) < 0);
 }
 
 function anyResume(gen: Gen, step: number): RunningState {
@@ -478,6 +509,9 @@ function anyCensus(gen: Gen, rollout: Rollout, lane: Lane): LaneCensus {
       updated: counters.succeeded,
       updatedPresent: chance(gen, 60) ? counters.succeeded : upTo(gen, 0, counters.succeeded),
     })),
+    ...(lane.state.name === 'rolling_back' && chance(gen, 90)
+      ? { back: { left: chance(gen, 50) ? 0 : 3, out: upTo(gen, 0, 2), gone: upTo(gen, 0, 2), platforms: [PLATFORM] } }
+      : {}),
   };
 }
 

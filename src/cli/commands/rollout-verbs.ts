@@ -1,4 +1,4 @@
-// tidegate rollout approve | promote | accept | skip-region | pause | resume | halt | retry | cancel
+// tidegate rollout approve | promote | accept | skip-region | pause | resume | halt | retry | cancel | rollback
 import { type Command, InvalidArgumentError } from 'commander';
 import { AppError } from '../../errors.ts';
 import type { LaneView, RolloutView, Verb, VerbReply } from '../../protocol/operator.ts';
@@ -30,6 +30,7 @@ const DOES: Record<Verb, string> = {
   halt: 'stop it: nothing new is started, what is being activated ends',
   retry: 'begin the step anew after a halt; failures so far are forgiven',
   cancel: 'end it for good',
+  rollback: 'bring its agents back to what their region had completed before, and veto the release',
 };
 
 const DONE: Record<Verb, string> = {
@@ -42,6 +43,7 @@ const DONE: Record<Verb, string> = {
   halt: 'halted',
   retry: 'retried',
   cancel: 'cancelled',
+  rollback: 'rolled back',
 };
 
 export function verbCommands(group: Command, rollout: string, context: CliContext): void {
@@ -186,7 +188,8 @@ function verbLines(
   const title = `${rollout.product} ${rollout.version}`;
   const where = flags.region === undefined ? '' : ` in ${flags.region}`;
   const already = verb === 'resume' ? `is not paused${where}` : `was already ${DONE[verb]}${where}`;
-  const done = changed ? `${title} is ${DONE[verb]}${where}` : `nothing changed: ${title} ${already}`;
+  const being = verb === 'rollback' ? 'being ' : '';
+  const done = changed ? `${title} is ${being}${DONE[verb]}${where}` : `nothing changed: ${title} ${already}`;
   const consents = verb === 'promote' || verb === 'approve';
   const text = (consents && lackingLine(changed, about, title)) || done;
   const rows = about.map((lane) => [lane.region, lane.state, (consents && lane.next) || lane.sentence]);

@@ -1,0 +1,60 @@
+// What a person's rollback of a lane or a rollout comes to, or why it cannot be.
+import { AppError } from '../errors.ts';
+import type { VerbOptions } from './requests.ts';
+import { backTargetOf, newerIn, rollBackAction } from './roll-back.ts';
+import { type Lane, type Rollout, wordsOf } from './rollout.ts';
+import type { Action, Snapshot } from './snapshot.ts';
+import { checkRevision, checkStep, effectOf, legalStates } from './verbs.ts';
+
+/**
+ * What a person's rollback does. Of a whole rollout: every region that has begun goes back, those that wait are
+ * cancelled; where a newer release has gone beyond it, nothing is done. No actions: it was done before. Throws
+ * `not_found`, `illegal_transition`, and `conflict` where there is nothing to go back to.
+ */
+export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: VerbOptions): Action[] {
+  const { region, actor, reason, expectedStep } = options;
+  if (options.baseline) {
+    throw new AppError('illegal_transition', 'rollback is not for baseline lanes', {
+      hint: 'Roll the rollout back: the baseline goes back with it.',
+    });
+  }
+  const named = rollout.lanes.filter((lane) => region === null || lane.region === region);
+  if (named.length === 0)
+    throw new AppError('not_found', `the rollout of ${rollout.version} has no lane in ${region ?? 'any region'}`);
+  const rollouts = snapshot.rollouts.filter((one) => one.product === rollout.product);
+  const begun = named.filter((lane) => effectOf('rollback', lane.state.name) !== undefined);
+  if (begun.length === 0) throw illegal(named);
+  for (const lane of begun) {
+    checkRevision(lane, 'rollback', options.expectedRevision ?? null);
+    checkStep(lane, expectedStep);
+  }
+  const todo = begun.filter((lane) => effectOf('rollback', lane.state.name) === 'does');
+  const passed = todo.map((lane) => ({ lane, newer: newerIn(snapshot, rollouts, rollout, lane) }));
+  const going = passed.flatMap(({ lane, newer }) => (newer === undefined ? [lane] : []));
+  const [first] = passed;
+  if (first?.newer !== undefined && going.length === 0) {
+    throw new AppError('conflict', `${rollout.version} cannot be rolled back: ${first.newer}`, {
+      hint: 'Roll that one back, or halt and cancel it first.',
+    });
+  }
+  const by = { by: actor, reason, automatic: false };
+  const back = going.map((lane) => {
+    const found = backTargetOf(snapshot, rollout, lane);
+    if ('to' in found) return rollBackAction(snapshot, rollout, lane, found.to, by);
+    throw new AppError('conflict', `${lane.region} has nothing to go back to: ${found.why}`, {
+      hint: 'Publish a fix under a higher version; halt --release keeps this one from going further.',
+    });
+  });
+  const waiting = region === null ? named.filter((lane) => lane.state.name === 'waiting') : [];
+  const cancelled = waiting.map(
+    (lane): Action => ({ kind: 'cancel_lane', laneId: lane.id, by: actor, reason: `rolled back: ${reason}` }),
+  );
+  return [...back, ...cancelled];
+}
+
+function illegal(lanes: readonly Lane[]): AppError {
+  const states = [...new Set(lanes.map((lane) => `${lane.region} is ${wordsOf(lane.state.name)}`))].join(', ');
+  return new AppError('illegal_transition', `rollback: ${states}`, {
+    hint: `rollback is for lanes that are ${legalStates('rollback')}.`,
+  });
+}
