@@ -2,8 +2,9 @@
 
 /**
  * `announced` (a tag without a release yet) → `pending` (files are missing; without any, its `why` begins with
- * `no_assets`) → `complete`, or `withdrawn` (deleted or unpublished upstream), `altered` (tag, commit or a
- * digest changed after it was complete), `refused` (its version stands under two tags).
+ * `no_assets`) → `complete`, or `withdrawn` (deleted or unpublished upstream), `altered` (the tag, or the size or digest
+ * of a file, changed after it was complete), `refused` (its version stands under two tags). Commits are not compared:
+ * what GitHub lists as `target_commitish` is mostly the name of a branch, and so no fingerprint.
  */
 export type ReleaseState = 'announced' | 'pending' | 'complete' | 'withdrawn' | 'altered' | 'refused';
 

@@ -22,6 +22,8 @@ export interface SourceState {
   rejectedCount: number;
   /** Why the last listing has not been read to its end, one sentence; null: it was. */
   notice: string | null;
+  /** Releases whose loss is not believed yet, by id, with when it was seen first. Left out: none. */
+  doubted?: Readonly<Record<string, number>>;
 }
 
 export interface KnownArtifact {
@@ -131,6 +133,7 @@ export async function saveSource(tx: Tx, state: SourceState): Promise<void> {
     rejected_tags: JSON.stringify(state.rejectedTags),
     rejected_count: state.rejectedCount,
     notice: state.notice,
+    doubted: state.doubted === undefined ? null : JSON.stringify(state.doubted),
   };
   await tx
     .insertInto('sources')
@@ -249,6 +252,7 @@ function toSource(row: Selectable<DB['sources']>): SourceState {
     // Rows from before there was a count hold none; the next listing writes it.
     rejectedCount: Math.max(row.rejected_count, rejectedTags.length),
     notice: row.notice,
+    ...(row.doubted === null ? {} : { doubted: JSON.parse(row.doubted) }),
   };
 }
 

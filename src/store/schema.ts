@@ -28,6 +28,7 @@ export interface DB {
     rejected_tags: string;
     rejected_count: number;
     notice: string | null;
+    doubted: string | null;
   };
   releases: {
     id: string;

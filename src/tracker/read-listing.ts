@@ -13,6 +13,8 @@ export interface ReadListing {
   /** Every known release in its present state, then the new ones. */
   releases: Release[];
   rejectedTags: RejectedTag[];
+  /** Assets for which GitHub gives no digest any more, while one is known: `v1.2.0: name`. */
+  undigested: string[];
 }
 
 interface Reading {
@@ -23,7 +25,8 @@ interface Reading {
 /**
  * A release's identity is its tag with the name, size and digest of each complete platform. What differs from the first
  * reading is `altered` for good and keeps the first artifacts; what is gone is `withdrawn` and comes back as it was; one
- * version under two tags is `refused`, both of them. Drafts are never read. `now`: milliseconds since the epoch.
+ * version under two tags is `refused`, both of them. Drafts are never read. A digest that GitHub has ceased to give for
+ * the same asset is the one that is known. `now`: milliseconds since the epoch.
  */
 export function readListing(
   product: TrackedProduct,
@@ -41,18 +44,22 @@ export function readListing(
     else readings.push({ source, tag });
   }
   const claims = claim(known, readings);
+  const undigested: string[] = [];
   const present: Release[] = [];
   const absent: Release[] = [];
   for (const release of known) {
     const reading = claims.get(release.id);
     if (reading === undefined) absent.push(notRead(release, listed, rejectedTags, listing.complete));
-    else present.push(reconcile(product, release, reading));
+    else {
+      undigested.push(...undigestedIn(release, reading.source));
+      present.push(reconcile(product, release, withHeldDigests(release, reading)));
+    }
   }
   const claimed = new Set(claims.values());
   for (const reading of readings) {
     if (!claimed.has(reading)) present.push(firstReading(product, reading, now, newId()));
   }
-  return { releases: inKnownOrder(known, [...absent, ...refuseDoubles(present, absent)]), rejectedTags };
+  return { releases: inKnownOrder(known, [...absent, ...refuseDoubles(present, absent)]), rejectedTags, undigested };
 }
 
 /** Which reading continues which known release: the same id, or, made anew under the same tag, another id. */
@@ -97,7 +104,7 @@ function reconcile(product: TrackedProduct, known: Release, reading: Reading): R
   const state =
     lost === undefined
       ? stateOf(matched, source.assets)
-      : { state: 'withdrawn' as const, why: `${lost.platform}: ${lost.name} cannot be had on GitHub any more` };
+      : { state: 'withdrawn' as const, why: lossOf(lost, source.assets) };
   return {
     ...known,
     ...versionOf(reading),
@@ -134,13 +141,49 @@ function alteration(known: Release, source: SourceRelease): string | undefined {
   if (known.artifacts.length === 0) return undefined;
   if (source.tag !== known.tag) return tagSentence(known, source);
   for (const artifact of known.artifacts) {
-    const asset = usableAsset(artifact, source.assets);
+    const asset = usableAsset(artifact, source.assets) ?? source.assets.find((one) => isUndigested(artifact, one));
     if (asset === undefined) continue;
     const name = `${artifact.platform}: ${artifact.name}`;
-    if (asset.digest !== artifact.sha256) return `${name} had SHA-256 ${artifact.sha256}, has ${asset.digest}`;
+    if (asset.digest !== null && asset.digest !== artifact.sha256)
+      return `${name} had SHA-256 ${artifact.sha256}, has ${asset.digest}`;
     if (asset.size !== artifact.size) return `${name} had ${artifact.size} bytes, has ${asset.size}`;
   }
   return undefined;
+}
+
+/** Uploaded under the name of the first reading, and GitHub gives no digest. */
+function isUndigested({ name }: Artifact, asset: SourceAsset): boolean {
+  return asset.name === name && unusable(asset) === 'asset_without_digest';
+}
+
+/** The very asset, of the same size: its bytes are those that were read, although GitHub has ceased to give a digest. */
+function hasHeldDigest(artifact: Artifact, asset: SourceAsset): boolean {
+  return isUndigested(artifact, asset) && asset.id === artifact.assetId && asset.size === artifact.size;
+}
+
+function withHeldDigests(known: Release, { source, tag }: Reading): Reading {
+  const assets = source.assets.map((asset) => {
+    const held = known.artifacts.find((artifact) => hasHeldDigest(artifact, asset));
+    return held === undefined ? asset : { ...asset, digest: held.sha256 };
+  });
+  return { source: { ...source, assets }, tag };
+}
+
+function undigestedIn(known: Release, { tag, assets }: SourceRelease): string[] {
+  const held = assets.filter((asset) => known.artifacts.some((artifact) => hasHeldDigest(artifact, asset)));
+  return held.map(({ name }) => `${tag}: ${name}`);
+}
+
+/** Why what was complete cannot be had: the first asset of the name says what is off. */
+function lossOf({ platform, name }: Artifact, assets: readonly SourceAsset[]): string {
+  const asset = assets.find((one) => one.name === name);
+  return `${platform}: ${name} cannot be had on GitHub any more: ${whatIsOff(asset)}`;
+}
+
+function whatIsOff(asset: SourceAsset | undefined): string {
+  if (asset === undefined) return 'the release has no asset of that name';
+  if (asset.state !== 'uploaded') return `its state is ${asset.state}`;
+  return asset.size === 0 ? 'it is empty' : 'it was uploaded again, and GitHub gives no SHA-256 for it';
 }
 
 function tagSentence(known: Release, source: SourceRelease): string {

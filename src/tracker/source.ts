@@ -50,9 +50,9 @@ export interface Listing {
 /** Two implementations: GitHub over octokit (github.ts), and a recorded list for back-tests and the simulator. */
 export interface ReleaseSource {
   /**
-   * All releases of a repository (`owner/name`), or that nothing has changed since the listing that gave the ETag. A
-   * listing is whole or not at all: what could not be read to its end throws, and so does a name that now stands for
-   * another repository. Throws `github_auth`, `github_rate_limited`
+   * The releases of a repository (`owner/name`), or that nothing has changed since the listing that gave the ETag. What
+   * breaks off throws, and so does a name that now stands for another repository; a list that is longer than what is
+   * read of it, or that ends in an odd way, is given with `complete: false` and a notice. Throws `github_auth`, `github_rate_limited`
    * (with retryAfterMs), `github_not_found`, `github_unavailable`, `github_bad_response`.
    */
   listReleases(repository: string, seen: Seen | null, signal: AbortSignal): Promise<{ kind: 'unchanged' } | Listing>;

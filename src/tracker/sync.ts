@@ -18,7 +18,8 @@ import {
 import type { TrackedProduct } from './assets.ts';
 import { changedAvailability } from './availability.ts';
 import { readCursor, writeCursor } from './cursor.ts';
-import { readListing } from './read-listing.ts';
+import { doubtLosses } from './doubt-losses.ts';
+import { type ReadListing, readListing } from './read-listing.ts';
 import type { Listing, ReleaseSource, Seen } from './source.ts';
 
 export interface SyncDeps {
@@ -44,6 +45,7 @@ const FIRST_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 3_600_000;
 const MAX_REJECTED_TAGS = 100;
 const MAX_ERROR_LENGTH = 500;
+const MAX_NAMED_ASSETS = 5;
 
 /**
  * Polls one product unless its next poll is due later (`force` polls all the same), and never throws: a failure is
@@ -103,8 +105,7 @@ async function poll(
     await transaction(deps.database, (tx) => saveSource(tx, succeeded));
     return { changed: false, outcome: 'unchanged' };
   }
-  const etag = writeCursor(product, readAs(deps, regions), listing, now);
-  const changed = await record(deps, product, regions, listing, { ...succeeded, etag }, now);
+  const changed = await record(deps, product, regions, listing, succeeded, now);
   return { changed, outcome: 'listed' };
 }
 
@@ -117,12 +118,12 @@ const SUCCESS = { nextPollAt: null, failures: 0, errorCode: null, error: null };
 
 /**
  * A release that is deleted while pages are read shifts the others: one of them can then stand on no page. So what a
- * listing misses counts as gone only when a second listing misses it, too.
+ * listing misses counts as gone only when a second listing misses it, too. Both may come from one incident: what they
+ * agree upon is doubted once more where it is much (doubt-losses.ts).
  */
 async function list(deps: SyncDeps, product: TrackedProduct, seen: Seen | null, signal: AbortSignal) {
   const first = await deps.source.listReleases(product.repository, seen, signal);
   if (first.kind === 'unchanged') return first;
-  if (first.notice !== null) deps.logger.warn({ product: product.name, notice: first.notice }, 'listing has a bound');
   const known = await listReleases(deps.database.db, product.name);
   const ids = new Set(first.releases.map((release) => release.id));
   const misses = known.some((release) => release.state !== 'withdrawn' && !ids.has(release.sourceId));
@@ -142,28 +143,37 @@ async function record(
   product: TrackedProduct,
   regions: readonly string[],
   listing: Listing,
-  state: SourceState,
+  { doubted, ...state }: SourceState,
   now: number,
 ): Promise<boolean> {
-  const { releases, changed } = await transaction(deps.database, async (tx) => {
+  const done = await transaction(deps.database, async (tx) => {
     const known = await listReleases(tx, product.name);
     const read = readListing(product, listing, known, now, deps.newId);
+    const believed = doubtLosses(known, read.releases, doubted, now);
     const before = new Map(known.map((release) => [release.id, release]));
-    const releases = read.releases.filter((release) => !isDeepStrictEqual(release, before.get(release.id)));
+    const releases = believed.releases.filter((release) => !isDeepStrictEqual(release, before.get(release.id)));
     for (const release of releases) await saveChanged(tx, release, before.get(release.id), now);
     const existing = await listAvailability(tx, product.name);
-    const rows = changedAvailability(product, regions, read.releases, existing, now, deps.mirrored);
+    const rows = changedAvailability(product, regions, believed.releases, existing, now, deps.mirrored);
     await saveAvailability(tx, rows);
-    await saveSource(tx, {
+    const notices = [listing.notice, believed.notice].filter((notice) => notice !== null);
+    // A list that is doubted is read again, changed or not.
+    const seen = believed.doubted === undefined ? listing : { ...listing, etag: null };
+    const after: SourceState = {
       ...state,
+      ...(believed.doubted === undefined ? {} : { doubted: believed.doubted }),
+      etag: writeCursor(product, readAs(deps, regions), seen, now),
       rejectedTags: read.rejectedTags.slice(0, MAX_REJECTED_TAGS),
       rejectedCount: read.rejectedTags.length,
-      notice: listing.notice,
-    });
-    return { releases, changed: releases.length > 0 || rows.length > 0 };
+      notice: notices.length === 0 ? null : notices.join('; '),
+    };
+    await saveSource(tx, after);
+    return { releases, read, after, first: known.length === 0, changed: releases.length > 0 || rows.length > 0 };
   });
-  for (const release of releases) logRelease(deps.logger, release);
-  return changed;
+  const { notice } = done.after;
+  if (notice !== null && notice !== state.notice) deps.logger.warn({ product: product.name, notice }, 'listing is odd');
+  logReleases(deps.logger, product.name, done);
+  return done.changed;
 }
 
 /** Into the audit go the states that stop a release; that one has appeared says its own row. */
@@ -179,6 +189,29 @@ async function saveChanged(tx: Tx, release: Release, before: Release | undefined
     subject: `${release.product} ${version}`,
     data,
   });
+}
+
+interface Logged {
+  releases: readonly Release[];
+  read: ReadListing;
+  /** Nothing was known before. */
+  first: boolean;
+}
+
+/** What is stopped has a line of its own; a history that is met for the first time has one line for all the others. */
+function logReleases(logger: Logger, product: string, { releases, read, first }: Logged): void {
+  const { rejectedTags, undigested } = read;
+  const count = (state: Release['state']) => releases.filter((release) => release.state === state).length;
+  for (const release of releases) if (stops(release) || !first) logRelease(logger, release);
+  if (first) {
+    const counts = { releases: releases.length, complete: count('complete'), pending: count('pending') };
+    const other = { refused: count('refused'), rejectedTags: rejectedTags.length };
+    logger.info({ product, ...counts, ...other }, 'first listing read');
+  }
+  if (undigested.length > 0) {
+    const assets = undigested.slice(0, MAX_NAMED_ASSETS);
+    logger.info({ product, count: undigested.length, assets }, 'GitHub gives no digest where one is known; it stays');
+  }
 }
 
 function logRelease(logger: Logger, release: Release): void {

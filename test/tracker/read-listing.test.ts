@@ -217,7 +217,12 @@ const HISTORIES: [title: string, listings: SourceRelease[][], state: string, why
     'altered',
     /linux-x64/,
   ],
-  ['an asset removed', [[BOTH], [upstream('v1.2.0', [asset(X64)])]], 'withdrawn', /linux-arm64: .*cannot be had/],
+  [
+    'an asset removed',
+    [[BOTH], [upstream('v1.2.0', [asset(X64)])]],
+    'withdrawn',
+    /linux-arm64: .*no asset of that name$/,
+  ],
   ['an asset removed and back', [[BOTH], [upstream('v1.2.0', [asset(X64)])], [BOTH]], 'complete', null],
   [
     'an asset uploaded again, with the same bytes',
@@ -229,9 +234,49 @@ const HISTORIES: [title: string, listings: SourceRelease[][], state: string, why
     'an asset being uploaded again',
     [[BOTH], [upstream('v1.2.0', [asset(X64, { state: 'open', digest: null }), asset(ARM)])]],
     'withdrawn',
-    /linux-x64/,
+    /linux-x64: .*cannot be had on GitHub any more: its state is open$/,
+  ],
+  [
+    'the digest of the same asset not given any more',
+    [[BOTH], [upstream('v1.2.0', [asset(X64, { digest: null }), asset(ARM)])]],
+    'complete',
+    null,
+  ],
+  [
+    'another asset without a digest',
+    [[BOTH], [upstream('v1.2.0', [asset(X64, { id: 'new', digest: null }), asset(ARM)])]],
+    'withdrawn',
+    /cannot be had on GitHub any more: it was uploaded again, and GitHub gives no SHA-256 for it$/,
+  ],
+  [
+    'another size of the same asset without a digest',
+    [[BOTH], [upstream('v1.2.0', [asset(X64, { size: 99, digest: null }), asset(ARM)])]],
+    'altered',
+    /linux-x64: .*had 100 bytes, has 99/,
+  ],
+  [
+    'another size of another asset without a digest',
+    [[BOTH], [upstream('v1.2.0', [asset(X64, { id: 'new', size: 99, digest: null }), asset(ARM)])]],
+    'altered',
+    /had 100 bytes, has 99/,
+  ],
+  [
+    'an asset that is empty now',
+    [[BOTH], [upstream('v1.2.0', [asset(X64, { size: 0 }), asset(ARM)])]],
+    'withdrawn',
+    /any more: it is empty$/,
   ],
 ];
+
+test('readListing names the assets whose digest is known and is not given any more', () => {
+  const { undigested, releases } = read(
+    [upstream('v1.2.0', [asset(X64, { digest: null }), asset(ARM)])],
+    after([BOTH]),
+  );
+  assert.deepEqual(undigested, [`v1.2.0: ${X64}`]);
+  assert.equal(releases[0]?.artifacts.find(({ name }) => name === X64)?.sha256, 'a'.repeat(64));
+  assert.deepEqual(read([BOTH], after([BOTH])).undigested, []);
+});
 
 for (const [title, listings, state, why] of HISTORIES) {
   test(`readListing after ${title} is ${state}`, () => {

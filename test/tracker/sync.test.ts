@@ -216,6 +216,129 @@ test('syncProduct believes that a release is gone only when a second listing mis
   assert.deepEqual(await setup.states(), ['1.0.0 complete']);
 });
 
+const VERSIONS = ['1.0.0', '1.1.0', '1.2.0', '1.3.0'];
+
+/** A source that answers well, but lists only `shown` versions of what there is. */
+function hiding(setup: Setup, shown: () => readonly string[] | null): SyncDeps {
+  const { source } = setup.world;
+  return {
+    ...setup.deps,
+    source: {
+      ...source,
+      async listReleases(repository, seen, signal) {
+        const listing = await source.listReleases(repository, shown() === null ? seen : null, signal);
+        if (listing.kind === 'unchanged') return listing;
+        const releases = listing.releases.filter(({ tag }) => shown()?.includes(tag.slice(1)) ?? true);
+        return { ...listing, releases };
+      },
+    },
+  };
+}
+
+const LOSSES: [title: string, known: string[], shown: string[], isOdd: boolean][] = [
+  ['everything', VERSIONS, [], true],
+  ['the only one', ['1.0.0'], [], true],
+  ['three of four', VERSIONS, ['1.0.0'], true],
+  ['half of four', VERSIONS, ['1.0.0', '1.1.0'], false],
+  ['two of three', ['1.0.0', '1.1.0', '1.2.0'], ['1.0.0'], false],
+];
+
+for (const [title, known, shown, isOdd] of LOSSES) {
+  test(`syncProduct of a listing without ${title} ${isOdd ? 'doubts it for a minute' : 'believes it'}`, async () => {
+    await using setup = await setUp();
+    for (const version of known) await publish(setup.world, version);
+    await setup.poll(0);
+    const before = await setup.states();
+    const deps = hiding(setup, () => shown);
+    const poll = (minutes: number) => syncProduct(deps, PRODUCT, REGIONS, NOW + minutes * MINUTE, { force: true });
+    const withdrawn = async () => (await setup.states()).filter((state) => state.endsWith(' withdrawn')).length;
+    await poll(5);
+    const gone = known.length - shown.length;
+    if (!isOdd) {
+      assert.equal(await withdrawn(), gone);
+      assert.equal((await setup.source())?.notice, null);
+      return;
+    }
+    assert.deepEqual(await setup.states(), before);
+    assert.ok((await setup.available()).every((row) => row.endsWith(' available')));
+    const notice = `${gone} of ${known.length} known releases cannot be had all at once; `;
+    assert.ok((await setup.source())?.notice?.startsWith(notice));
+    await poll(5.5);
+    assert.deepEqual(await setup.states(), before, 'the same incident says nothing new');
+    assert.equal(setup.lines.filter((line) => line.level === 40 && line.msg === 'listing is odd').length, 1);
+    await poll(6);
+    assert.equal(await withdrawn(), gone);
+    assert.equal((await setup.source())?.notice, null);
+    assert.equal((await setup.source())?.doubted, undefined);
+  });
+}
+
+test('syncProduct forgets its doubt when the releases are listed again, and counts each loss from when it was seen', async () => {
+  await using setup = await setUp();
+  for (const version of VERSIONS) await publish(setup.world, version);
+  await setup.poll(0);
+  const before = await setup.states();
+  let shown: string[] | null = ['1.0.0'];
+  const deps = hiding(setup, () => shown);
+  const poll = (minutes: number) => syncProduct(deps, PRODUCT, REGIONS, NOW + minutes * MINUTE);
+  await poll(5);
+  shown = null;
+  assert.equal((await poll(10)).outcome, 'listed', 'a doubted list is read again, whatever its ETag');
+  assert.equal((await setup.source())?.notice, null);
+  shown = [];
+  await poll(15);
+  assert.deepEqual(await setup.states(), before);
+  shown = ['1.3.0'];
+  await poll(15.9);
+  shown = [];
+  await poll(16);
+  assert.deepEqual(await setup.states(), ['1.3.0 complete', '1.2.0 withdrawn', '1.1.0 withdrawn', '1.0.0 withdrawn']);
+});
+
+test('syncProduct tells of a history that it meets for the first time in one line, and of what comes later one by one', async () => {
+  await using setup = await setUp();
+  for (const version of VERSIONS) await publish(setup.world, version);
+  await setup.world.github.repositories.publish(REPOSITORY, { tag: 'nightly' });
+  await setup.poll(0);
+  const told = () => setup.lines.splice(0).filter((line) => line.level === 30);
+  const [line, ...more] = told();
+  assert.equal(more.length, 0);
+  assert.deepEqual(
+    [line?.msg, line?.['releases'], line?.['complete'], line?.['rejectedTags']],
+    ['first listing read', 4, 4, 1],
+  );
+  await publish(setup.world, '1.4.0');
+  await setup.poll(5);
+  assert.deepEqual(
+    told().map(({ msg, version }) => `${msg} ${version}`),
+    ['release read 1.4.0'],
+  );
+});
+
+test('syncProduct of an asset whose digest GitHub has ceased to give keeps the release, and says so in the log', async () => {
+  await using setup = await setUp();
+  await publish(setup.world, '1.0.0');
+  await setup.poll(0);
+  const { source } = setup.world;
+  const deps: SyncDeps = {
+    ...setup.deps,
+    source: {
+      ...source,
+      async listReleases(repository, _, signal) {
+        const listing = await source.listReleases(repository, null, signal);
+        if (listing.kind === 'unchanged') return listing;
+        const undigested = (release: (typeof listing.releases)[number]) =>
+          release.assets.map((asset) => ({ ...asset, digest: null }));
+        return { ...listing, releases: listing.releases.map((one) => ({ ...one, assets: undigested(one) })) };
+      },
+    },
+  };
+  await syncProduct(deps, PRODUCT, REGIONS, NOW + 5 * MINUTE);
+  assert.deepEqual(await setup.states(), ['1.0.0 complete']);
+  const line = setup.lines.find(({ msg }) => msg.startsWith('GitHub gives no digest'));
+  assert.equal(line?.['count'], 2);
+});
+
 const FAULTS: { fault: Fault; code: string; waitMs: number }[] = [
   { fault: { kind: 'status', status: 401 }, code: 'github_auth', waitMs: MINUTE },
   { fault: { kind: 'status', status: 404 }, code: 'github_not_found', waitMs: MINUTE },
