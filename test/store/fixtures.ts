@@ -117,7 +117,7 @@ export function makeLane(rolloutId: string, changes: Partial<Lane> = {}): Lane {
     state: { name: 'waiting', since: T0 },
     budgetEpoch: 0,
     allowance: 0,
-    approvals: [],
+    approvals: [{ step: 0, by: 'anna', at: T0, expiresAt: T0 + 1000, subject: 'release 1\nstep 0' }],
     revision: 0,
     steps: [],
     back: [],

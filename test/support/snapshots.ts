@@ -1,6 +1,7 @@
 // Lanes, rollouts and whole snapshots as values, and a generator of random ones that keep every promise.
 import fc from 'fast-check';
 import type { Attempt } from '../../src/domain/agent.ts';
+import { subjectOf } from '../../src/domain/approval.ts';
 import type { Availability } from '../../src/domain/availability.ts';
 import { violations } from '../../src/domain/check.ts';
 import type { Brake, Veto } from '../../src/domain/directives.ts';
@@ -357,7 +358,8 @@ function anyRollouts(
   const taken = new Set<string>();
   const known = releases.filter((release) => release.product === product && chance(gen, 75));
   const skipped = chance(gen, 40) ? regions.filter(() => chance(gen, 50)) : [];
-  return known.map(({ version }, index) => {
+  return known.map((release, index) => {
+    const { version } = release;
     const own = chance(gen, 50) ? policy : anyPolicy(gen, regions);
     // Before the present wave everything has completed, behind it nothing has begun.
     const present = upTo(gen, 0, own.waves.length);
@@ -372,7 +374,7 @@ function anyRollouts(
         const state = wave < present ? 'completed' : waits ? 'waiting' : anyState(gen);
         // At most one live lane per region.
         const free = !taken.has(region) || !isLiveLane(state);
-        const lane = withWayBack(gen, anyLane(gen, own, region, wave, free ? state : 'superseded'), version);
+        const lane = withWayBack(gen, anyLane(gen, own, region, wave, free ? state : 'superseded', release), version);
         if (isLiveLane(lane.state.name)) taken.add(region);
         return lane;
       }),
@@ -406,7 +408,7 @@ function anyState(gen: Gen): LaneStateName {
   ]);
 }
 
-function anyLane(gen: Gen, policy: Policy, region: string, wave: number, name: LaneStateName): Lane {
+function anyLane(gen: Gen, policy: Policy, region: string, wave: number, name: LaneStateName, release: Release): Lane {
   const allowance = chance(gen, 10) ? 2 : 0;
   const last = upTo(gen, 0, policy.steps.length - 1);
   const state = stateNamed(name, last);
@@ -422,7 +424,10 @@ function anyLane(gen: Gen, policy: Policy, region: string, wave: number, name: L
     : Array.from({ length: last + 1 }, (_, step) =>
         anyStep(gen, policy, allowance, step, step < last || resumed === 'soaking' || resumed === 'approval', name),
       );
-  return laneIn(region, state, { wave, allowance, steps });
+  const subject = chance(gen, 70) ? subjectOf({ policy, release }, last) : 'something else';
+  const expiresAt = START + pick(gen, [1, 86_400_000 * 30]);
+  const approvals = begun && chance(gen, 30) ? [{ step: last, by: 'ana', at: START, expiresAt, subject }] : [];
+  return laneIn(region, state, { wave, allowance, approvals, steps });
 }
 
 /** Halted lanes may have been halted by their budget, or on their way back; those that roll back have one. */
