@@ -99,6 +99,7 @@ export const MARKS = [
   'fix_reached_everyone',
   'over_http',
   'ran_out_of_messages',
+  'offer_overtaken',
 ] as const;
 export type Mark = (typeof MARKS)[number];
 

@@ -227,6 +227,7 @@ export async function createServer(world: World): Promise<SimServer> {
     wallNow: () => clock.now(),
     stepClock(ms) {
       offsetMs += ms;
+      if (Math.abs(ms) > 60_000) truth.clockSteppedAt = time.now();
     },
     clockIsRight: () => offsetMs === 0,
     start,

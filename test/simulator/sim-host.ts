@@ -11,6 +11,8 @@ export interface Disk {
   journal: Journal;
   counters: Counters;
   marker: Marker;
+  /** Whose trial the marker is about. */
+  trialProduct: string;
   /** By product. */
   slots: Map<string, Slot>;
 }
@@ -43,6 +45,7 @@ export function newDisk(epoch: number, products: readonly RunningProduct[]): Dis
     journal: {},
     counters: { epoch, sequence: 0 },
     marker: { kind: 'none' },
+    trialProduct: '',
     slots: new Map(
       products.map(({ product, version, digest }) => [
         product,
@@ -78,6 +81,7 @@ export function createSimHost(disk: Disk, world: HostWorld): Host {
   function moveMarker(order: Order, to: 'proven' | UndoCause): void {
     const trial = disk.marker.kind === 'none' ? trialOf(order) : disk.marker.trial;
     world.effect('marker');
+    disk.trialProduct = order.product;
     disk.marker = to === 'proven' ? { kind: 'proven', trial } : { kind: 'undoing', cause: to, trial };
   }
 
@@ -120,6 +124,7 @@ export function createSimHost(disk: Disk, world: HostWorld): Host {
       if (slotOf(order.product).sealed.get(order.version) !== order.digest)
         return { cause: 'digest_mismatch', detail: 'the sealed version is another one' };
       world.effect('prepare');
+      disk.trialProduct = order.product;
       disk.marker = { kind: 'trial', left: MAX_UNPROVEN_STARTS, trial: trialOf(order) };
       return undefined;
     },
@@ -172,7 +177,7 @@ function removeUnnamed(disk: Disk, product: string, keep: readonly string[]): vo
   for (const version of [...slot.sealed.keys()]) if (!named.includes(version)) slot.sealed.delete(version);
 }
 
-/** Whether some product's `current` names the version on trial. */
+/** Whether `current` of the product on trial names the version on trial. */
 export function isOnTrial(disk: Disk, version: string): boolean {
-  return [...disk.slots.values()].some((slot) => slot.current === version);
+  return disk.slots.get(disk.trialProduct)?.current === version;
 }

@@ -101,8 +101,8 @@ function undo(disk: Disk, cause: UndoCause, world: LauncherWorld): void {
   const { marker } = disk;
   if (marker.kind !== 'trial' && marker.kind !== 'undoing') return;
   const { trial } = marker;
-  for (const slot of disk.slots.values())
-    if (slot.current === trial.version && slot.sealed.has(trial.from)) slot.current = trial.from;
+  const slot = disk.slots.get(disk.trialProduct);
+  if (slot?.current === trial.version && slot.sealed.has(trial.from)) slot.current = trial.from;
   disk.marker = { kind: 'undone', cause: marker.kind === 'undoing' ? marker.cause : cause, trial };
   world.wentBack(trial.attempt);
 }

@@ -72,6 +72,8 @@ export interface Truth {
   /** True once the good release of the end is published. */
   fixed: boolean;
   messages: number;
+  /** When the server's clock was last put by more than a minute, milliseconds since the world began. */
+  clockSteppedAt: number;
 }
 
 export function newTruth(): Truth {
@@ -87,6 +89,7 @@ export function newTruth(): Truth {
     calm: false,
     fixed: false,
     messages: 0,
+    clockSteppedAt: Number.NEGATIVE_INFINITY,
   };
 }
 
