@@ -2,7 +2,16 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { Config } from '../config.ts';
-import { type Channel, type HistoryFilter, type HistoryRow, highestOn, historyOf, rangeOf } from '../domain/history.ts';
+import {
+  type Channel,
+  type HistoryFilter,
+  type HistoryRow,
+  highestOn,
+  historyOf,
+  rangeOf,
+  unknownNames,
+} from '../domain/history.ts';
+import { refusedVersions } from '../domain/refused.ts';
 import type { Release } from '../domain/release.ts';
 import { AppError } from '../errors.ts';
 import { ProductHistoryReply } from '../protocol/operator.ts';
@@ -11,17 +20,21 @@ import type { Db } from '../store/database.ts';
 import { listReleases, loadSource } from '../store/releases.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
+import { sourceView } from './status-view.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_WHY = 500;
 const MAX_REJECTED = 100;
+const MAX_REFUSED = 100;
+const MAX_NAMES = 20;
 
 const Params = Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false });
 const Query = Type.Object(
   {
-    channel: Type.Optional(Type.String({ pattern: '^[0-9A-Za-z]{1,32}(,[0-9A-Za-z]{1,32}){0,19}$' })),
+    // What is wrong with these texts is said in words, by readFilter.
+    channel: Type.Optional(Type.String({ pattern: '^[ -~]{1,1000}$' })),
     range: Type.Optional(Type.String({ pattern: '^[ -~]{1,256}$' })),
-    on: Type.Optional(Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' })),
+    on: Type.Optional(Type.String({ pattern: '^[ -~]{1,64}$' })),
     // 1 … 1000 as digits: query values are texts and are not converted.
     limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]{0,2}|1000)$' })),
   },
@@ -75,7 +88,15 @@ async function viewHistory(db: Db, product: Product, query: Question, now: numbe
     rows: rows.slice(0, Number(query.limit ?? DEFAULT_LIMIT)).map((row) => viewRow(row, vetoed)),
     rejectedTags: source?.rejectedCount ?? 0,
     rejected: (source?.rejectedTags ?? []).slice(0, MAX_REJECTED).map(({ tag, why }) => ({ tag, why: cut(why) })),
+    refused: refusedVersions(releases).slice(0, MAX_REFUSED),
+    source: sourceView(source),
+    unknownNames: query.channel === undefined ? null : viewNames(releases, filter.channel),
   };
+}
+
+function viewNames(releases: readonly Release[], channel: Channel): ReturnType<typeof unknownNames> {
+  const found = unknownNames(releases, channel);
+  return found === null ? null : { names: found.names, known: found.known.slice(0, MAX_NAMES) };
 }
 
 function viewRow(
@@ -107,7 +128,15 @@ function readFilter(product: Product, { channel, range, on }: Question): History
 
 function readChannel(text: string): Channel {
   if (text === 'stable') return false;
-  return text === 'all' ? true : text.split(',');
+  if (text === 'all') return true;
+  const names = text.split(',');
+  const wrong = names.find((name) => !/^[0-9A-Za-z-]{1,32}$/.test(name));
+  if (wrong === undefined && names.length <= MAX_NAMES) return names;
+  const what = wrong === undefined ? `these are more than ${MAX_NAMES} names` : `“${cut(wrong)}” names no prerelease`;
+  throw new AppError('bad_request', what, {
+    where: 'querystring/channel',
+    hint: 'Write stable, all, or names of letters, digits and hyphens joined by commas, such as rc,beta.',
+  });
 }
 
 function nameOf(channel: Channel): string {
@@ -116,6 +145,7 @@ function nameOf(channel: Channel): string {
 }
 
 function isDay(text: string): boolean {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false;
   const at = Date.parse(`${text}T00:00:00Z`);
   return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text);
 }

@@ -1,6 +1,7 @@
 // The status page's data: products with their releases, sources and versions, the brakes, and the newest rollouts.
 import type { Config } from '../config.ts';
 import { highestOn, ownFilter } from '../domain/history.ts';
+import { refusedVersions } from '../domain/refused.ts';
 import { ERROR_RULES, type ErrorCode } from '../errors.ts';
 import type { ProductView, StatusReply } from '../protocol/operator.ts';
 import { listBrakes, listVetoes } from '../store/controls.ts';
@@ -14,6 +15,7 @@ import { holdView, viewRollouts } from './views.ts';
 const MAX_ROLLOUTS = 50;
 const MAX_NAMED = 5;
 const MAX_WHY = 500;
+const MAX_REFUSED = 100;
 
 export async function viewStatus(
   db: Db,
@@ -64,6 +66,7 @@ async function viewProducts(
       rejectedTags: source?.rejectedCount ?? 0,
       pending: above(newest, known).map((release) => pendingView(release, vetoed.get(release.version))),
       rejected: (source?.rejectedTags ?? []).slice(0, MAX_NAMED).map(({ tag, why }) => ({ tag, why: cut(why) })),
+      refused: refusedVersions(known).slice(0, MAX_REFUSED),
       source: sourceView(source),
       versions: (versions.get(name) ?? []).map(({ product: _, ...row }) => row),
       baselines: baselines.get(name) ?? [],
@@ -101,7 +104,7 @@ function hintOf(code: string | null | undefined): string | null {
   return code != null && Object.hasOwn(ERROR_RULES, code) ? ERROR_RULES[code as ErrorCode].hint : null;
 }
 
-function sourceView(source: SourceState | undefined): ProductView['source'] {
+export function sourceView(source: SourceState | undefined): ProductView['source'] {
   return {
     lastSuccessAt: source?.lastSuccessAt ?? null,
     nextPollAt: source?.nextPollAt ?? null,

@@ -1,7 +1,7 @@
 // A product's releases with their dates and jumps, what was picked, and what could not be read, as lines of text.
 import type { ProductHistoryReply } from '../protocol/operator.ts';
-import { count, table, wrap } from './render.ts';
-import { troubleOf } from './status-page.ts';
+import { age, count, table, wrap } from './render.ts';
+import { refusedPart, sourceTrouble, troubleOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
@@ -21,19 +21,33 @@ export function productHistoryPage(reply: ProductHistoryReply, style: Style): st
 }
 
 function headLines(reply: ProductHistoryReply, style: Style): string[] {
-  const { product, repository, highest, on, range, scheme, tags, matching, releases, rejectedTags } = reply;
+  const { product, repository, highest, on, range, scheme, tags, matching, releases, rejectedTags, source, now } =
+    reply;
   const picked = highest === null ? 'no release to pick' : `highest ${highest}`;
   const title = `${product}${on === null ? '' : ` on ${on}`}: ${picked}`;
   const within = range === null ? '' : `, in ${range}`;
+  const polled = source === undefined ? '' : `; polled ${age(source.lastSuccessAt, now)}`;
   const rejected = rejectedTags === 0 ? '' : `; ${count(rejectedTags, 'tag')} rejected`;
   const facts = [
-    `${repository}: ${count(releases, 'release')} known${rejected}; tags are read as ${tags.join(' or ')} (${scheme})`,
+    `${repository}: ${count(releases, 'release')} known${rejected}${refusedPart(reply.refused, '; ')}; ` +
+      `tags are read as ${tags.join(' or ')} (${scheme})${polled}`,
     `${matching} of them: ${channelName(reply.channel)}${within}${on === null ? '' : `, published by ${on}`}`,
   ];
   return [
     ...wrap(title, style.width).map((line) => style.paint('bold', line)),
     ...facts.flatMap((fact) => wrap(fact, style.width - 2, '  ').map((line) => `  ${line}`)),
+    ...yellow(nameLines(reply), style),
+    ...(source === undefined ? [] : sourceTrouble({ source }, now, style)),
   ];
+}
+
+/** What was asked for is read as it is written, and stable releases are always among them. */
+function nameLines({ unknownNames }: ProductHistoryReply): string[] {
+  if (unknownNames == null) return [];
+  const { names, known } = unknownNames;
+  const there = known.length === 0 ? 'the product has no prereleases' : `there are: ${known.join(', ')}`;
+  const stable = names.includes('stable') ? '; stable releases are among them anyway' : '';
+  return [`no prerelease is named ${names.join(' or ')}; ${there}${stable}`];
 }
 
 function channelName(channel: string): string {

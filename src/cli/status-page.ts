@@ -98,7 +98,7 @@ function productLines(product: ProductView, now: number, style: Style): string[]
   return [
     style.paint('bold', wrap(`${product.name}: ${newest}`, style.width)[0] ?? ''),
     ...wrap(
-      `${product.repository}: ${count(product.releases, 'release')} known${rejected}, polled ${age(product.source.lastSuccessAt, now)}`,
+      `${product.repository}: ${count(product.releases, 'release')} known${rejected}${refusedPart(product.refused)}, polled ${age(product.source.lastSuccessAt, now)}`,
       style.width - 2,
     ).map((line) => `  ${line}`),
     ...sourceTrouble(product, now, style),
@@ -108,7 +108,20 @@ function productLines(product: ProductView, now: number, style: Style): string[]
   ];
 }
 
-function sourceTrouble({ source }: ProductView, now: number, style: Style): string[] {
+const MAX_REFUSED_NAMED = 3;
+
+/** `, 1 version refused (3.3 under 3.3 and 3.3.0)`; empty where none is. */
+export function refusedPart(refused: ProductView['refused'], before = ', '): string {
+  if (refused === undefined || refused.length === 0) return '';
+  const named = refused
+    .slice(0, MAX_REFUSED_NAMED)
+    .map(({ version, tags }) => `${version} under ${tags.join(' and ')}`);
+  const more = refused.length - named.length;
+  const all = [...named, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+  return `${before}${count(refused.length, 'version')} refused (${all})`;
+}
+
+export function sourceTrouble({ source }: Pick<ProductView, 'source'>, now: number, style: Style): string[] {
   const next = source.nextPollAt === null ? '' : `; next poll ${age(source.nextPollAt, now)}`;
   const { errorCode, error, hint, notice } = source;
   const lines = [

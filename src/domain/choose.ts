@@ -130,7 +130,7 @@ export function sayPrerelease(version: string, prereleases: ProductRules['prerel
 }
 
 /** The first, up to a dot: `rc` of 2.0.0-rc.1, `rc-broken` of 2.0.0-rc-broken. */
-function identifierOf(version: string): string | undefined {
+export function identifierOf(version: string): string | undefined {
   return /^[^-+]*-([0-9A-Za-z-]+)/.exec(version)?.[1];
 }
 

@@ -1,5 +1,5 @@
 // A product's releases in the order of their versions, the jumps between them, and the highest one at a given time.
-import { isInChannel } from './choose.ts';
+import { identifierOf, isInChannel } from './choose.ts';
 import { type Release, troubleOf } from './release.ts';
 import type { ProductRules } from './snapshot.ts';
 import type { Jump, Range } from './version/scheme.ts';
@@ -57,6 +57,22 @@ export function highestOn<T extends Listed>(
     if (troubleOf(release) !== undefined || vetoed.includes(release.version)) return false;
     return range === undefined || range.includes(release.version);
   });
+}
+
+/**
+ * Names of the channel that no prerelease of the product has, and those that there are, without digits at their end;
+ * null where all are found.
+ */
+export function unknownNames(
+  releases: readonly Pick<Listed, 'version' | 'prerelease'>[],
+  channel: Channel,
+): { names: string[]; known: string[] } | null {
+  if (typeof channel === 'boolean') return null;
+  const prereleases = releases.filter(({ prerelease }) => prerelease);
+  const names = channel.filter((name) => !prereleases.some((release) => isInChannel(release, [name])));
+  if (names.length === 0) return null;
+  const known = prereleases.flatMap(({ version }) => identifierOf(version)?.replace(/(?<=\D)\d+$/, '') ?? []);
+  return { names, known: [...new Set(known)].toSorted() };
 }
 
 /** What the product itself picks now, by its `prereleases` and `accept`. */

@@ -92,6 +92,20 @@ export const RolloutView = Strict({
 });
 export type RolloutView = Static<typeof RolloutView>;
 
+/** How the last poll of GitHub went. */
+const SourceView = Strict({
+  lastSuccessAt: Nullable(Integer),
+  nextPollAt: Nullable(Integer),
+  errorCode: Nullable(Text),
+  error: Nullable(Text),
+  /** How to mend the error. */
+  hint: Type.Optional(Nullable(Text)),
+  /** Why the last listing does not count as the whole list; what is not among it stays as it is. */
+  notice: Type.Optional(Nullable(Text)),
+});
+
+const RefusedView = Strict({ version: Text, tags: Type.Array(Text) });
+
 export const ProductView = Strict({
   name: Text,
   repository: Text,
@@ -106,16 +120,9 @@ export const ProductView = Strict({
   pending: Type.Array(Strict({ tag: Text, version: Text, state: Text, why: Text })),
   /** At most 5 of the rejected tags, each with why. */
   rejected: Type.Array(Strict({ tag: Text, why: Text })),
-  source: Strict({
-    lastSuccessAt: Nullable(Integer),
-    nextPollAt: Nullable(Integer),
-    errorCode: Nullable(Text),
-    error: Nullable(Text),
-    /** How to mend the error. */
-    hint: Type.Optional(Nullable(Text)),
-    /** Why the last listing was not read to its end; what is not among it stays as it is. */
-    notice: Type.Optional(Nullable(Text)),
-  }),
+  /** At most 100 versions that stand under two tags, highest first: none of them goes out. */
+  refused: Type.Optional(Type.Array(RefusedView)),
+  source: SourceView,
   /** Agents by version. */
   versions: Type.Array(Strict({ region: Text, version: Text, agents: Integer, present: Integer })),
   /** What newcomers of a region are brought to, and whether they are (open or halted); regions without one are left out. */
@@ -160,6 +167,11 @@ export const ProductHistoryReply = Strict({
   rejectedTags: Integer,
   /** At most 100 of them, each with why. */
   rejected: Type.Array(Strict({ tag: Text, why: Text })),
+  /** At most 100 versions that stand under two tags, highest first, whatever was asked for. */
+  refused: Type.Optional(Type.Array(RefusedView)),
+  source: Type.Optional(SourceView),
+  /** Names of the channel that was asked for and that no prerelease has, with those that there are; null: none. */
+  unknownNames: Type.Optional(Nullable(Strict({ names: Type.Array(Text), known: Type.Array(Text) }))),
 });
 export type ProductHistoryReply = Static<typeof ProductHistoryReply>;
 

@@ -106,13 +106,73 @@ describe('GET /api/v1/products/:name/history', { concurrency: true }, () => {
     }
   });
 
+  it('names versions that stand under two tags, whatever was asked for, and says so as the status does', async () => {
+    const other = await openHarness();
+    try {
+      const releases = readReal({ ...SSM, name: PRODUCT }, 'amazon-ssm-agent').releases;
+      const failing = {
+        ...TIMES,
+        nextPollAt: T0 + 60_000,
+        failures: 2,
+        errorCode: 'github_unavailable',
+        error: 'it is down',
+      };
+      await transaction(other.database, async (tx) => {
+        for (const release of releases.slice(0, 3)) await saveRelease(tx, release);
+        for (const release of releases) if (release.state === 'refused') await saveRelease(tx, release);
+        const notice = 'the list ends with page 2';
+        await saveSource(tx, { product: PRODUCT, etag: null, ...failing, rejectedTags: [], rejectedCount: 0, notice });
+      });
+      const url = await other.app.listen({ host: '127.0.0.1', port: 0 });
+      const there = { TIDEGATE_SERVER: url, TIDEGATE_TOKEN: other.operatorToken };
+      const headers = { authorization: `Bearer ${other.operatorToken}` };
+      const refused = [{ version: '2.0.755.0', tags: ['2.0.755.0', 'v2.0.755.0'] }];
+      const history = await other.app.inject({ url: `/api/v1/products/${PRODUCT}/history?limit=1`, headers });
+      const reply = history.json<ProductHistoryReply>();
+      assert.deepEqual(reply.refused, refused);
+      assert.deepEqual(
+        [reply.source?.lastSuccessAt, reply.source?.errorCode, reply.source?.error, reply.source?.notice],
+        [T0, 'github_unavailable', 'it is down', 'the list ends with page 2'],
+      );
+      const status = (await other.app.inject({ url: '/api/v1/status', headers })).json<StatusReply>();
+      assert.deepEqual(status.products[0]?.refused, refused);
+      for (const args of [['product', 'history', PRODUCT, '--limit', '1'], ['status']]) {
+        const { out, err } = await run(args, there);
+        const said = out.replace(/\s+/g, ' ');
+        assert.match(said, /1 version refused \(2\.0\.755\.0 under 2\.0\.755\.0 and v2\.0\.755\.0\)/, err);
+        assert.match(said, /polled /);
+        assert.match(said, /polling fails: it is down \(github_unavailable\); next poll/);
+        assert.match(said, /not the whole list: the list ends with page 2/);
+        for (const line of out.split('\n')) assert.ok(columns(line) <= 80, line);
+      }
+    } finally {
+      await other[Symbol.asyncDispose]();
+    }
+  });
+
+  const named: [query: string, expected: ProductHistoryReply['unknownNames']][] = [
+    ['', null],
+    ['?channel=rc', null],
+    ['?channel=all', null],
+    ['?channel=RC', { names: ['RC'], known: ['rc'] }],
+    ['?channel=stable,rc', { names: ['stable'], known: ['rc'] }],
+    ['?channel=a-b', { names: ['a-b'], known: ['rc'] }],
+  ];
+  for (const [query, expected] of named) {
+    it(`${query === '' ? 'without a question' : query} names ${JSON.stringify(expected)} as unknown`, async () => {
+      assert.deepEqual((await ask(query)).json<ProductHistoryReply>().unknownNames, expected);
+    });
+  }
+
   const wrong: [query: string, name: string, status: number, says: RegExp][] = [
     ['', 'nobody', 404, /no product nobody.*There are: collector/],
     ['?range=%3E%3E1', PRODUCT, 400, /not a range of the scheme semver/],
     ['?on=2025-02-30', PRODUCT, 400, /there is no day 2025-02-30/],
     ['?on=yesterday', PRODUCT, 400, /querystring\/on/],
+    ['?on=2025-8-5', PRODUCT, 400, /there is no day 2025-8-5.*Write a day as 2025-08-05/],
+    ['?channel=rc%2C', PRODUCT, 400, /“” names no prerelease.*Write stable, all, or names/],
     ['?limit=1001', PRODUCT, 400, /querystring\/limit/],
-    ['?channel=-', PRODUCT, 400, /querystring\/channel/],
+    ['?channel=rc.1', PRODUCT, 400, /“rc\.1” names no prerelease.*querystring\/channel/],
     ['?since=1', PRODUCT, 400, /querystring/],
   ];
   for (const [query, name, status, says] of wrong) {
@@ -155,6 +215,10 @@ describe('tidegate product history', { concurrency: 2 }, () => {
       ],
     ],
     [
+      ['--channel', 'stable,RC', '--limit', '1'],
+      [/^ {2}no prerelease is named stable or RC; there are: rc; stable releases are among/m],
+    ],
+    [
       ['--on', '2024-01-01'],
       [/^collector on 2024-01-01: no release to pick$/m, /^ {2}0 of them: stable releases/m],
     ],
@@ -178,5 +242,8 @@ describe('tidegate product history', { concurrency: 2 }, () => {
     const { code, err } = await run(['product', 'history', PRODUCT, '--range', '>>1'], env);
     assert.equal(code, 3);
     assert.match(err, /not a range of the scheme semver/);
+    const day = await run(['product', 'history', PRODUCT, '--on', '2025-8-5'], env);
+    assert.match(day.err, /there is no day 2025-8-5[\s\S]*Write a day as 2025-08-05/);
+    assert.doesNotMatch(day.err, /\^\[/);
   });
 });
