@@ -95,6 +95,15 @@ test('a whole promotion by hand, and the ways in which it is refused', { timeout
   assert.deepEqual([never.code, never.out], [5, 'completed\n']);
   const json = JSON.parse((await cli('rollout', 'status', ROLLOUT, '--json')).out);
   assert.deepEqual([json.state, json.lanes.length], ['completed', 2]);
+
+  const back = await cli('rollout', 'rollback', ROLLOUT, '--region', 'eu', ...reason);
+  assert.equal(back.code, 0, back.err);
+  const line = / {2}eu {2}rolling_back {2}going back to 1\.0\.0 by operator: it's good\n$/;
+  assert.match(back.out, new RegExp(`^agentd 1\\.1\\.0 is being rolled back in eu\\n${line.source}`));
+  for (const agent of agents) await server.update(agent, '1.0.0');
+  const gone = ['rollout', 'status', ROLLOUT, '--region', 'eu', '--wait', 'rolled_back', '--timeout', '30s'];
+  assert.deepEqual((await cli(...gone)).out, 'rolled_back\n');
+  assert.match((await cli('rollout', 'rollback', ROLLOUT, '--region', 'eu', ...reason)).out, /^nothing changed: /);
 });
 
 /** The agent that is told to stage first; it is asked again by whoever updates it. */
