@@ -34,6 +34,7 @@ import { createOperatorAuth, type Operator } from './operator-auth.ts';
 import { createOperatorTokenRoute } from './operator-tokens.ts';
 import { pinRoute } from './pin-route.ts';
 import { productHistoryRoute } from './product-history.ts';
+import { quarantineRoutes } from './quarantine-routes.ts';
 import { viewRegions } from './regions-view.ts';
 import { rehearsalRoutes } from './rehearsals.ts';
 import { createRolloutRoute } from './rollout-create.ts';
@@ -230,6 +231,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   app.get('/api/v1/regions', { onRequest, schema: { response: { 200: RegionsReply, ...PROBLEMS } } }, async () =>
     viewRegions(operator, config.regions, clock.now()),
   );
+
+  quarantineRoutes(app, { db, operator, products: config.products, onRequest, agentIdOf, viewAgent });
 
   pinRoute(app, { operator, onRequest, agentIdOf, viewAgent });
 

@@ -14,6 +14,7 @@ import type { Release } from '../domain/release.ts';
 import type {
   BacktestOptions,
   BrakeOptions,
+  ClearOptions,
   CreateRolloutOptions,
   PinOptions,
   RehearseOptions,
@@ -50,6 +51,15 @@ export interface ExplainedProduct {
   answer: 'none' | 'hold' | 'stage' | 'activate' | 'withdraw';
   sentence: string;
   trace: TraceLine[];
+}
+
+/** An agent that has used up its attempts at a release, `limit` of them. */
+export interface Quarantined {
+  product: string;
+  version: string;
+  rolloutId: string;
+  attempts: number;
+  limit: number;
 }
 
 export interface RegionNow {
@@ -97,7 +107,14 @@ export interface OperatorService {
     hot: { version: string; state: string } | null;
   }>;
   /** What a person, or its own failures, keep the agent from; by handle. */
-  restraintsOf(handle: number): { pins: readonly Pin[] };
+  restraintsOf(handle: number): { pins: readonly Pin[]; quarantined: readonly Quarantined[] };
+  /** At most `limit`, in the order of the handles. */
+  quarantined(
+    product: string | null,
+    limit: number,
+  ): { quarantined: readonly (Quarantined & { agentId: string })[]; more: boolean };
+  /** One agent may try a release again. Idempotent; `attempts` are forgiven. Throws `not_found`. */
+  clearQuarantine(options: ClearOptions): Promise<{ version: string; changed: boolean; attempts: number }>;
   /** A person believes the clock. Idempotent: false when nobody doubted it. */
   trustClock(options: TrustOptions): Promise<boolean>;
   /** Null: the server's clock is sound. */

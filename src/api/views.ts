@@ -241,6 +241,7 @@ export async function viewAgents(db: Db, operator: OperatorService, agents: read
 }
 
 function viewAgent(agent: Agent, attempts: readonly Attempt[], operator: OperatorService): AgentView {
+  const { pins, quarantined } = operator.restraintsOf(agent.handle);
   return {
     id: agent.id,
     name: agent.name,
@@ -252,7 +253,8 @@ function viewAgent(agent: Agent, attempts: readonly Attempt[], operator: Operato
     lastSeenAt: operator.lastSeenAt(agent.handle),
     attempts: attempts.map(({ id, product, version, state }) => ({ id, product, version, state })),
     labels: agent.labels,
-    pins: operator.restraintsOf(agent.handle).pins.map(viewPin),
+    pins: pins.map(viewPin),
+    quarantined: quarantined.map(({ product, version, attempts, limit }) => ({ product, version, attempts, limit })),
   };
 }
 

@@ -1,5 +1,6 @@
 // The agents as lines of text: a row for each product that an agent runs, what ails it below.
 import type { AgentView } from '../protocol/operator.ts';
+import { clearCommand } from './quarantine-page.ts';
 import { age, count, table, wrap } from './render.ts';
 import { colourOf } from './status-page.ts';
 import type { Colour, Terminal } from './terminal.ts';
@@ -93,11 +94,17 @@ function remarks(agent: AgentView, twice: ReadonlySet<string>, now: number, styl
 }
 
 /** What a person, or its own failures, keep the agent from, a sentence each. */
-export function restraintsOf({ pins = [] }: AgentView, now: number): string[] {
-  return pins.map(
-    ({ product, version, actor, reason, at }) =>
-      `pinned at ${product} ${version} by ${actor} ${age(at, now)}: ${reason}`,
-  );
+export function restraintsOf({ name, pins = [], quarantined = [] }: AgentView, now: number): string[] {
+  return [
+    ...pins.map(
+      ({ product, version, actor, reason, at }) =>
+        `pinned at ${product} ${version} by ${actor} ${age(at, now)}: ${reason}`,
+    ),
+    ...quarantined.map(
+      ({ product, version, attempts, limit }) =>
+        `quarantined at ${product} ${version}, ${attempts} of ${limit} attempts: ${clearCommand({ name, product, version })}`,
+    ),
+  ];
 }
 
 /** `ring=canary, tier=1`. */

@@ -11,6 +11,7 @@ import { enrolTokenCommands } from './commands/enrol-token.ts';
 import { explainCommand } from './commands/explain.ts';
 import { operatorTokenCommands } from './commands/operator-token.ts';
 import { productCommands } from './commands/product.ts';
+import { quarantineCommands } from './commands/quarantine.ts';
 import { regionsCommand } from './commands/regions.ts';
 import { rehearseCommand } from './commands/rehearse.ts';
 import { releaseCommands } from './commands/release.ts';
@@ -68,6 +69,7 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   rehearseCommand(program, context);
   backtestCommand(program, context);
   agentsCommand(program, context);
+  quarantineCommands(program, context);
   regionsCommand(program, context);
   availabilityCommand(program, context);
   brakeCommands(program, context);

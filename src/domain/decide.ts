@@ -16,6 +16,7 @@ import { instantOf } from './gate.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { fullDownloads, fullLimit } from './limits.ts';
 import { type Pin, pinFor, sayPin } from './pin.ts';
+import { attemptsUsed, type Spent } from './quarantine.ts';
 import type { Artifact } from './release.ts';
 import type { Facts } from './requirement.ts';
 import { schemeOf } from './version/schemes.ts';
@@ -35,21 +36,13 @@ export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'h
   holding: readonly string[];
   /** Attempts that the agent still holds although the server has ended them. */
   ended: readonly Attempt[];
-  /** Attempts that ended without a success, by lane and budget epoch. */
+  /** Attempts that ended without a success, by lane, step and budget epoch. */
   spent: readonly Spent[];
   /** The steps that the agent is a member of. */
   seats?: readonly Seat[];
   /** At most one for each product. */
   pins?: readonly Pin[];
 };
-
-export interface Spent {
-  laneId: string;
-  budgetEpoch: number;
-  count: number;
-  /** One of them was bad. */
-  bad: boolean;
-}
 
 export interface TraceLine {
   rule: string;
@@ -419,11 +412,10 @@ function decideAdmission(
   const step = admittingStep(lane, agent);
   if (step === undefined) return trace.hold('step', 'not_in_step');
   trace.pass('step', `is inside ${nameOf(step)}`);
-  const spent = agent.spent.find((one) => one.laneId === lane.laneId && one.budgetEpoch === lane.budgetEpoch);
-  if ((spent?.count ?? 0) >= lane.attemptsPerAgent) {
-    return trace.hold('attempts', 'quarantined', `${spent?.count} of ${lane.attemptsPerAgent} attempts`);
-  }
-  trace.pass('attempts', `${spent?.count ?? 0} of ${lane.attemptsPerAgent} attempts spent`);
+  const used = attemptsUsed(agent.spent, lane);
+  const tries = `${used} of ${lane.attemptsPerAgent} attempts`;
+  if (used >= lane.attemptsPerAgent) return trace.hold('attempts', 'quarantined', tries);
+  trace.pass('attempts', `${tries} spent`);
   const downloads = fullDownloads(directive.limits, directive.occupied, agent.region);
   if (downloads !== undefined) return trace.hold('bandwidth', 'bandwidth', downloads);
   return { kind: 'stage', lane, step, version: stop.version, hop: stop.hop, artifact, attempt: null };

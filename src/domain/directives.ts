@@ -5,6 +5,7 @@ import type { HoldReason } from './holds.ts';
 import type { Limits, Occupied } from './limits.ts';
 import { availabilityAt } from './lookup.ts';
 import { attemptBudgetMs, attemptMs, type Policy, type Unhealthy, unhealthyUnder } from './policy.ts';
+import { quarantineLane } from './quarantine.ts';
 import { hash32, isBefore, rank } from './rank.ts';
 import { type Artifact, isUsable, type Release, troubleOf } from './release.ts';
 import { type Requirement, requirementsFor } from './requirement.ts';
@@ -53,6 +54,8 @@ export interface LaneDirective {
   unhealthy: Unhealthy;
   maxHot: number;
   attemptsPerAgent: number;
+  /** Other lanes of the release that a person has retried, which forgives what was tried there before. */
+  retried: readonly { laneId: string; budgetEpoch: number }[];
   stageWithinMs: number;
   activateWithinMs: number;
   proveWithinMs: number;
@@ -303,6 +306,7 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
     unhealthy: unhealthyUnder(policy),
     maxHot: policy.maxHot,
     attemptsPerAgent: policy.attemptsPerAgent,
+    retried: quarantineLane(rollout, lane).retried,
     stageWithinMs: policy.stageWithinMs,
     activateWithinMs: policy.activateWithinMs,
     proveWithinMs: policy.proveWithinMs,

@@ -30,6 +30,16 @@ export interface VetoOptions {
   reason: string;
 }
 
+/** A person lets one agent try a release again at which it has used up its attempts. */
+export interface ClearOptions {
+  agentId: string;
+  product: string;
+  /** As the product's scheme prints it, or the release's tag. */
+  version: string;
+  actor: string;
+  reason: string;
+}
+
 /** A person leaves one agent alone at one product, or lets it go on. */
 export interface PinOptions {
   agentId: string;

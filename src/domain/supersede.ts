@@ -19,12 +19,17 @@ export interface Candidates {
 
 /**
  * The newest rollout of the product created after this one (it was the choice then) whose release may still go out:
- * one that may not takes nobody's place.
+ * one that may not, or that a person has cancelled everywhere, takes nobody's place.
  */
 export function successorOf(candidates: Candidates, rollout: Rollout): Rollout | undefined {
   const rollouts = candidates.rollouts.filter((one) => one.product === rollout.product);
   const place = rollouts.findIndex((one) => one.id === rollout.id);
-  return rollouts.findLast((one, index) => index > place && !isBarred(candidates, one));
+  return rollouts.findLast((one, index) => index > place && !isBarred(candidates, one) && !isCancelled(one));
+}
+
+/** Everywhere, by a person: it goes to nobody, so there is nothing to give way to. */
+function isCancelled({ lanes }: Rollout): boolean {
+  return lanes.length > 0 && lanes.every((lane) => lane.state.name === 'cancelled');
 }
 
 /** Live lanes that go first although their policy says `replace`: they go on granting. By id. */

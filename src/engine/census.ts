@@ -2,6 +2,7 @@
 import type { InstalledProduct } from '../domain/agent.ts';
 import { releaseOf } from '../domain/lookup.ts';
 import { unhealthyUnder } from '../domain/policy.ts';
+import { attemptsUsed, isExhausted, quarantineLane, type Spent } from '../domain/quarantine.ts';
 import { isBefore, rank } from '../domain/rank.ts';
 import type { Release } from '../domain/release.ts';
 import { isTerminalLane, type Lane, passesWave, type Rollout, type Step } from '../domain/rollout.ts';
@@ -204,18 +205,26 @@ function isTaken(roster: Roster, rollout: Rollout, lane: Lane, handle: number): 
   return liveIn(roster, lane, handle) !== undefined || isUsedUp(roster, rollout, lane, handle);
 }
 
-/** No further attempt will be offered in this budget epoch, whichever of the lane's steps the earlier ones were in. */
+/** No further attempt will be offered here, whichever of the release's lanes and steps the earlier ones were in. */
 function isUsedUp(roster: Roster, rollout: Rollout, lane: Lane, handle: number): boolean {
-  const spent = spentIn(roster, lane, handle);
-  return spent !== undefined && spent.count >= rollout.policy.attemptsPerAgent;
+  const spent = roster.spentOf(handle);
+  if (spent.length === 0) return false;
+  return attemptsUsed(spent, quarantineLane(rollout, lane)) >= rollout.policy.attemptsPerAgent;
 }
 
 function liveIn(roster: Roster, lane: Lane, handle: number) {
   return roster.liveOf(handle).find((attempt) => attempt.laneId === lane.id);
 }
 
-function spentIn(roster: Roster, lane: Lane, handle: number) {
-  return roster.spentOf(handle).find((one) => one.laneId === lane.id && one.budgetEpoch === lane.budgetEpoch);
+function spentIn(roster: Roster, { id, budgetEpoch }: Lane, step: number, handle: number): Spent | undefined {
+  const isHere = (one: Spent) => one.laneId === id && one.budgetEpoch === budgetEpoch && one.step === step;
+  return roster.spentOf(handle).find(isHere);
+}
+
+/** Out by what it has tried in the step: the counters have it already. */
+function isOutHere(roster: Roster, rollout: Rollout, lane: Lane, step: number, handle: number): boolean {
+  const spent = spentIn(roster, lane, step, handle);
+  return spent !== undefined && isExhausted(spent, rollout.policy.attemptsPerAgent);
 }
 
 function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step): Pieces<LaneCensus['steps'][number]> {
@@ -224,7 +233,7 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
   const fitness = roster.byKind((kind) => (way === undefined ? 'unfit' : fitnessOf(way, lane.product, kind)));
   const platforms = input.releases.find((one) => one.id === rollout.releaseId)?.artifacts.map((one) => one.platform);
   const order = orderIn(input, rollout);
-  const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0, usedUp: 0 };
+  const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0 };
   yield* eachBit(input.members(lane.id, step.step), (handle) => {
     const entry = roster.entry(handle);
     const running = entry?.region === lane.region ? runningOf(entry, lane) : undefined;
@@ -236,23 +245,24 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
     }
     const live = liveIn(roster, lane, handle);
     // What is hot or bad stands in the counters.
-    if ((live !== undefined && live.grantedAt !== null) || spentIn(roster, lane, handle)?.bad === true) return;
-    if (live === undefined && isUsedUp(roster, rollout, lane, handle)) found.usedUp += 1;
-    else if (place >= 0) found.settled += live === undefined ? 1 : 0;
-    else if (isGone(input, rollout, lane, handle, order)) found.gone += 1;
+    if ((live !== undefined && live.grantedAt !== null) || spentIn(roster, lane, step.step, handle)?.weight === 'bad')
+      return;
+    const usedUp = live === undefined && isUsedUp(roster, rollout, lane, handle);
+    if (place >= 0 && !usedUp) found.settled += live === undefined ? 1 : 0;
+    else if (isOutHere(roster, rollout, lane, step.step, handle)) return;
+    else if (usedUp) found.ineligible += 1;
+    else if (isGone(input, rollout, lane, step.step, handle, order)) found.gone += 1;
     else if (live === undefined && !canTake(entry, running, lane, platforms)) found.ineligible += 1;
     else if (isHeld(fitness(handle), live !== undefined, roster.unchangedMs(handle, observedMs), rollout))
       found.ineligible += 1;
   });
   // Brought to the release, or beyond it, by somebody else: no evidence, and none to come.
   const byHand = Math.max(0, found.settled - step.counters.succeeded);
-  // The counters know of those who used up their attempts in this step alone.
-  const elsewhere = Math.max(0, found.usedUp - step.counters.exhausted);
   const { gone, ineligible, updated, updatedPresent } = found;
   return {
     step: step.step,
     gone,
-    ineligible: ineligible + byHand + elsewhere,
+    ineligible: ineligible + byHand,
     replaceable: gone === 0 ? 0 : (yield* candidatesFor(input, rollout, lane, step.step, gone)).length,
     updated,
     updatedPresent,
@@ -355,13 +365,13 @@ function* goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: number)
   const gone: number[] = [];
   const order = orderIn(input, rollout);
   yield* eachBit(input.members(lane.id, step), (handle) => {
-    if (isGone(input, rollout, lane, handle, order)) gone.push(handle);
+    if (isGone(input, rollout, lane, step, handle, order)) gone.push(handle);
   });
   return gone;
 }
 
 /** Silent for the stale time, not granted, without the release, and nothing said about it: neither bad nor used up. */
-function isGone(input: CensusInput, rollout: Rollout, lane: Lane, handle: number, order: Order): boolean {
+function isGone(input: CensusInput, rollout: Rollout, lane: Lane, step: number, handle: number, order: Order): boolean {
   const { roster, observedMs } = input;
   const entry = roster.entry(handle);
   const running = runningOf(entry, lane);
@@ -371,6 +381,7 @@ function isGone(input: CensusInput, rollout: Rollout, lane: Lane, handle: number
   const live = liveIn(roster, lane, handle);
   if (live !== undefined && live.grantedAt !== null) return false;
   if (live === undefined && isUsedUp(roster, rollout, lane, handle)) return false;
-  if (spentIn(roster, lane, handle)?.bad === true) return false;
+  if (spentIn(roster, lane, step, handle)?.weight === 'bad') return false;
+  if (isOutHere(roster, rollout, lane, step, handle)) return false;
   return entry === undefined || roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
 }

@@ -11,7 +11,7 @@ import { AppError } from '../errors.ts';
 import { loadAgentsByHandles, saveAgents } from '../store/agents.ts';
 import {
   attemptsById,
-  attemptsOfAgentsInLanes,
+  attemptsOfAgentsInRollouts,
   hotPlaces,
   insertAttempts,
   liveAttemptsOfAgents,
@@ -20,6 +20,7 @@ import {
   withdrawUngranted,
 } from '../store/attempts.ts';
 import { appendAudits } from '../store/audit.ts';
+import { listClearances } from '../store/clearances.ts';
 import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { countGrants, downloadingPlaces } from '../store/grants.ts';
@@ -139,7 +140,8 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
       rollouts.set(rolloutId, deps.memory.rollout(rolloutId) ?? (await loadRollout(tx, rolloutId)));
   }
   const owners = [...new Set([...agents.map((agent) => agent.id), ...reported.map((one) => one.agentId)])];
-  const earlier = await attemptsOfAgentsInLanes(tx, owners, ids);
+  // In all lanes of a release an agent has the same number of attempts.
+  const earlier = await attemptsOfAgentsInRollouts(tx, owners, [...rollouts.keys()]);
   const attempts = new Map([...earlier, ...reported, ...live].map((attempt) => [attempt.id, attempt]));
   return new WorkingSet({
     agents,
@@ -148,6 +150,7 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     brakes: await listBrakes(tx),
     vetoes: await listVetoes(tx),
     pins: Map.groupBy(await listPins(tx, owners), (pin) => pin.agentId),
+    clearances: Map.groupBy(await listClearances(tx, owners), (one) => one.agentId),
     hot: await hotPlaces(tx),
     downloading: limitsDownloads(deps.memory.surroundings.limits) ? await downloadingPlaces(tx) : [],
     ceilings: await loadCeilings(deps, tx),

@@ -7,6 +7,7 @@ import { decideAll } from '../domain/decide.ts';
 import type {
   BacktestOptions,
   BrakeOptions,
+  ClearOptions,
   CreateRolloutOptions,
   PinOptions,
   RehearseOptions,
@@ -36,6 +37,7 @@ import { startObservedTime } from './observed-time.ts';
 import { occupiedNow } from './occupied-now.ts';
 import { performVerb, setBrake, type VerbEffects } from './operator.ts';
 import { changePin, type PinChange } from './pins.ts';
+import { type ClearChange, clearQuarantine, listQuarantined, quarantinesOf } from './quarantine.ts';
 import { reconcile } from './reconcile.ts';
 import { regionsNow } from './regions-now.ts';
 import { backtestPolicy, rehearseRelease } from './rehearse.ts';
@@ -233,7 +235,13 @@ export async function openEngine(deps: EngineDeps) {
       },
       setPin: (options: PinOptions): Promise<PinChange> =>
         performOnAgent(() => changePin({ database, roster, now: clock.now() }, options)),
-      restraintsOf: (handle: number) => ({ pins: roster.pinsOf(handle) }),
+      clearQuarantine: (options: ClearOptions): Promise<ClearChange> =>
+        performOnAgent(() => clearQuarantine({ database, roster, products: deps.products, now: clock.now() }, options)),
+      quarantined: (product: string | null, limit: number) => listQuarantined({ roster, memory }, product, limit),
+      restraintsOf: (handle: number) => ({
+        pins: roster.pinsOf(handle),
+        quarantined: quarantinesOf({ roster, memory }, handle),
+      }),
       /** Idempotent: false when nobody doubts it. */
       async trustClock(options: TrustOptions): Promise<boolean> {
         return await perform(async () => {

@@ -1,10 +1,8 @@
 // Fills the roster from the database when the server starts; silence is counted anew from now on.
-import type { Attempt } from '../domain/agent.ts';
-import { weigh } from '../domain/attempt.ts';
-import { isSetback } from '../domain/counters.ts';
-import type { Spent } from '../domain/decide.ts';
+import { sumSpent } from '../domain/quarantine.ts';
 import { loadAllAgents, loadSeen } from '../store/agents.ts';
 import { liveAttempts, unsuccessfulAttempts } from '../store/attempts.ts';
+import { listClearances } from '../store/clearances.ts';
 import type { Db } from '../store/database.ts';
 import { listPins } from '../store/pins.ts';
 import type { Roster } from './roster.ts';
@@ -25,22 +23,9 @@ export async function loadRoster(db: Db, roster: Roster, observedMs: number): Pr
   for (const [agentId, pins] of Map.groupBy(await listPins(db), (pin) => pin.agentId))
     withHandle(roster, agentId, (handle) => roster.setPins(handle, pins));
   const spent = Map.groupBy(await unsuccessfulAttempts(db), (attempt) => attempt.agentId);
+  const clearances = Map.groupBy(await listClearances(db), (one) => one.agentId);
   for (const [agentId, attempts] of spent)
-    withHandle(roster, agentId, (handle) => roster.setSpent(handle, sumSpent(attempts)));
-}
-
-/** Ends without a success, by lane and budget epoch. */
-export function sumSpent(attempts: readonly Attempt[]): Spent[] {
-  const found = new Map<string, Spent>();
-  for (const attempt of attempts) {
-    const weight = weigh(attempt);
-    if (weight !== 'bad' && !isSetback(weight)) continue;
-    const { laneId, budgetEpoch } = attempt;
-    const key = `${laneId} ${budgetEpoch}`;
-    const before = found.get(key) ?? { laneId, budgetEpoch, count: 0, bad: false };
-    found.set(key, { ...before, count: before.count + 1, bad: before.bad || weight === 'bad' });
-  }
-  return [...found.values()];
+    withHandle(roster, agentId, (handle) => roster.setSpent(handle, sumSpent(attempts, clearances.get(agentId))));
 }
 
 function withHandle(roster: Roster, agentId: string, act: (handle: number) => void): void {

@@ -1,6 +1,7 @@
 // The level-triggered loop: load a snapshot, plan, write where the revisions still match; timer and nudge call the same.
 import { type Violation, violations } from '../domain/check.ts';
 import { plan } from '../domain/plan.ts';
+import { sumSpent } from '../domain/quarantine.ts';
 import type { Action, Hold, Snapshot } from '../domain/snapshot.ts';
 import { appendAudits } from '../store/audit.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
@@ -10,7 +11,6 @@ import type { CensusInput } from './census.ts';
 import type { Clock } from './clock.ts';
 import { noteDoubt } from './clock-doubt.ts';
 import { type Effects, executeActions } from './execute.ts';
-import { sumSpent } from './load-roster.ts';
 import { loadSnapshot } from './load-snapshot.ts';
 import type { Memory, Wake } from './memory.ts';
 import type { ObservedTime } from './observed-time.ts';

@@ -1,9 +1,9 @@
 // All agents in memory, as columns by handle with interned strings: what check-ins and the census read instead of the database.
 import type { Agent, Attempt, InstalledProduct } from '../domain/agent.ts';
 import { isLive } from '../domain/attempt.ts';
-import type { Spent } from '../domain/decide.ts';
 import { isOccupying, type Place } from '../domain/limits.ts';
 import type { Pin } from '../domain/pin.ts';
+import { addSpent, type Spent } from '../domain/quarantine.ts';
 import { hash32 } from '../domain/rank.ts';
 import type { Facts } from '../domain/requirement.ts';
 import { assert } from '../errors.ts';
@@ -46,6 +46,7 @@ export interface Kind {
 type Profile = Pick<Kind, 'facts' | 'health' | 'pinned'>;
 
 const NO_PINS: readonly Pin[] = [];
+const NOTHING_SPENT: readonly Spent[] = [];
 
 /**
  * Values that many agents share, kept once; the index is what an agent's column holds. What no agent holds any more is
@@ -453,7 +454,12 @@ export class Roster {
   }
 
   spentOf(handle: number): readonly Spent[] {
-    return this.spent.get(handle) ?? [];
+    return this.spent.get(handle) ?? NOTHING_SPENT;
+  }
+
+  /** In ascending order: who has an attempt that ended without a success. */
+  spentHandles(): number[] {
+    return [...this.spent.keys()].sort((a, b) => a - b);
   }
 
   /** Attempts of the agent that ended without a success, in lanes that have not ended. */
@@ -464,16 +470,7 @@ export class Roster {
 
   /** One more attempt that ended so. */
   addSpent(handle: number, more: readonly Spent[]): void {
-    const merged = [...this.spentOf(handle)];
-    for (const one of more) {
-      const place = merged.findIndex(
-        ({ laneId, budgetEpoch }) => laneId === one.laneId && budgetEpoch === one.budgetEpoch,
-      );
-      const before = merged[place];
-      if (before === undefined) merged.push(one);
-      else merged[place] = { ...before, count: before.count + one.count, bad: before.bad || one.bad };
-    }
-    this.setSpent(handle, merged);
+    this.setSpent(handle, addSpent(this.spentOf(handle), more));
   }
 
   /** Forgets the ungranted attempts of a lane: they were withdrawn together. Returns the handles that had one. */

@@ -4,17 +4,16 @@ import { lastStep } from '../domain/apply.ts';
 import { isHot, isLive, weigh } from '../domain/attempt.ts';
 import { type Ceiling, withGrant } from '../domain/ceilings.ts';
 import { counted, retally } from '../domain/counters.ts';
-import type { Spent } from '../domain/decide.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
 import { haltReason, isAgainstRelease } from '../domain/lane-verdict.ts';
 import { countOccupied, isOccupying, type Limits, type Occupied, type Place } from '../domain/limits.ts';
 import type { Pin } from '../domain/pin.ts';
 import { baselineHaltReason } from '../domain/plan-baseline.ts';
+import { type Clearance, type Spent, sumSpent } from '../domain/quarantine.ts';
 import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
 import { NO_SILENCE, verdict } from '../domain/verdict.ts';
 import { backHaltReason, countsIn, mapSteps } from '../domain/way-back.ts';
 import { assert } from '../errors.ts';
-import { sumSpent } from './load-roster.ts';
 
 export interface AuditEntry {
   at: number;
@@ -26,13 +25,14 @@ export interface AuditEntry {
 
 export interface Loaded {
   agents: readonly Agent[];
-  /** Every attempt of these agents in these lanes, their live ones, and those that were reported. */
+  /** Every attempt of these agents in the rollouts of these lanes, their live ones, and those that were reported. */
   attempts: readonly Attempt[];
   lanes: readonly Lane[];
   brakes: readonly Brake[];
   vetoes: readonly Veto[];
   /** Of the agents that have any. */
   pins: ReadonlyMap<string, readonly Pin[]>;
+  clearances: ReadonlyMap<string, readonly Clearance[]>;
   /** Agents with a hot attempt, over all products and lanes. */
   hot: readonly (Place & { agentId: string })[];
   /** Agents that download. */
@@ -70,6 +70,7 @@ export class WorkingSet {
   private readonly recentBad: ReadonlyMap<string, Set<string>>;
   private readonly byAgent = new Map<string, Set<string>>();
   private readonly pins: ReadonlyMap<string, readonly Pin[]>;
+  private readonly clearances: ReadonlyMap<string, readonly Clearance[]>;
   private readonly rolloutOf: (lane: Lane) => Rollout | undefined;
 
   constructor(loaded: Loaded) {
@@ -82,6 +83,7 @@ export class WorkingSet {
     this.brakes = loaded.brakes;
     this.vetoes = loaded.vetoes;
     this.pins = loaded.pins;
+    this.clearances = loaded.clearances;
     this.rolloutOf = loaded.rolloutOf;
     this.hot = new Map(loaded.hot.map((one) => [one.agentId, one]));
     this.downloading = new Map(loaded.downloading.map((one) => [one.agentId, one]));
@@ -97,9 +99,9 @@ export class WorkingSet {
     return this.attemptsOf(agentId).filter((attempt) => isLive(attempt.state));
   }
 
-  /** Ends without a success, by lane and budget epoch. */
+  /** Ends without a success, by lane, step and budget epoch. */
   spentOf(agentId: string): Spent[] {
-    return sumSpent(this.attemptsOf(agentId));
+    return sumSpent(this.attemptsOf(agentId), this.clearances.get(agentId));
   }
 
   pinsOf(agentId: string): readonly Pin[] {

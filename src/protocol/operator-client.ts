@@ -16,6 +16,8 @@ import {
   AvailabilityReply,
   BrakeReply,
   type BrakeRequest,
+  ClearReply,
+  type ClearRequest,
   CreateEnrolTokenReply,
   type CreateEnrolTokenRequest,
   CreateOperatorTokenReply,
@@ -27,6 +29,7 @@ import {
   PinReply,
   type PinRequest,
   ProductHistoryReply,
+  QuarantineReply,
   RegionsReply,
   RolloutsReply,
   RolloutView,
@@ -82,6 +85,9 @@ export interface OperatorClient {
   setBrake(request: BrakeRequest): Promise<BrakeReply>;
   /** Idempotent: of a release that has been rolled out or not. */
   setVeto(request: VetoRequest): Promise<VetoReply>;
+  quarantine(filter?: { product?: string }): Promise<QuarantineReply>;
+  /** By id, or by name when only one agent has it. Idempotent. */
+  clearQuarantine(agent: string, request: ClearRequest): Promise<ClearReply>;
   /** By id, or by name when only one agent has it. Idempotent. */
   setPin(agent: string, request: PinRequest): Promise<PinReply>;
   /** Idempotent. */
@@ -120,6 +126,9 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
     verb: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/verbs`, request, VerbReply),
     setBrake: (request) => post('/brakes', request, BrakeReply),
     setVeto: (request) => post('/vetoes', request, VetoReply),
+    quarantine: (filter = {}) => get(`/quarantine?${new URLSearchParams(filter)}`, QuarantineReply),
+    clearQuarantine: (agent, request) =>
+      post(`/agents/${encodeURIComponent(agent)}/quarantine/clear`, request, ClearReply),
     setPin: (agent, request) => post(`/agents/${encodeURIComponent(agent)}/pins`, request, PinReply),
     trustClock: (request) => post('/clock/trust', request, TrustClockReply),
     createOperatorToken: (request) => post('/operator-tokens', request, CreateOperatorTokenReply),

@@ -213,6 +213,8 @@ export const AgentView = Strict({
   attempts: Type.Array(Strict({ id: Text, product: Text, version: Text, state: Text })),
   labels: Type.Optional(Type.Record(Type.String(), Text)),
   pins: Type.Optional(Type.Array(PinView)),
+  /** Releases at which it has used up its attempts, `limit` of them. */
+  quarantined: Type.Optional(Type.Array(Strict({ product: Text, version: Text, attempts: Integer, limit: Integer }))),
 });
 export type AgentView = Static<typeof AgentView>;
 
@@ -426,6 +428,42 @@ export const PinReply = Strict({
   hot: Nullable(Strict({ version: Text, state: Text })),
 });
 export type PinReply = Static<typeof PinReply>;
+
+/** In the order in which the agents were enrolled, at most 500; `last`: how the newest attempt at the release ended. */
+export const QuarantineReply = Strict({
+  quarantined: Type.Array(
+    Strict({
+      agent: Text,
+      name: Text,
+      region: Text,
+      product: Text,
+      version: Text,
+      attempts: Integer,
+      limit: Integer,
+      last: Nullable(
+        Strict({ state: Text, cause: Nullable(Text), detail: Nullable(Text), endedAt: Nullable(Integer) }),
+      ),
+    }),
+  ),
+  more: Type.Boolean(),
+});
+export type QuarantineReply = Static<typeof QuarantineReply>;
+export const ClearRequest = Strict({
+  product: Name,
+  /** A version, or the release's tag. */
+  version: Type.String({ minLength: 1, maxLength: 128 }),
+  reason: Reason,
+});
+export type ClearRequest = Static<typeof ClearRequest>;
+/** `attempts`: how many are forgiven. */
+export const ClearReply = Strict({
+  agent: AgentView,
+  product: Text,
+  version: Text,
+  changed: Type.Boolean(),
+  attempts: Integer,
+});
+export type ClearReply = Static<typeof ClearReply>;
 
 export const TrustClockRequest = Strict({ reason: Reason });
 export type TrustClockRequest = Static<typeof TrustClockRequest>;

@@ -48,6 +48,15 @@ export async function findAgent(db: Db | Tx, id: string): Promise<Agent | undefi
   return (await withProducts(db, rows))[0];
 }
 
+/** In the order of the ids; unknown ones are left out. */
+export async function agentNames(
+  db: Db | Tx,
+  ids: readonly string[],
+): Promise<{ id: string; name: string; region: string }[]> {
+  const query = db.selectFrom('agents').select(['id', 'name', 'region']).where('id', 'in', textsIn(db, ids));
+  return await query.orderBy('id').execute();
+}
+
 /** `publicKey`: base64url of the raw Ed25519 key. */
 export async function findAgentByKey(db: Db | Tx, publicKey: string): Promise<Agent | undefined> {
   const rows = await db.selectFrom('agents').selectAll().where('public_key', '=', publicKey).execute();

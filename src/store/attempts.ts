@@ -109,6 +109,16 @@ export async function attemptsOfAgentsInLanes(
   return toAttempts(await query.where('lane_id', 'in', textsIn(db, laneIds)).orderBy('id').execute());
 }
 
+/** Made for the rollouts' releases, also in baseline lanes. */
+export async function attemptsOfAgentsInRollouts(
+  db: Db | Tx,
+  agentIds: readonly string[],
+  rolloutIds: readonly string[],
+): Promise<Attempt[]> {
+  const query = db.selectFrom('attempts').selectAll().where('agent_id', 'in', textsIn(db, agentIds));
+  return toAttempts(await query.where('rollout_id', 'in', textsIn(db, rolloutIds)).orderBy('id').execute());
+}
+
 /** Agents and versions without a bad attempt are left out. */
 export async function badCounts(db: Db | Tx, agentIds: readonly string[]): Promise<BadCount[]> {
   // The same as `weigh(attempt) === 'bad'` in the domain.
@@ -164,13 +174,25 @@ export async function withdrawUngranted(tx: Tx, laneId: string, at: number): Pro
   return Number(result.numUpdatedRows);
 }
 
-/** Ended without a success, in rollouts that have not ended: what the agents' further attempts depend on. */
+/** Ended without a success, in rollouts that go on or are a region's baseline: what the agents' further attempts depend on. */
 export async function unsuccessfulAttempts(db: Db | Tx): Promise<Attempt[]> {
   const rows = await db
     .selectFrom('attempts')
     .innerJoin('rollouts', 'rollouts.id', 'attempts.rollout_id')
     .selectAll('attempts')
-    .where('rollouts.ended_at', 'is', null)
+    .where((is) =>
+      is.or([
+        is('rollouts.ended_at', 'is', null),
+        is.exists(
+          is
+            .selectFrom('lanes')
+            .select('lanes.id')
+            .whereRef('lanes.rollout_id', '=', 'rollouts.id')
+            .where('lanes.kind', '=', 'baseline')
+            .where('lanes.state', 'in', ['open', 'halted']),
+        ),
+      ]),
+    )
     .where('attempts.state', 'in', ['rolled_back', 'failed', 'inconclusive', 'declined', 'lost'])
     .orderBy('attempts.id')
     .execute();

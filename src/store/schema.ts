@@ -58,6 +58,7 @@ export interface DB {
     was_absent: Flag;
   };
   vetoes: { product: string; version: string; automatic: Flag; actor: string; reason: string; at: number };
+  clearances: { agent_id: string; rollout_id: string; sequence: number; actor: string; reason: string; at: number };
   pins: { agent_id: string; product: string; version: string; actor: string; reason: string; at: number };
   schedules: { product: string; considered_at: number };
   metric_tallies: {

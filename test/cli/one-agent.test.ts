@@ -86,3 +86,29 @@ test('agent pin and unpin', async (t) => {
   const missing = await cli('agent', 'pin', 'edge-1', '--product', 'agentx', '--reason', 'x');
   assert.match(missing.err, /edge-1 does not run agentx .*It runs: agentd\./);
 });
+
+test('quarantine list and clear', async (t) => {
+  const { fleet, cli } = await served(t);
+  const agent = await fleet.enrol('edge-1');
+  assert.equal((await cli('quarantine', 'list')).out, 'no agent is quarantined ');
+  await fleet.publish('1.1.0');
+  assert.equal(await agent.run(() => 'download_fails'), 'quarantined');
+  const clear = 'tidegate quarantine clear edge-1 agentd@1.1.0 --reason TEXT';
+  const listed = await cli('quarantine', 'list', '--product', 'agentd');
+  assert.match(
+    listed.out,
+    /^NAME REGION RELEASE ATTEMPTS LAST edge-1 eu-west-1 agentd@1\.1\.0 1 of 1 failed .* ago download_failed /,
+  );
+  assert.ok(listed.out.endsWith(`1 quarantine let one try again with: ${clear} `));
+  assert.ok((await cli('agents')).out.includes(`quarantined at agentd 1.1.0, 1 of 1 attempts: ${clear}`));
+  assert.match(
+    (await cli('explain', 'edge-1')).out,
+    /hold attempts the agent has used up its attempts at this release: 1 of 1 attempts/,
+  );
+  const cleared = ['quarantine', 'clear', 'edge-1', 'agentd@v1.1.0', '--reason', 'new disk'];
+  assert.equal((await cli(...cleared)).out, 'edge-1 may try agentd 1.1.0 again; 1 attempt forgiven ');
+  assert.equal((await cli(...cleared)).out, 'edge-1 is not quarantined at agentd 1.1.0; nothing is changed ');
+  assert.equal(await agent.run(), 'none');
+  const unknown = await cli('quarantine', 'list', '--product', 'agentx');
+  assert.deepEqual([unknown.code, /There are: agentd\./.test(unknown.err)], [3, true]);
+});

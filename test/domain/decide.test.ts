@@ -6,10 +6,12 @@ import { ATTEMPT_STATES, isHot, isLive } from '../../src/domain/attempt.ts';
 import { type AgentView, type Answer, decide, decideAll } from '../../src/domain/decide.ts';
 import type { Directive, FloorStop, LaneDirective, OpenedStep } from '../../src/domain/directives.ts';
 import { countOccupied, NO_LIMITS } from '../../src/domain/limits.ts';
+import type { Spent } from '../../src/domain/quarantine.ts';
 import { digestOf, START, testRelease } from '../support/fixtures.ts';
 import { attemptOf, counts, deepFreeze, EVERYBODY, PLATFORM } from '../support/snapshots.ts';
 
-const LANE = 'rollout-1.1.0/eu';
+const ROLLOUT = 'rollout-1.1.0';
+const LANE = `${ROLLOUT}/eu`;
 
 function stepIn(overrides: Partial<OpenedStep> = {}): OpenedStep {
   return { step: 0, labels: null, ...EVERYBODY, size: 3, budget: 1, strict: true, counters: counts(), ...overrides };
@@ -18,7 +20,7 @@ function stepIn(overrides: Partial<OpenedStep> = {}): OpenedStep {
 function laneGoing(overrides: Partial<LaneDirective> = {}): LaneDirective {
   return {
     laneId: LANE,
-    rolloutId: 'rollout-1.1.0',
+    rolloutId: ROLLOUT,
     version: '1.1.0',
     raises: true,
     takesBack: [],
@@ -34,6 +36,7 @@ function laneGoing(overrides: Partial<LaneDirective> = {}): LaneDirective {
     unhealthy: 'hold',
     maxHot: 10,
     attemptsPerAgent: 2,
+    retried: [],
     stageWithinMs: 1,
     activateWithinMs: 2,
     proveWithinMs: 3,
@@ -102,7 +105,9 @@ const activating = attemptOf({ state: 'activating', grantedAt: 1 });
 const proving = attemptOf({ state: 'proving', grantedAt: 1 });
 const braked = { brake: { scope: 'fleet', reason: 'careful' } };
 const pinned = { product: 'agentd', version: '1.0.0', actor: 'anna', reason: 'kernel bug', at: 0 };
-const spent = (count: number, budgetEpoch = 0, laneId = LANE) => [{ laneId, budgetEpoch, count, bad: false }];
+const spent = (count: number, budgetEpoch = 0, laneId = LANE, cleared = 0): Spent[] => [
+  { rolloutId: ROLLOUT, laneId, step: 0, budgetEpoch, count, cleared, weight: 'bad', member: true },
+];
 
 function shown(answer: Answer): string {
   switch (answer.kind) {
@@ -388,10 +393,40 @@ const ROWS: Row[] = [
     answer: 'stage new in step 0',
   },
   {
-    title: 'attempts spent in another lane',
+    title: 'attempts spent in another lane of the release',
+    agent: agentAt('1.0.0', { spent: [...spent(1), ...spent(1, 0, 'other')] }),
+    directives: [directiveFor()],
+    answer: 'hold quarantined',
+  },
+  {
+    title: 'attempts spent in another lane of the release, before a person has retried that one',
     agent: agentAt('1.0.0', { spent: spent(2, 0, 'other') }),
+    directives: [directiveFor({ retried: [{ laneId: 'other', budgetEpoch: 1 }] })],
+    answer: 'stage new in step 0',
+  },
+  {
+    title: 'attempts spent in another lane of the release, and this one is retried',
+    agent: agentAt('1.0.0', { spent: spent(2, 0, 'other') }),
+    directives: [directiveFor({ budgetEpoch: 1 })],
+    answer: 'stage new in step 0',
+  },
+  {
+    title: 'attempts spent at another release',
+    agent: agentAt('1.0.0', { spent: spent(2).map((one) => ({ ...one, rolloutId: 'older' })) }),
     directives: [directiveFor()],
     answer: 'stage new in step 0',
+  },
+  {
+    title: 'attempts spent, and a person has cleared them',
+    agent: agentAt('1.0.0', { spent: spent(2, 0, LANE, 2) }),
+    directives: [directiveFor()],
+    answer: 'stage new in step 0',
+  },
+  {
+    title: 'attempts spent after a person has cleared earlier ones',
+    agent: agentAt('1.0.0', { spent: spent(4, 0, LANE, 2) }),
+    directives: [directiveFor()],
+    answer: 'hold quarantined',
   },
   // An attempt that goes on.
   {

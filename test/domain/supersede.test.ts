@@ -46,6 +46,14 @@ describe('a newer release', () => {
     ...snapshot,
     lanes: snapshot.lanes.map((one) => (one.laneId === 'rollout-1.1.0/eu' ? { ...one, ...seen(10, 8) } : one)),
   });
+  const cancelledNewer = (snapshot: Snapshot): Snapshot => ({
+    ...snapshot,
+    rollouts: snapshot.rollouts.map((one) =>
+      one.version === '1.2.0'
+        ? { ...one, lanes: one.lanes.map((lane) => ({ ...lane, state: stateNamed('cancelled') })) }
+        : one,
+    ),
+  });
   const rows: [title: string, snapshot: Snapshot, expected: string[]][] = [
     ['finish: the newer waits for the live one', both('finish', [open()]), ['hold eu older_lane']],
     [
@@ -150,6 +158,11 @@ describe('a newer release', () => {
       'a newer release that is vetoed takes nobody’s place',
       both('replace', [halted()], { vetoes: [vetoOf('1.2.0')] }),
       ['hold eu halted', 'hold eu vetoed'],
+    ],
+    [
+      'a newer rollout that a person has cancelled everywhere takes nobody’s place',
+      cancelledNewer(both('replace', [halted()])),
+      ['end', 'hold eu halted'],
     ],
     [
       'a newer release that is withdrawn takes nobody’s place',

@@ -21,6 +21,11 @@ interface Member {
   /** Ends without a success in this lane's present epoch. */
   setbacks?: number;
   bad?: boolean;
+  declined?: boolean;
+  /** Of the setbacks, forgiven. */
+  cleared?: number;
+  /** Not in this step, as a late joiner. */
+  spentIn?: number;
   /** The setbacks stand in an earlier epoch. */
   earlierEpoch?: boolean;
   /** An attempt that was offered, or granted. */
@@ -46,7 +51,11 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
     if (kind.silent !== true) roster.seen(handle, 0, observedMs);
     if (kind.setbacks !== undefined) {
       const budgetEpoch = kind.earlierEpoch ? 0 : 1;
-      roster.setSpent(handle, [{ laneId: 'lane', budgetEpoch, count: kind.setbacks, bad: kind.bad === true }]);
+      const weight = kind.bad === true ? 'bad' : (kind.declined ?? false) ? 'declined' : 'failed_before_grant';
+      const where = { rolloutId: 'rollout', laneId: 'lane', step: kind.spentIn ?? 0, budgetEpoch };
+      roster.setSpent(handle, [
+        { ...where, count: kind.setbacks, cleared: kind.cleared ?? 0, weight, member: kind.spentIn === undefined },
+      ]);
     }
     if (kind.live !== undefined) {
       roster.setAttempt(handle, {
@@ -145,7 +154,27 @@ describe('one member', () => {
       { exhausted: 1 },
       { updated: 1, updatedPresent: 1 },
     ],
-    ['used up, partly in another step', { setbacks: 2 }, {}, { ineligible: 1 }],
+    ['used up in another step', { setbacks: 2, spentIn: 1 }, {}, { ineligible: 1 }],
+    [
+      'declined and silent: stands in the counters, and is no second one',
+      { setbacks: 1, declined: true, silent: true },
+      { exhausted: 1 },
+      {},
+    ],
+    ['declined in another step and silent', { setbacks: 1, declined: true, silent: true, spentIn: 1 }, {}, { gone: 1 }],
+    [
+      'used up and cleared: the counters have it still',
+      { setbacks: 2, cleared: 2, silent: true },
+      { exhausted: 1 },
+      {},
+    ],
+    [
+      'cleared, then succeeded',
+      { setbacks: 2, cleared: 2, version: '1.1.0' },
+      { succeeded: 1 },
+      { updated: 1, updatedPresent: 1 },
+    ],
+    ['used up in another step and cleared', { setbacks: 2, spentIn: 1, cleared: 2 }, {}, {}],
     ['succeeded', { version: '1.1.0' }, { succeeded: 1 }, { updated: 1, updatedPresent: 1 }],
     ['succeeded and silent', { version: '1.1.0', silent: true }, { succeeded: 1 }, { updated: 1 }],
     ['succeeded, then brought beyond it', { version: '1.2.0' }, { succeeded: 1 }, {}],

@@ -7,6 +7,7 @@ import { type AgentView, decide } from '../decide.ts';
 import { compileDirective, type Directive } from '../directives.ts';
 import type { HoldReason } from '../holds.ts';
 import { type Limits, limitsDownloads } from '../limits.ts';
+import { addSpent, sumSpent } from '../quarantine.ts';
 import { regionStatus } from '../region-window.ts';
 import type { Lane } from '../rollout.ts';
 import { givesWayTo } from '../supersede.ts';
@@ -139,9 +140,7 @@ export function ended(world: World, place: Place, agent: ModelAgent): void {
   occupy(world, place, agent, -1);
   book(place, agent, after);
   if (failed) {
-    const laneId = place.lane.id;
-    const before = agent.spent.find((one) => one.laneId === laneId)?.count ?? 0;
-    agent.spent = [{ laneId, budgetEpoch: hot.budgetEpoch, count: before + 1, bad: true }];
+    agent.spent = addSpent(agent.spent, sumSpent([after]));
     world.events.push(world.now + Math.max(1000, pace.pollMs), { kind: 'ask', place, agent });
   } else {
     runVersion(place.region, agent, hot.version);

@@ -1,6 +1,6 @@
 // The agents of a rehearsal, made from their groups: ids of their own, who fails, and when each checks in, all by the seed.
 import type { Attempt } from '../agent.ts';
-import type { Spent } from '../decide.ts';
+import type { Spent } from '../quarantine.ts';
 import { fmix32, hash32 } from '../rank.ts';
 import type { Scheme } from '../version/scheme.ts';
 import type { FleetGroup } from './model.ts';

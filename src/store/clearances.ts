@@ -1,0 +1,30 @@
+// Quarantines that people have cleared: of an agent at a release, up to which of the agent's attempts.
+import type { Clearance } from '../domain/quarantine.ts';
+import { textsIn } from './batch.ts';
+import type { Db, Tx } from './schema.ts';
+
+export type ClearanceOfAgent = Clearance & { agentId: string };
+
+/** All of them, or those of some agents. */
+export async function listClearances(db: Db | Tx, agentIds?: readonly string[]): Promise<ClearanceOfAgent[]> {
+  const rows = await db
+    .selectFrom('clearances')
+    .select(['agent_id as agentId', 'rollout_id as rolloutId', 'sequence'])
+    .$if(agentIds !== undefined, (query) => query.where('agent_id', 'in', textsIn(db, agentIds ?? [])))
+    .orderBy('agent_id')
+    .orderBy('rollout_id')
+    .execute();
+  return rows;
+}
+
+/** The last one counts: it covers what those before it did. */
+export async function putClearance(
+  tx: Tx,
+  { agentId, rolloutId, ...word }: ClearanceOfAgent & { actor: string; reason: string; at: number },
+): Promise<void> {
+  await tx
+    .insertInto('clearances')
+    .values({ agent_id: agentId, rollout_id: rolloutId, ...word })
+    .onConflict((conflict) => conflict.columns(['agent_id', 'rollout_id']).doUpdateSet(word))
+    .execute();
+}
