@@ -67,7 +67,8 @@ describe('requirementsFor', () => {
   const rows: [version: string, wanted: string[]][] = [
     ['1.9.0', ['b']],
     ['2.0.0', ['a', 'b']],
-    ['2.0.0-rc.1', ['b']],
+    ['2.0.0-rc.1', ['a', 'b']],
+    ['1.9.0-rc.1', ['b']],
   ];
   for (const [version, wanted] of rows) {
     test(`${version}: ${wanted}`, () => {
