@@ -2,12 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyServerOptions,
-  LogController,
-} from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { Type } from 'typebox';
 import { AppError } from '../errors.ts';
 import { MAX_BODY_BYTES, MAX_WAIT_SECONDS } from '../protocol/agent.ts';
@@ -71,8 +66,8 @@ function optionsOf({ config, logger }: ApiDeps): FastifyServerOptions {
   return {
     ...tls,
     ...plain,
-    loggerInstance: logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    // With a logger of its own Fastify listens to the end of every answer, to log it, even where that is switched off.
+    logger: false,
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Silence on a connection while a request is being answered; longer than the longest poll.
@@ -83,7 +78,7 @@ function optionsOf({ config, logger }: ApiDeps): FastifyServerOptions {
     requestIdHeader: false,
     genReqId: numbered(randomUUID()),
     // What is logged of a request names its id itself; a logger for each would cost as much as its authentication.
-    childLoggerFactory: (parent: FastifyBaseLogger) => parent,
+    childLoggerFactory: () => logger,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false } },
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
     clientErrorHandler: answerBrokenRequest,
