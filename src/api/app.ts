@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { Type } from 'typebox';
 import { AppError } from '../errors.ts';
 import { MAX_BODY_BYTES, MAX_WAIT_SECONDS } from '../protocol/agent.ts';
@@ -68,6 +68,7 @@ function optionsOf({ config, logger }: ApiDeps): FastifyServerOptions {
     ...plain,
     // With a logger of its own Fastify listens to the end of every answer, to log it, even where that is switched off.
     logger: false,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     // Silence on a connection while a request is being answered; longer than the longest poll.
