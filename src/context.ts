@@ -31,6 +31,7 @@ export interface Overrides {
 
 export interface Context {
   app: FastifyInstance;
+  logger: Logger;
   /** True when this start made the first operator token. */
   firstToken: boolean;
   /** For tests and benchmarks. */
@@ -166,6 +167,7 @@ async function build(
   };
   return {
     app,
+    logger,
     firstToken,
     database,
     async syncNow() {

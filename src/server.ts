@@ -27,7 +27,7 @@ export async function runServer({ configFile, env, overrides }: ServeOptions): P
     );
     if (context.firstToken) process.stdout.write(`the first operator token is in ${dataDir}/operator.token\n`);
     await stop;
-    context.app.log.info('stopping');
+    context.logger.info('stopping');
   } finally {
     await context.close();
   }
