@@ -7,11 +7,13 @@ import { sentenceOf } from './holds.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
 import type { Policy } from './policy.ts';
+import type { Release } from './release.ts';
 import { planRollBack } from './roll-back.ts';
 import { isTerminalLane, type Rollout } from './rollout.ts';
 import { isDue, nextRun } from './schedule.ts';
 import type { Action, Hold, Plan, ProductRules, Snapshot } from './snapshot.ts';
 import { planSupersede } from './supersede.ts';
+import { schemeOf } from './version/schemes.ts';
 
 // A rule may make room for another (a completed lane opens the next wave), so the rules run until nothing moves.
 // Every action ends or advances something that cannot go back, so this many rounds mean a bug.
@@ -98,8 +100,24 @@ function planCreation(
   }
   const { version } = choice.release;
   if (rollouts.some((rollout) => rollout.version === version)) return { hold: null };
+  if (isPassedOver(product, choice.release, rollouts)) return { hold: null };
   const action = creationOf(snapshot, product, choice.release);
   return scheduleHold(snapshot, product, action.policy, now) ?? { action };
+}
+
+/**
+ * A higher one was the choice although this one had been published, and has not ended: when that halts, what came before
+ * it is no fix. A rollout of it would take the halted one's place, and nobody could retry it or roll it back any more.
+ */
+function isPassedOver({ scheme: name }: ProductRules, { version, publishedAt }: Release, rollouts: Rollout[]): boolean {
+  const scheme = schemeOf(name);
+  return rollouts.some(
+    (one) =>
+      one.endedAt === null &&
+      publishedAt <= one.createdAt &&
+      scheme.parse(one.version) !== undefined &&
+      scheme.compare(one.version, version) > 0,
+  );
 }
 
 /**

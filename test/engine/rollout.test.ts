@@ -4,8 +4,10 @@ import { test } from 'node:test';
 import { foldCounters } from '../../src/store/attempts.ts';
 import { listAudit, verifyAudit } from '../../src/store/audit.ts';
 import { listBaselines, listVetoes } from '../../src/store/controls.ts';
+import { transaction } from '../../src/store/database.ts';
+import { saveRelease } from '../../src/store/releases.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
-import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { digestOf, rules, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 
 const POLICY = testPolicy({ steps: [stepPolicy({ soakMs: 30_000 })] });
@@ -279,3 +281,25 @@ async function changes(fleet: Fleet): Promise<number> {
   const result = await sql<{ n: number }>`select total_changes() as n`.execute(fleet.database.db);
   return result.rows[0]?.n as number;
 }
+
+test('what was passed over when a release began does not take its place when that halts: it can be retried', async (t) => {
+  const fleet = await openFleet(t, rules(POLICY));
+  const [a, b] = [await fleet.enrol('a', { version: '0.9.0' }), await fleet.enrol('b', { version: '0.9.0' })];
+  // Both are there at the first look at a repository; the higher one is the choice.
+  await transaction(fleet.database, async (tx) => {
+    for (const version of ['0.9.0', '1.0.0']) await saveRelease(tx, testRelease(version));
+  });
+  await fleet.publish('1.1.0');
+  for (const agent of [a, b]) await agent.run(() => 'crashes');
+  await fleet.engine.plan();
+  const rollouts = await listRollouts(fleet.database.db, {});
+  assert.deepEqual(
+    rollouts.map(({ version, lanes }) => [version, lanes[0]?.state.name]),
+    [['1.1.0', 'halted']],
+  );
+  // A fix of the line before, published since, does.
+  fleet.clock.advance(1_000);
+  await fleet.publish('1.0.1', { publishedAt: fleet.clock.now() });
+  assert.equal((await laneOf(fleet, '1.1.0')).state.name, 'superseded');
+  assert.equal((await laneOf(fleet, '1.0.1')).state.name, 'open');
+});
