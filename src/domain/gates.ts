@@ -43,7 +43,9 @@ function stateGate(input: LaneInput, state: StandingState): AskedGate {
         return fail('halted', { reason: 'halted', detail: state.reason, remedy });
       }
       const remedy =
-        'goes on when a person retries it, or accepts what went bad; a newer release takes this one’s place';
+        input.lane.back.length > 0
+          ? 'goes on when a person rolls it back again; a newer release takes this one’s place'
+          : 'goes on when a person retries it, or accepts what went bad; a newer release takes this one’s place';
       const stays = whyNotRolledBack(input);
       const detail = stays === undefined ? state.reason : `${state.reason}; ${stays}`;
       return fail('halted', { reason: 'halted', detail, remedy });

@@ -98,7 +98,8 @@ export function attemptsUsed(spent: readonly Spent[], lane: QuarantineLane): num
 
 function counts(one: Spent, { laneId, budgetEpoch, retried }: QuarantineLane): boolean {
   if (one.laneId === laneId) return one.budgetEpoch === budgetEpoch;
-  if (budgetEpoch > 0) return false;
+  // On a way back the release was not tried, nor is it there.
+  if (budgetEpoch !== 0 || one.budgetEpoch < 0) return false;
   const epoch = retried.find((other) => other.laneId === one.laneId)?.budgetEpoch;
   return epoch === undefined || epoch === one.budgetEpoch;
 }

@@ -115,9 +115,12 @@ export function effectOf(verb: LaneVerb, state: LaneStateName): 'does' | 'done' 
   return LEGAL[verb][state];
 }
 
-export function isLegal(verb: LaneVerb, state: LaneStateName): boolean {
-  return LEGAL[verb][state] !== undefined;
+export function isLegal(verb: LaneVerb, { state, back }: Pick<Lane, 'state' | 'back'>): boolean {
+  return LEGAL[verb][state.name] !== undefined && !(FORWARD.has(verb) && back.length > 0);
 }
+
+/** Not for a lane that was rolled back: who proved the release there does not run it any more. */
+const FORWARD: ReadonlySet<LaneVerb> = new Set(['accept', 'retry']);
 
 /**
  * The lane as the verb leaves it, or undefined where it has nothing to do. Throws `illegal_transition` where the table
@@ -130,6 +133,11 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   if (legal === undefined) {
     throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${wordsOf(lane.state.name)}`, {
       hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
+    });
+  }
+  if (!isLegal(verb, lane)) {
+    throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} has halted on its way back`, {
+      hint: 'Roll it back again, with failures forgiven, or cancel it; what mends the release goes out under a higher version.',
     });
   }
   checkStep(lane, input.expectedStep);

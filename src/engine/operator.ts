@@ -7,7 +7,7 @@ import type { Brake, Veto } from '../domain/directives.ts';
 import type { Release } from '../domain/release.ts';
 import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
-import { applyVerb, isLegal, type LaneVerb, legalStates, type VerbInput } from '../domain/verbs.ts';
+import { applyVerb, effectOf, isLegal, type LaneVerb, legalStates, type VerbInput } from '../domain/verbs.ts';
 import type { Silence } from '../domain/verdict.ts';
 import { allSteps } from '../domain/way-back.ts';
 import { AppError, assert } from '../errors.ts';
@@ -102,10 +102,11 @@ function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, 
   if (region !== null) return lanes;
   const { policy } = rollout;
   const consents = verb === 'promote' || verb === 'approve';
-  const legal = lanes.filter(
-    (lane) => isLegal(verb, lane.state.name) || (consents && isPromoted(lane, { expectedStep, policy })),
-  );
+  const legal = lanes.filter((lane) => isLegal(verb, lane) || (consents && isPromoted(lane, { expectedStep, policy })));
   if (legal.length > 0 || (verb === 'halt' && vetoRelease)) return legal;
+  // The lane itself says why not.
+  const near = lanes.find((lane) => effectOf(verb, lane.state.name) !== undefined);
+  if (near !== undefined) return [near];
   const states = [...new Set(lanes.map((lane) => lane.state.name))].join(', ');
   throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`, {
     hint: `${verb} is for lanes that are ${legalStates(verb)}.`,

@@ -3,6 +3,7 @@ import type { Attempt } from '../domain/agent.ts';
 import { follow } from '../domain/attempt.ts';
 import { counted, retally } from '../domain/counters.ts';
 import type { Lane } from '../domain/rollout.ts';
+import { allSteps, countsIn, mapSteps } from '../domain/way-back.ts';
 import { assert } from '../errors.ts';
 import { attemptsOfAgentsInLanes, updateAttempts } from '../store/attempts.ts';
 import { appendAudit } from '../store/audit.ts';
@@ -18,7 +19,7 @@ export async function withdrawAttempt(tx: Tx, attempt: Attempt, now: number): Pr
   const { agentId: agent, product, version, fromVersion: from } = ended;
   const data = { agent, product, version, from };
   await appendAudit(tx, { at: now, actor: 'tidegate', action: 'attempt.withdrawn', subject: ended.id, data });
-  if (lane.budgetEpoch !== ended.budgetEpoch) return { ended, lane };
+  if (!countsIn(lane, ended)) return { ended, lane };
   const rollout = await loadRollout(tx, ended.rolloutId);
   assert(rollout !== undefined, `the rollout of attempt ${attempt.id} exists`);
   const inLane = await attemptsOfAgentsInLanes(tx, [agent], [lane.id]);
@@ -28,9 +29,9 @@ export async function withdrawAttempt(tx: Tx, attempt: Attempt, now: number): Pr
   );
   const before = after.map((one) => (one.id === attempt.id ? attempt : one));
   const { attemptsPerAgent } = rollout.policy;
-  const steps = lane.steps.map((step) =>
+  const next = mapSteps(lane, (step) =>
     step.step === ended.step ? { ...step, counters: retally(step.counters, before, after, attemptsPerAgent) } : step,
   );
-  for (const step of steps) if (step.step === ended.step) await saveStep(tx, lane.id, step);
-  return { ended, lane: { ...lane, steps } };
+  for (const step of allSteps(next)) if (step.step === ended.step) await saveStep(tx, lane.id, step);
+  return { ended, lane: next };
 }

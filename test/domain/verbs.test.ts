@@ -232,3 +232,9 @@ test('skip-region marks what has ended, and keeps who ended it', () => {
   const after = applyVerb(laneIn('eu', state), 'skip-region', input());
   assert.deepEqual(after?.state, { ...state, skipped: true });
 });
+
+test('a lane that was rolled back goes forward no more', () => {
+  const lane = laneAs('halted', { back: [openedStep({ step: -1 })] });
+  for (const verb of ['retry', 'accept'] as const)
+    assert.throws(() => applyVerb(lane, verb, input({ count: 1 })), { code: 'illegal_transition' });
+});

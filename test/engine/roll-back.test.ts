@@ -143,6 +143,18 @@ test('the policy takes a region back that has spent its budget, once nothing is 
   assert.equal(stopped.lane.state.name, 'halted');
   assert.match('reason' in stopped.lane.state ? stopped.lane.state.reason : '', /the way back: 1 bad of 1/);
   await checkBooks(fleet, '1.2.0');
+  // Forward it goes no more: those who proved it there may be back already.
+  for (const verb of ['retry', 'accept'] as const) {
+    const options = { verb, expectedStep: null, count: 1, vetoRelease: false, actor: 'me', reason: 'again' };
+    for (const region of [REGION, null]) {
+      await assert.rejects(fleet.engine.operator.verb(stopped.id, { ...options, region }), {
+        code: 'illegal_transition',
+        message: /has halted on its way back/,
+      });
+    }
+  }
+  const told = (await fleet.engine.operator.explainLanes(stopped.id)).get(stopped.lane.id);
+  assert.match(told?.sentence ?? '', /goes on when a person rolls it back again/);
   // A person may try again, with a budget of its own.
   assert.equal(await rollBack(fleet, '1.2.0'), true);
   assert.equal(await a.run(), 'none');
@@ -222,4 +234,21 @@ test('of a whole rollout the regions that wait are cancelled, and one where a ne
     ['rolled_back', 'cancelled'],
   );
   assert.equal(await fleet.engine.operator.verb(id, { ...options, region: null }), false);
+});
+
+test('an agent that is pinned on the way back is out of the count, and the lane is rolled back without it', async (t) => {
+  const { fleet, agents } = await completed(t);
+  const [a, ...others] = agents as [ModelAgent, ModelAgent, ModelAgent];
+  await rollBack(fleet, '1.1.0');
+  assert.equal((await a.checkIn()).answer.kind, 'instruction');
+  await fleet.engine.operator.setPin({
+    ...{ agentId: a.id, product: 'agentd', on: true, version: null },
+    ...{ actor: 'me', reason: 'it must not move' },
+  });
+  await checkBooks(fleet, '1.1.0');
+  assert.equal(await a.run(), 'pinned');
+  for (const agent of others) assert.equal(await agent.run(), 'none');
+  await fleet.engine.plan();
+  const { lane } = await rolloutOf(fleet, '1.1.0');
+  assert.deepEqual([lane.state.name, lane.back.map((way) => way.counters.pending)], ['rolled_back', [0]]);
 });
