@@ -21,6 +21,10 @@ export function accept(lane: Lane, input: VerbInput): Lane | undefined {
     if (lane.allowance >= count && count > 0) return undefined;
     throw refusal(`nothing stands against ${nameOf(current)} in ${lane.region}`, 'There is nothing to accept.');
   }
+  // A metric, or a word against the release, would halt it again at once.
+  if (against === undefined && lane.state.name === 'halted' && lane.state.by === 'tidegate') {
+    throw refusal(`no outcome halted ${lane.region}, but this: ${lane.state.reason}`, 'Retry it instead.');
+  }
   const most = Math.max(...lane.steps.map((step) => Math.max(step.size, step.counters.bad)));
   if (count < 1 || count > most) {
     throw refusal(

@@ -2,6 +2,7 @@
 import { AppError } from '../errors.ts';
 import { lastStep } from './apply.ts';
 import { type Approval, approvalsOf, consentTo, subjectOf } from './approval.ts';
+import type { Policy } from './policy.ts';
 import type { Lane } from './rollout.ts';
 import type { VerbInput } from './verbs.ts';
 
@@ -25,12 +26,16 @@ export function approve(lane: Lane, input: VerbInput): Lane | undefined {
 }
 
 /**
- * The lane has passed the step that is to be promoted: a manual step is passed by approvals alone, so this is a request
- * whose reply was lost.
+ * The lane has passed the step that is to be promoted: a manual step is passed by approvals alone, and any other by them
+ * where a metric was in doubt, so this is a request whose reply was lost.
  */
 export function isPromoted(lane: Lane, { expectedStep, policy }: Pick<VerbInput, 'expectedStep' | 'policy'>): boolean {
-  if (expectedStep === null || policy.steps[expectedStep]?.manual !== true) return false;
+  if (expectedStep === null || !mayAskAfter(policy, expectedStep)) return false;
   const opened = lane.steps.find((one) => one.step === expectedStep);
   const last = lastStep(lane);
   return opened?.done === true && last !== null && (last > expectedStep || lane.state.name === 'completed');
+}
+
+function mayAskAfter({ steps, metrics = [] }: Policy, step: number): boolean {
+  return steps[step]?.manual === true || metrics.some(({ dryRun }) => !dryRun);
 }

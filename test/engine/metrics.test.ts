@@ -165,3 +165,31 @@ test('a restart keeps the samples, and nothing is read before it is due', async 
     [[1, fleet.clock.now() - 10_000]],
   );
 });
+
+test('a promotion that a metric in doubt asked for, said twice, is done once; what a metric halted is not accepted', async (t) => {
+  const { fleet, go, lane } = await soaking(t);
+  await go(3);
+  await go(0);
+  assert.equal(await go(0), 'approval');
+  const verb = async (name: 'promote' | 'accept') => {
+    const words = { vetoRelease: false, actor: 'me', reason: 'looked at it' };
+    return await fleet.engine.operator.verb((await lane()).rollout.id, {
+      ...{ verb: name, region: 'eu-west-1', expectedStep: 0, count: 1 },
+      ...words,
+    });
+  };
+  assert.equal(await verb('promote'), true);
+  await fleet.engine.plan();
+  assert.equal((await lane()).lane.state.name, 'completed');
+  assert.equal(await verb('promote'), false);
+
+  const other = await soaking(t, { failures: 1 });
+  assert.equal(await other.go(9), 'halted');
+  const { rollout } = await other.lane();
+  const options = { verb: 'accept', region: 'eu-west-1', expectedStep: null, count: 1 } as const;
+  const words = { vetoRelease: false, actor: 'me', reason: 'looked at it' };
+  await assert.rejects(other.fleet.engine.operator.verb(rollout.id, { ...options, ...words }), {
+    code: 'conflict',
+    message: /no outcome halted eu-west-1, but this: the metric errors is > 5/,
+  });
+});
