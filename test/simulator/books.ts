@@ -28,6 +28,7 @@ export interface AttemptRow {
   hot: number;
   granted_at: number | null;
   corrected: number;
+  hop: number;
 }
 
 export interface LaneRow {
@@ -60,7 +61,7 @@ export interface Books {
 }
 
 const ATTEMPT =
-  'id, agent_id, lane_id, step, member, budget_epoch, product, version, platform, sha256, state, live, hot, granted_at, corrected';
+  'id, agent_id, lane_id, step, member, budget_epoch, product, version, platform, sha256, state, live, hot, granted_at, corrected, hop';
 
 export function createReader(database: Database): () => Promise<Books> {
   let lastSeq = 0;

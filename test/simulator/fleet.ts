@@ -289,6 +289,7 @@ export function createFleet(parts: FleetParts): Fleet {
 
     async function deliver(): Promise<CheckInResult> {
       const startedAt = time.now();
+      truth.heard.set(agent.identity.id, truth.observableMs);
       const answered = await server.checkIn(report, waitMs * plan.scale, signal);
       if (time.now() - startedAt > 1000 && time.now() - startedAt < waitMs * plan.scale) marks.hit('long_poll_woken');
       note(agent, answered.answer, answered.answer.kind === 'instruction' ? answered.answer.attempt : undefined);
@@ -308,6 +309,7 @@ export function createFleet(parts: FleetParts): Fleet {
     marks.hit('over_http');
     const { answer, acknowledged, nextInMs, wantFacts } = await network.send(agent.identity, patienceMs, () =>
       whenAwake(async () => {
+        truth.heard.set(agent.identity.id, truth.observableMs);
         const reply = await server.checkInOverHttp(agent.identity.handle, body, waitMs);
         const opened = reply.answer.kind === 'instruction' ? (JSON.parse(reply.answer.text) as Instruction) : undefined;
         const attempt = opened && {

@@ -16,6 +16,8 @@ export interface Github {
   changeAvailability(): Promise<void>;
   /** The newest release of a product, or the one before it, is deleted or changed. */
   spoil(): Promise<void>;
+  /** A release gets another file: for a platform that it lacked, or for one that nobody here has. */
+  arrive(): Promise<void>;
   /** The version that comes after the newest. */
   nextVersion(product: string): string;
   availableEverywhere(): Promise<void>;
@@ -24,6 +26,7 @@ export interface Github {
 export function createGithub(world: World, server: SimServer): Github {
   const { time, truth, marks, plan } = world;
   const random = world.random.fork('github');
+  const arrivals = world.random.fork('arrivals');
   const stored = new Map<string, Release>();
 
   function digestOf(product: string, version: string, platform: string): string {
@@ -137,6 +140,27 @@ export function createGithub(world: World, server: SimServer): Github {
       await write(async (save) => {
         truly.gone = true;
         await save.release(next);
+      });
+    },
+    async arrive() {
+      const release = arrivals.pick([...stored.values()].slice(-2));
+      const { product, version } = release;
+      const truly = truth.releases.get(releaseKey(product, version));
+      const lacked = [...plan.platforms, 'darwin-arm64'].find((one) => truly?.digests.has(one) === false);
+      if (truly === undefined || truly.gone || version === '1.0.0' || lacked === undefined) return;
+      marks.hit('file_arrived_later');
+      world.say(`github: ${product} ${version} for ${lacked} arrives`);
+      const sha256 = digestOf(product, version, lacked);
+      const name = `${product}-${version}-${lacked}`;
+      await write(async (save) => {
+        const present = stored.get(releaseKey(product, version)) ?? release;
+        if (present.artifacts.some(({ platform }) => platform === lacked)) return;
+        const artifacts = [...present.artifacts, { platform: lacked, name, size: 1000, sha256, assetId: name }];
+        const next: Release = { ...present, artifacts };
+        stored.set(releaseKey(product, version), next);
+        truly.digests.set(lacked, sha256);
+        await save.release(next);
+        await save.availability(plan.regions.map((place) => rowOf(product, version, place, lacked, 'available')));
       });
     },
     async availableEverywhere() {

@@ -82,6 +82,7 @@ export const MARKS = [
   'release_unknown_somewhere',
   'availability_lost_while_open',
   'platform_missing',
+  'file_arrived_later',
   'held_by_window',
   'held_by_limit',
   'held_by_budget',

@@ -8,16 +8,36 @@ export interface LaneModel {
   step: number | null;
   /** Steps that are done and have not been undone by a retry. */
   done: Set<number>;
-  /** Who has promoted or approved each step. */
-  promoted: Map<number, Set<string>>;
+  /** Who has promoted or approved each step, and what they saw. */
+  promoted: Map<number, Map<string, Consent>>;
   /** Milliseconds since the world began. */
   openedAt: number | null;
-  /** By step: observable time at which it was done. */
+  /** By step: observable time at which it was done, less what the lane had been stopped for. */
   doneAt: Map<number, number>;
+  /** Paused or braked: observable time of that so far, and since when it is so now. */
+  stoppedMs: number;
+  stoppedSince: number | null;
+  /** Members by step, as they were frozen. */
+  sizes: Map<number, number>;
+  /** Outcomes that people have accepted. */
+  allowance: number;
+}
+
+export interface Consent {
+  /** By the server's clock. */
+  at: number;
+  /** Files that the release had. */
+  files: number;
 }
 
 export interface AttemptModel {
   state: string;
+  agentId: string;
+  laneId: string;
+  step: number;
+  budgetEpoch: number;
+  member: boolean;
+  hop: boolean;
   /** Observable time at the grant. */
   grantedAt: number | null;
 }
@@ -36,10 +56,13 @@ export interface Model {
   grants: number[];
 }
 
-export interface Instants {
+/** What the world was like when a row was written. */
+export interface Moment {
   /** Milliseconds since the world began. */
   now: number;
   observable: number;
+  /** Files that the release has. */
+  filesOf(product: string, version: string): number;
 }
 
 export function newModel(): Model {
@@ -65,6 +88,10 @@ export function laneOf(model: Model, id: string): LaneModel {
     promoted: new Map(),
     openedAt: null,
     doneAt: new Map(),
+    stoppedMs: 0,
+    stoppedSince: null,
+    sizes: new Map(),
+    allowance: 0,
   };
   model.lanes.set(id, fresh);
   return fresh;
@@ -77,7 +104,8 @@ export function setbackKey(laneId: string, budgetEpoch: number, agentId: string)
 }
 
 /** One row more. Changes the model. */
-export function applyRow(model: Model, row: AuditRow, books: Books, { now, observable }: Instants): void {
+export function applyRow(model: Model, row: AuditRow, books: Books, moment: Moment): void {
+  const { now, observable } = moment;
   const [about = '', what = ''] = row.action.split('.');
   if (row.action === 'brake.on') model.brakes.add(row.subject);
   if (row.action === 'brake.off') model.brakes.delete(row.subject);
@@ -91,6 +119,12 @@ export function applyRow(model: Model, row: AuditRow, books: Books, { now, obser
     const known = model.attempts.get(row.subject);
     model.attempts.set(row.subject, {
       state: what,
+      agentId: attempt?.agent_id ?? '',
+      laneId: attempt?.lane_id ?? '',
+      step: attempt?.step ?? 0,
+      budgetEpoch: attempt?.budget_epoch ?? 0,
+      member: attempt?.member === 1,
+      hop: attempt?.hop === 1,
       grantedAt: what === 'granted' ? observable : (known?.grantedAt ?? null),
     });
     if (attempt !== undefined && SETBACKS.includes(what) && !(known !== undefined && SETBACKS.includes(known.state))) {
@@ -99,10 +133,28 @@ export function applyRow(model: Model, row: AuditRow, books: Books, { now, obser
     }
   }
   if (about === 'lane' || about === 'step' || about === 'baseline')
-    applyToLane(laneOf(model, row.subject), row, { now, observable });
+    applyToLane(laneOf(model, row.subject), row, books, moment);
+  if (about === 'lane' || about === 'brake') stopOrGoOn(model, books, observable);
 }
 
-function applyToLane(lane: LaneModel, row: AuditRow, { now, observable }: Instants): void {
+/** Observable time without that in which the lane was paused or braked: what a soak is counted in. */
+export function soakTime({ stoppedMs, stoppedSince }: LaneModel, observable: number): number {
+  return observable - stoppedMs - (stoppedSince === null ? 0 : observable - stoppedSince);
+}
+
+function stopOrGoOn(model: Model, books: Books, observable: number): void {
+  for (const [id, lane] of model.lanes) {
+    const row = books.lanes.get(id);
+    if (row === undefined) continue;
+    const scopes = ['fleet', `product:${row.product}`, `region:${row.region}`];
+    const isStopped = lane.paused || scopes.some((scope) => model.brakes.has(scope));
+    if (isStopped === (lane.stoppedSince !== null)) continue;
+    if (lane.stoppedSince !== null) lane.stoppedMs += observable - lane.stoppedSince;
+    lane.stoppedSince = isStopped ? observable : null;
+  }
+}
+
+function applyToLane(lane: LaneModel, row: AuditRow, books: Books, { now, observable, filesOf }: Moment): void {
   const step = Number(row.data['step'] ?? 0);
   switch (row.action) {
     case 'lane.halted':
@@ -127,13 +179,21 @@ function applyToLane(lane: LaneModel, row: AuditRow, { now, observable }: Instan
       lane.paused = false;
       return;
     case 'lane.accepted':
+      lane.halted = false;
+      lane.allowance = Number(row.data['allowance']);
+      if (lane.step === null) return;
+      lane.done.delete(lane.step);
+      lane.promoted.delete(lane.step);
+      return;
     case 'lane.skipped':
       lane.halted = false;
       return;
     case 'lane.promoted':
     case 'lane.approved': {
       const about = Number(row.data['step'] ?? lane.step);
-      lane.promoted.set(about, new Set([...(lane.promoted.get(about) ?? []), row.actor]));
+      const of = books.lanes.get(row.subject);
+      const consent = { at: row.at, files: of === undefined ? 0 : filesOf(of.product, of.version) };
+      lane.promoted.set(about, new Map([...(lane.promoted.get(about) ?? []), [row.actor, consent]]));
       return;
     }
     case 'baseline.opened':
@@ -143,10 +203,11 @@ function applyToLane(lane: LaneModel, row: AuditRow, { now, observable }: Instan
     case 'step.opened':
       lane.openedAt ??= now;
       lane.step = step;
+      lane.sizes.set(step, Number(row.data['size']));
       return;
     case 'step.done':
       lane.done.add(step);
-      lane.doneAt.set(step, observable);
+      lane.doneAt.set(step, soakTime(lane, observable));
       return;
   }
 }

@@ -1,7 +1,8 @@
 // The promises of the design, one function each: what was committed, held against the ground truth of the world.
 import { attemptBudgetMs, attemptMs } from '../../src/domain/policy.ts';
 import type { AuditRow, Books, LaneRow } from './books.ts';
-import { laneOf, type Model, setbackKey } from './model.ts';
+import { EVIDENCE_COMMIT_PROMISES, EVIDENCE_PROMISES } from './evidence.ts';
+import { laneOf, type Model, setbackKey, soakTime } from './model.ts';
 import type { Settings } from './seed-plan.ts';
 import { isLocallyOpen } from './wall-clock.ts';
 import { placeKey, releaseKey, type Truth } from './world.ts';
@@ -23,14 +24,14 @@ export interface Facts {
 /** Undefined: kept. */
 type Objection = string | undefined;
 
-interface RowPromise {
+export interface RowPromise {
   name: string;
   says: string;
   /** Before the row is folded into the model. */
   onRow(facts: Facts, row: AuditRow): Objection;
 }
 
-interface CommitPromise {
+export interface CommitPromise {
   name: string;
   says: string;
   /** After all rows of the commit. */
@@ -138,21 +139,27 @@ export const ROW_PROMISES: readonly RowPromise[] = [
   {
     name: 'S2',
     says: 'a step without members never passes',
-    onRow({ books }, row) {
-      if (row.action !== 'step.done' || books.lanes.get(row.subject) === undefined) return undefined;
-      return row.data['size'] === 0 ? 'an empty step passed' : undefined;
+    onRow({ model }, row) {
+      if (row.action !== 'step.done') return undefined;
+      return laneOf(model, row.subject).sizes.get(Number(row.data['step'])) === 0 ? 'an empty step passed' : undefined;
     },
   },
   {
     name: 'S9',
-    says: 'a manual step is passed by a person alone',
-    onRow({ books, model }, row) {
+    says: 'a manual step is passed by people alone, of late, and for the files that they saw',
+    onRow({ books, model, truth }, row) {
       const lane = books.lanes.get(row.subject);
       if (lane === undefined || lane.kind !== 'rollout') return undefined;
       const { step, promoted } = laneOf(model, row.subject);
       const isPassed = row.action === 'step.opened' || (row.action === 'lane.completed' && step !== null);
       if (!isPassed || step === null || lane.policy.steps[step]?.manual !== true) return undefined;
-      const [people, needed] = [promoted.get(step)?.size ?? 0, lane.policy.approvals?.approvers ?? 1];
+      const { approvers: needed, expireMs } = lane.policy.approvals ?? {
+        approvers: 1,
+        expireMs: Number.POSITIVE_INFINITY,
+      };
+      const files = truth.releases.get(releaseKey(lane.product, lane.version))?.digests.size;
+      const consents = [...(promoted.get(step)?.values() ?? [])];
+      const people = consents.filter((one) => one.files === files && row.at - one.at < expireMs).length;
       if (people >= needed) return undefined;
       return `step ${step + 1} of ${lane.version} in ${lane.region} was passed by ${people} of ${needed} people`;
     },
@@ -186,11 +193,12 @@ export const ROW_PROMISES: readonly RowPromise[] = [
       const lane = books.lanes.get(row.subject);
       if (lane === undefined || lane.kind !== 'rollout') return undefined;
       if (row.action !== 'step.opened' && row.action !== 'lane.completed') return undefined;
-      const { step, doneAt } = laneOf(model, row.subject);
+      const known = laneOf(model, row.subject);
+      const { step, doneAt } = known;
       const since = step === null ? undefined : doneAt.get(step);
       if (step === null || since === undefined) return undefined;
       const soakMs = lane.policy.steps[step]?.soakMs ?? 0;
-      const seenMs = truth.observableMs - since;
+      const seenMs = soakTime(known, truth.observableMs) - since;
       return seenMs + SLACK_MS >= soakMs ? undefined : `step ${step + 1} soaked for ${seenMs} of ${soakMs} ms`;
     },
   },
@@ -246,9 +254,11 @@ export const ROW_PROMISES: readonly RowPromise[] = [
       return undefined;
     },
   },
+  ...EVIDENCE_PROMISES,
 ];
 
 export const COMMIT_PROMISES: readonly CommitPromise[] = [
+  ...EVIDENCE_COMMIT_PROMISES,
   {
     name: 'T1',
     says: 'one live attempt per agent and product, one hot per agent',

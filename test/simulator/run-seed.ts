@@ -16,7 +16,7 @@ import { drawSeed, type SeedPlan } from './seed-plan.ts';
 import { createServer, type SimServer } from './server.ts';
 import { createTrace } from './trace.ts';
 import { createVirtualTime } from './virtual-time.ts';
-import { newTruth, type World } from './world.ts';
+import { newTruth, releaseKey, type World } from './world.ts';
 
 export interface SeedResult {
   seed: number;
@@ -125,6 +125,12 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     plan.githubEveryMs,
     () => !truth.calm,
     () => void githubMoves(),
+  );
+  every(
+    world,
+    plan.githubEveryMs * 1.5,
+    () => !truth.calm,
+    () => void github.arrive(),
   );
   every(
     world,
@@ -373,6 +379,10 @@ function createChecks(parts: Parts) {
     };
   }
 
+  function filesOf(product: string, version: string): number {
+    return truth.releases.get(releaseKey(product, version))?.digests.size ?? 0;
+  }
+
   async function afterCommit(): Promise<void> {
     const books = await read();
     const facts = factsOf(books);
@@ -384,7 +394,7 @@ function createChecks(parts: Parts) {
       }
       world.say(`  ${row.action} ${JSON.stringify(row.data).slice(0, 120)}`);
       noteMarks(world.marks, books, model, row);
-      applyRow(model, row, books, { now: time.now(), observable: truth.observableMs });
+      applyRow(model, row, books, { now: time.now(), observable: truth.observableMs, filesOf });
     }
     for (const promise of COMMIT_PROMISES) {
       const objection = promise.onCommit(facts);

@@ -138,6 +138,7 @@ export async function createServer(world: World): Promise<SimServer> {
     life = mine;
     closing = false;
     inForce = settings;
+    truth.upSinceMs = truth.observableMs;
     const write = (line: string) => {
       if (!mine.dead) world.broken('D0', `the engine has logged an error: ${line}`);
     };

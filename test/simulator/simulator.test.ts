@@ -54,6 +54,10 @@ test('a grant in a lane whose halt is committed breaks S5', () => {
     promoted: new Map(),
     openedAt: 0,
     doneAt: new Map(),
+    stoppedMs: 0,
+    stoppedSince: null,
+    sizes: new Map(),
+    allowance: 0,
   });
   assert.match(s5?.onRow(facts, row) ?? '', /halted/);
 });
@@ -100,6 +104,7 @@ function attempt(id: string, product: string): AttemptRow {
     hot: 1,
     granted_at: 0,
     corrected: 0,
+    hop: 0,
   };
 }
 

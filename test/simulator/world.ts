@@ -67,6 +67,10 @@ export interface Truth {
   acknowledged: Map<string, string>;
   /** Time in which the server was up and could look, at most: each stop counts for a minute. */
   observableMs: number;
+  /** Of that, when the server has started last. */
+  upSinceMs: number;
+  /** By agent's id: observable time at which it was last heard. */
+  heard: Map<string, number>;
   /** True from when the faults end. */
   calm: boolean;
   /** True once the good release of the end is published. */
@@ -86,6 +90,8 @@ export function newTruth(): Truth {
     instructed: new Map(),
     acknowledged: new Map(),
     observableMs: 0,
+    upSinceMs: 0,
+    heard: new Map(),
     calm: false,
     fixed: false,
     messages: 0,

@@ -1,0 +1,117 @@
+// Promises about the evidence of a step, reckoned anew from the audit alone: what it was passed by, and what its budget let go.
+import type { Policy } from '../../src/domain/policy.ts';
+import type { LaneRow } from './books.ts';
+import { type AttemptModel, type LaneModel, laneOf, type Model } from './model.ts';
+import type { CommitPromise, RowPromise } from './promises.ts';
+
+const SLACK_MS = 1_500;
+/** Between two looks of the server at its clock. */
+const LOOK_MS = 60_000;
+
+export const EVIDENCE_PROMISES: readonly RowPromise[] = [
+  {
+    name: 'S1.evidence',
+    says: 'a step is passed by members that truly have it, with nobody at risk',
+    onRow({ books, model }, row) {
+      const lane = books.lanes.get(row.subject);
+      if (row.action !== 'step.done' || lane === undefined) return undefined;
+      const step = Number(row.data['step']);
+      const found = tallyOf(model, lane, step);
+      const { sizes, allowance } = laneOf(model, lane.id);
+      const name = `step ${step + 1} of ${lane.version} in ${lane.region}`;
+      if (found.hotMembers > 0) return `${name} passed with ${found.hotMembers} members at risk`;
+      const need = Math.max(1, Math.ceil((sizes.get(step) ?? 0) / 2) - allowance);
+      if (found.succeeded >= need) return undefined;
+      return `${name} passed with ${found.succeeded} successes of ${sizes.get(step)} members`;
+    },
+  },
+  {
+    name: 'S4.grant',
+    says: 'nothing is granted beyond the failure budget',
+    onRow({ books, model }, row) {
+      const attempt = row.action === 'attempt.granted' ? books.attempts.get(row.subject) : undefined;
+      const lane = attempt === undefined ? undefined : books.lanes.get(attempt.lane_id);
+      if (attempt === undefined || lane?.kind !== 'rollout' || attempt.step < 0) return undefined;
+      const { bad, hot } = tallyOf(model, lane, attempt.step);
+      const budget = budgetOf(laneOf(model, lane.id), attempt.step, lane.policy);
+      const isStrict = lane.policy.steps[attempt.step]?.budget !== 'loose';
+      if (bad + (isStrict ? hot : 0) < budget) return undefined;
+      return `granted in step ${attempt.step + 1} in ${lane.region} with ${bad} bad and ${hot} at risk of ${budget}`;
+    },
+  },
+  {
+    name: 'C2.gone',
+    says: 'who loses a seat was silent for its observed time, and nobody does so just after a start',
+    onRow({ books, truth }, row) {
+      const lane = row.action === 'step.reseated' ? books.lanes.get(row.subject) : undefined;
+      if (lane === undefined) return undefined;
+      const least = lane.policy.staleAfterMs - SLACK_MS;
+      const upMs = truth.observableMs - truth.upSinceMs;
+      if (upMs < least) return `seats of ${lane.region} were given away ${upMs} ms after the start`;
+      const isSilent = (id: string) => truth.observableMs - (truth.heard.get(id) ?? 0) >= least - LOOK_MS;
+      const silent = [...truth.heard.keys()].filter((id) => truth.dishonest.has(id) || isSilent(id)).length;
+      const seats = Number(row.data['seats']);
+      return silent >= seats ? undefined : `${seats} seats of ${lane.region} were given away, ${silent} are silent`;
+    },
+  },
+];
+
+export const EVIDENCE_COMMIT_PROMISES: readonly CommitPromise[] = [
+  {
+    name: 'S4.halt',
+    says: 'a spent budget halts the lane in the transaction that books it',
+    onCommit({ books, model }) {
+      for (const lane of books.lanes.values()) {
+        if (lane.kind !== 'rollout' || !GOES_ON.includes(lane.state)) continue;
+        const known = laneOf(model, lane.id);
+        for (const step of known.sizes.keys()) {
+          const { bad } = tallyOf(model, lane, step);
+          const budget = budgetOf(known, step, lane.policy);
+          if (bad >= budget)
+            return `step ${step + 1} of ${lane.version} in ${lane.region}: ${bad} bad of ${budget}, and it is ${lane.state}`;
+        }
+      }
+      return undefined;
+    },
+  },
+];
+
+const GOES_ON = ['open', 'soaking', 'approval', 'paused'];
+const HOT = ['granted', 'activating', 'proving'];
+
+interface Tally {
+  succeeded: number;
+  bad: number;
+  hot: number;
+  hotMembers: number;
+}
+
+/** Each agent once; what succeeded before a retry counts on. */
+function tallyOf(model: Model, lane: LaneRow, step: number): Tally {
+  const sets = { succeeded: new Set(), bad: new Set(), hot: new Set(), hotMembers: new Set() };
+  for (const attempt of model.attempts.values()) {
+    if (attempt.laneId !== lane.id || attempt.step !== step) continue;
+    const { agentId, member, hop } = attempt;
+    if (attempt.state === 'succeeded' && member && !hop) sets.succeeded.add(agentId);
+    if (HOT.includes(attempt.state)) sets.hot.add(agentId);
+    if (HOT.includes(attempt.state) && member) sets.hotMembers.add(agentId);
+    if (isBad(attempt) && attempt.budgetEpoch === lane.budget_epoch) sets.bad.add(agentId);
+  }
+  const { succeeded, bad, hot, hotMembers } = sets;
+  return { succeeded: succeeded.size, bad: bad.size, hot: hot.size, hotMembers: hotMembers.size };
+}
+
+function isBad({ state, grantedAt }: AttemptModel): boolean {
+  return state === 'rolled_back' || state === 'lost' || (state === 'failed' && grantedAt !== null);
+}
+
+/** Reckoned here once more, so that a slip in the rules shows. */
+function budgetOf({ sizes, allowance }: LaneModel, step: number, policy: Policy): number {
+  const size = sizes.get(step) ?? 0;
+  const needed = Math.max(1, Math.ceil((policy.doneRatio * size) / 10_000), Math.ceil(size / 2));
+  const limits = [size - needed + 1];
+  if (policy.badCount !== null) limits.push(policy.badCount);
+  if (size >= policy.minSample) limits.push(Math.ceil((policy.badRatio * size) / 10_000));
+  else if (policy.badCount === null) limits.push(1);
+  return Math.max(1, Math.min(...limits)) + allowance;
+}
