@@ -13,9 +13,22 @@ export interface Schedule {
  * the first instant after the gap, where they go back a daily run is taken once.
  */
 export function nextRun(schedule: Schedule, afterMs: number): number | null {
+  return cronOf(schedule).nextRun(new Date(afterMs))?.getTime() ?? null;
+}
+
+// What an expression means never changes, and to read it is dear: every plan asks.
+const crons = new Map<string, Cron>();
+const MAX_CRONS = 1_000;
+
+function cronOf({ cron, timeZone }: Schedule): Cron {
+  const key = `${timeZone} ${cron}`;
+  const known = crons.get(key);
+  if (known !== undefined) return known;
+  if (crons.size >= MAX_CRONS) crons.clear();
   // Paused: it only computes, nothing ticks.
-  const cron = new Cron(schedule.cron, { timezone: schedule.timeZone, paused: true });
-  return cron.nextRun(new Date(afterMs))?.getTime() ?? null;
+  const read = new Cron(cron, { timezone: timeZone, paused: true });
+  crons.set(key, read);
+  return read;
 }
 
 /** Whether at least one run lies in (consideredMs, nowMs]; however many were missed, they are one. */

@@ -212,7 +212,7 @@ function insideOf({ roster }: FreezeInput, { handles, places }: Candidates, last
   };
 }
 
-const BUCKETS = 65_536;
+const MANY = 4_096;
 
 /** The nth (from 1) of those that `isWanted`, by rank and then by id: found by counting, for sorting all is too slow. */
 function* nthByRank(
@@ -221,8 +221,10 @@ function* nthByRank(
   nth: number,
   isWanted: (index: number) => boolean,
 ): Pieces<Place> {
-  const counts = new Uint32Array(BUCKETS);
-  const bucketOf = (index: number) => (places[index] as number) >>> 16;
+  // Many buckets leave few to sort, but to clear them all is dear where there are few agents.
+  const bits = length < MANY ? 6 : 16;
+  const counts = new Uint32Array(2 ** bits);
+  const bucketOf = (index: number) => (places[index] as number) >>> (32 - bits);
   yield* eachIndex(length, (index) => {
     if (isWanted(index)) counts[bucketOf(index)] = (counts[bucketOf(index)] as number) + 1;
   });
@@ -231,7 +233,7 @@ function* nthByRank(
   while (before + (counts[bucket] as number) < nth) {
     before += counts[bucket] as number;
     bucket += 1;
-    assert(bucket < BUCKETS, `there are ${nth} by rank`);
+    assert(bucket < counts.length, `there are ${nth} by rank`);
   }
   const inBucket: Place[] = [];
   yield* eachIndex(length, (index) => {

@@ -6,8 +6,8 @@ import { cameFrom, overdueAttempts, recentBadAgents } from '../store/attempts.ts
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db, Tx } from '../store/database.ts';
 import { listTallies } from '../store/metrics.ts';
-import { listAvailability, listReleases, listSources } from '../store/releases.ts';
-import { listBaselineLanes, listRollouts, loadMembers } from '../store/rollouts.ts';
+import { listAvailability, listReleasesOf, listSources } from '../store/releases.ts';
+import { listBaselineLanes, listRolloutsOf, loadMembers } from '../store/rollouts.ts';
 import { listConsidered } from '../store/schedules.ts';
 import { type CensusInput, countAgents, countLanes } from './census.ts';
 import type { Memory } from './memory.ts';
@@ -36,12 +36,11 @@ export async function loadSnapshot(
   const mirrored = new Set(mirrors.filter((one) => one.mirror !== null).map((one) => one.name));
   const products = [...memory.rules];
   const regions = [...memory.regions];
-  const releases = (await Promise.all(products.map(({ name }) => listReleases(db, name)))).flat();
-  const listed = await Promise.all(
-    products.map(({ name }) => listRollouts(db, { product: name, limit: MAX_ROLLOUTS })),
-  );
+  const names = products.map(({ name }) => name);
+  const releases = await listReleasesOf(db, names);
   const polls = new Map((await listSources(db)).map((source) => [source.product, source]));
-  const rollouts = listed.flat().sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+  const rollouts = await listRolloutsOf(db, names, MAX_ROLLOUTS);
+  rollouts.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
   for (const lane of rollouts.filter((one) => one.endedAt === null).flatMap((one) => one.lanes)) {
     for (const { step } of lane.steps) {
       if (!memory.hasMembers(lane.id, step)) memory.setMembers(lane.id, step, await loadMembers(db, lane.id, step));

@@ -144,7 +144,7 @@ export async function overdueAttempts(db: Db | Tx, observedMs: number, limit: nu
     .where('deadline_observed', '<', observedMs)
     .orderBy('deadline_observed')
     .orderBy('id')
-    .limit(limit)
+    .limit(sql.lit(limit))
     .execute();
   return toAttempts(rows);
 }
@@ -204,19 +204,21 @@ export async function recentBadAgents(
   db: Db | Tx,
   lanes: readonly { id: string; budgetEpoch: number; sinceMs: number }[],
 ): Promise<Map<string, Set<string>>> {
-  const found = new Map<string, Set<string>>();
-  for (const { id, budgetEpoch, sinceMs } of lanes) {
-    const rows = await db
-      .selectFrom('attempts')
-      .select('agent_id')
-      .distinct()
-      .where('lane_id', '=', id)
-      .where('budget_epoch', '=', budgetEpoch)
-      .where('state', 'in', ['rolled_back', 'failed', 'lost'])
-      .where('granted_at', 'is not', null)
-      .where('ended_at', '>', sinceMs)
-      .execute();
-    found.set(id, new Set(rows.map((row) => row.agent_id)));
+  const found = new Map(lanes.map(({ id }) => [id, new Set<string>()]));
+  if (lanes.length === 0) return found;
+  const ids = lanes.map((lane) => lane.id);
+  const rows = await db
+    .selectFrom('attempts')
+    .select(['lane_id', 'budget_epoch', 'agent_id', 'ended_at'])
+    .where('lane_id', 'in', textsIn(db, ids))
+    .where(sql<boolean>`state in ('rolled_back', 'failed', 'lost') and granted_at is not null`)
+    .where('ended_at', '>', Math.min(...lanes.map((lane) => lane.sinceMs)))
+    .execute();
+  const byId = new Map(lanes.map((lane) => [lane.id, lane]));
+  for (const row of rows) {
+    const lane = byId.get(row.lane_id);
+    const isInside = lane?.budgetEpoch === row.budget_epoch && (row.ended_at ?? 0) > lane.sinceMs;
+    if (isInside) found.get(row.lane_id)?.add(row.agent_id);
   }
   return found;
 }
@@ -302,8 +304,8 @@ export async function foldCounters(
     .where('lane_id', '=', laneId)
     .where('step', '=', step)
     .where('budget_epoch', '<=', budgetEpoch)
-    .orderBy('id')
     .execute();
+  rows.sort((a, b) => (a.id < b.id ? -1 : 1));
   return foldStep(toAttempts(rows), (JSON.parse(policy) as Policy).attemptsPerAgent, budgetEpoch);
 }
 

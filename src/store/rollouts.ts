@@ -1,5 +1,6 @@
 // Rollouts with their lanes and steps; a lane is written only where its revision is still the one that was read.
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
+import type { Policy } from '../domain/policy.ts';
 import {
   isLiveLane,
   type Lane,
@@ -19,6 +20,11 @@ export interface RolloutFilter {
   liveOnly?: boolean;
   limit?: number;
 }
+
+// A constant stands in the text where a partial index has that column, and as a limit: SQLite plans a statement anew
+// whenever another value is bound that could have chosen another plan, which costs more than to run it.
+const OF_ROLLOUT = sql<boolean>`kind = 'rollout'`;
+const GOING_BASELINE = sql<boolean>`kind = 'baseline' and state in ('open', 'halted')`;
 
 type StepRow = Omit<Selectable<DB['steps']>, 'members'>;
 
@@ -71,7 +77,20 @@ export async function listRollouts(db: Db | Tx, filter: RolloutFilter = {}): Pro
     .$if(filter.liveOnly === true, (query) => query.where('ended_at', 'is', null))
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
-    .$if(filter.limit !== undefined, (query) => query.limit(filter.limit as number))
+    .$if(filter.limit !== undefined, (query) => query.limit(sql.lit(filter.limit as number)))
+    .execute();
+  return await withLanes(db, rows);
+}
+
+/** Of each of these products the newest `limitEach`, in no order that means anything. */
+export async function listRolloutsOf(db: Db | Tx, products: readonly string[], limitEach: number): Promise<Rollout[]> {
+  const place = sql<number>`row_number() over (partition by product order by created_at desc, id desc)`;
+  const rows = await db
+    .with('placed', (query) => query.selectFrom('rollouts').selectAll().select(place.as('place')))
+    .selectFrom('placed')
+    .selectAll()
+    .where('place', '<=', sql.lit(limitEach))
+    .where('product', 'in', textsIn(db, products))
     .execute();
   return await withLanes(db, rows);
 }
@@ -92,8 +111,7 @@ export async function listBaselineLanes(db: Db | Tx): Promise<Lane[]> {
   const rows = await db
     .selectFrom('lanes')
     .selectAll()
-    .where('kind', '=', 'baseline')
-    .where('state', 'in', ['open', 'halted'])
+    .where(GOING_BASELINE)
     .orderBy('product')
     .orderBy('region')
     .execute();
@@ -213,7 +231,7 @@ async function withLanes(db: Db | Tx, rows: readonly Selectable<DB['rollouts']>[
     .selectFrom('lanes')
     .selectAll()
     .where('rollout_id', 'in', ids)
-    .where('kind', '=', 'rollout')
+    .where(OF_ROLLOUT)
     .orderBy('wave')
     .orderBy('region')
     .execute();
@@ -223,7 +241,7 @@ async function withLanes(db: Db | Tx, rows: readonly Selectable<DB['rollouts']>[
     product: row.product,
     releaseId: row.release_id,
     version: row.version,
-    policy: JSON.parse(row.policy),
+    policy: policyOf(row.policy),
     seed: row.seed,
     createdAt: row.created_at,
     endedAt: row.ended_at,
@@ -246,6 +264,19 @@ async function withSteps(db: Db | Tx, rows: readonly Selectable<DB['lanes']>[]):
     .execute();
   const byLane = Map.groupBy(steps, (step) => step.lane_id);
   return rows.map((row) => toLane(row, (byLane.get(row.id) ?? []).map(toStep)));
+}
+
+const MAX_POLICIES = 1_000;
+const policies = new Map<string, Policy>();
+
+/** Rollouts of one policy have the same text, and none of them ever changes it: each is read once. */
+function policyOf(text: string): Policy {
+  const known = policies.get(text);
+  if (known !== undefined) return known;
+  if (policies.size >= MAX_POLICIES) policies.clear();
+  const policy = JSON.parse(text) as Policy;
+  policies.set(text, policy);
+  return policy;
 }
 
 /** `steps` in ascending order: the ways back are those below 0, the first of them −1. */
