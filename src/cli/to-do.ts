@@ -9,7 +9,7 @@ export function toDo(going: readonly RolloutView[]): string[] {
     ...promotions(rollout),
     ...verb(rollout, 'resume', (lane) => lane.state === 'paused', ''),
     // A halted lane gives way to a newer release by itself.
-    ...(index === 0 ? verb(rollout, 'retry', (lane) => lane.state === 'halted', 'publish a fix, or ') : []),
+    ...(index === 0 ? restarts(rollout) : []),
     ...closerLook(rollout),
   ]);
 }
@@ -23,6 +23,15 @@ function promotions(rollout: RolloutView): string[] {
     // A promotion of all regions must find all of them in the step that it names.
     return lanes.map((lane) => command(rollout, 'promote', [lane], flag));
   });
+}
+
+function restarts(rollout: RolloutView): string[] {
+  const halted = ({ state }: LaneView) => state === 'halted';
+  return [
+    ...verb(rollout, 'retry', (lane) => halted(lane) && lane.back === undefined, 'publish a fix, or '),
+    // Halted on the way back: forward it goes no more.
+    ...verb(rollout, 'rollback', (lane) => halted(lane) && lane.back !== undefined, ''),
+  ];
 }
 
 function verb(rollout: RolloutView, name: string, wants: (lane: LaneView) => boolean, first: string): string[] {

@@ -291,6 +291,14 @@ describe('createdPage', () => {
       false,
       /\nto do: .*tidegate rollout retry agentd@1\.1\.0/,
     ],
+    [
+      'one that has halted on its way back',
+      rollout([lane('eu', 0, 'halted', { back: { to: null, agents: 3, succeeded: 0, bad: 1, hot: 0, pending: 0 } })], {
+        state: 'halted',
+      }),
+      false,
+      /\nto do: tidegate rollout rollback agentd@1\.1\.0/,
+    ],
   ];
   for (const [title, view, changed, expected] of rows) {
     it(title, () => assert.match(createdPage({ rollout: view, changed }, NOW, STYLE).join('\n'), expected));
