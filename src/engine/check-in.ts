@@ -72,7 +72,8 @@ export async function answerCheckIn(
     if (!idle) return reply(deps, entry, answer, [], 0);
     const waitedMs = deps.clock.monotonic() - startedAt;
     // Parked until the directive changes; the loop is bounded by the wait.
-    const woken = await deps.waiters.park(report.handle, limit - waitedMs, signal);
+    const forDownload = answer.kind === 'hold' && answer.reason === 'bandwidth';
+    const woken = await deps.waiters.park(report.handle, limit - waitedMs, signal, forDownload);
     // An agent that hangs on the line is there.
     seen();
     entry = deps.roster.entry(report.handle) ?? entry;

@@ -33,8 +33,22 @@ export interface ProductHold {
   until: number | null;
 }
 
-/** Everybody of the pair, or of the lane's agents that have staged as many as there is room for, by step; or one agent. */
-export type Wake = { handle: number } | { product: string; region: string } | { laneId: string; room: Room };
+/**
+ * Everybody of the pair, or of the lane's agents that have staged as many as there is room for, by step; of those that wait
+ * to download as many as may; or one agent.
+ */
+export type Wake =
+  | { handle: number }
+  | { product: string; region: string }
+  | { laneId: string; room: Room }
+  | DownloadRoom;
+
+/** How many agents may begin to download now: of the region, and of the fleet. */
+export interface DownloadRoom {
+  region: string;
+  downloads: number;
+  fleet: number;
+}
 
 export interface Room {
   /** Free slots of the lane. */
@@ -406,11 +420,23 @@ function wakesFor(before: Directive | undefined, after: Directive): Wake[] {
     [before.lane, after.lane],
     [before.baseline, after.baseline],
   ] as const;
-  return lanes.flatMap(([old, lane]) =>
+  const thirsty = freedDownloads(before, after);
+  const staged = lanes.flatMap(([old, lane]) =>
     lane === null || (!freed && JSON.stringify(old) === JSON.stringify(lane))
       ? []
       : [{ laneId: lane.laneId, room: roomOf(lane) }],
   );
+  return [...thirsty, ...staged];
+}
+
+/** Where some that downloaded have come to an end. */
+function freedDownloads(before: Directive, { region, limits, occupied }: Directive): DownloadRoom[] {
+  const [was, now] = [before.occupied.downloads, occupied.downloads];
+  const [wasHere, here] = [was.byRegion[region] ?? 0, now.byRegion[region] ?? 0];
+  if (now.fleet >= was.fleet && here >= wasHere) return [];
+  const room = (max: number | null, used: number) => (max === null ? Number.POSITIVE_INFINITY : max - used);
+  const fleet = room(limits.downloads.fleet, now.fleet);
+  return [{ region, downloads: Math.min(fleet, room(limits.downloads.region, here)), fleet }];
 }
 
 /** How many to wake; whether one of them is granted, `decide` says. */

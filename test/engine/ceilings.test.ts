@@ -159,3 +159,23 @@ test('however check-ins interleave, neither ceilings nor slots for downloads are
   );
   assert(held.ceiling > 5 && held.bandwidth > 5, JSON.stringify(held));
 });
+
+test('a free slot for a download wakes one of those that wait for it on the line, wherever it became free', async (t) => {
+  const { fleet, agents } = await fleetOf(t, { downloads: { fleet: 1, region: null } }, ['a', 'b', 'c', 'd']);
+  const [a, b, c, d] = agents as [ModelAgent, ModelAgent, ModelAgent, ModelAgent];
+  const { answer } = await a.checkIn();
+  assert(answer.kind === 'instruction');
+  // c stands in a's region, b and d in the other one.
+  const answered: string[] = [];
+  const waiting = [b, d, c].map(async (agent, index) => {
+    const found = await fleet.engine.agents.checkIn(agent.report(), 25_000, new AbortController().signal);
+    answered.push(`${'bdc'[index]} ${found.answer.kind}`);
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  a.attempts = [{ id: answer.attempt.id, product: 'agentd', state: 'staged', cause: null, detail: null }];
+  await a.checkIn();
+  await Promise.any(waiting);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(answered.length, 1, answered.join(', '));
+  assert.match(answered[0] ?? '', /^[bc] instruction$/);
+});
