@@ -66,6 +66,11 @@ export function lostStages(live: readonly Attempt[], report: AgentReport): Attem
   return live.filter((one) => one.state === 'staged' && !report.attempts.some(({ id }) => id === one.id));
 }
 
+/** Of an offer that the agent does not hold: whether its sequence is one that the agent has left behind. */
+export function isOvertaken(attempt: Attempt, seenSequence: number): boolean {
+  return attempt.state === 'offered' && attempt.sequence <= Math.min(seenSequence, HIGHEST_BELIEVED_SEQUENCE);
+}
+
 function acknowledge(changes: { reported: ReportedAttempt }[]): Booked['acknowledged'] {
   return changes
     .filter(({ reported }) => ENDED_BY_AGENT.has(reported.state))
@@ -197,6 +202,8 @@ function admit(set: WorkingSet, agent: Agent, holding: string[], context: AdmitC
   }
   if (answer.kind === 'stage' && answer.attempt === null)
     return { ...answer, attempt: offer(set, agent, answer, context) };
+  if (answer.kind === 'stage' && answer.attempt !== null && isOvertaken(answer.attempt, context.seenSequence))
+    return { ...answer, attempt: offerAgain(set, agent, answer.attempt, context) };
   if (answer.kind === 'activate' && answer.attempt.state === 'staged')
     return { ...answer, attempt: grant(set, agent, answer, context) };
   return answer;
@@ -226,8 +233,7 @@ function offer(
 ): Attempt {
   const { lane, step, artifact } = answer;
   const running = agent.products.find((one) => one.product === productOf(set, lane.laneId)) as InstalledProduct;
-  // After a restore of an older database the agent knows higher ones, and takes nothing at or below them.
-  const sequence = Math.max(agent.sequence, Math.min(context.seenSequence, HIGHEST_BELIEVED_SEQUENCE)) + 1;
+  const sequence = nextSequence(agent, context);
   const attempt: Attempt = {
     id: context.newId(),
     agentId: agent.id,
@@ -258,6 +264,24 @@ function offer(
   set.putAttempt(attempt, context.now);
   auditAttempt(set, agent, attempt, 'tidegate', context.now);
   return attempt;
+}
+
+/** After a restore of an older database the agent knows higher ones, and takes nothing at or below them. */
+function nextSequence(agent: Agent, { seenSequence }: AdmitContext): number {
+  return Math.max(agent.sequence, Math.min(seenSequence, HIGHEST_BELIEVED_SEQUENCE)) + 1;
+}
+
+/**
+ * The reply that carried the offer was lost, and the agent has accepted a later one for another product since: it takes
+ * nothing at the old sequence any more, so the same attempt gets a new one.
+ */
+function offerAgain(set: WorkingSet, agent: Agent, attempt: Attempt, context: AdmitContext): Attempt {
+  const sequence = nextSequence(agent, context);
+  const again: Attempt = { ...attempt, sequence };
+  set.putAgent({ ...agent, sequence });
+  set.putAttempt(again, context.now);
+  auditAttempt(set, agent, again, 'tidegate', context.now);
+  return again;
 }
 
 function grant(

@@ -4,7 +4,7 @@ import type { CheckInAnswer, CheckInResult } from '../domain/check-in.ts';
 import { type AgentView, type Answer, decide } from '../domain/decide.ts';
 import type { Directive } from '../domain/directives.ts';
 import { AppError, assert } from '../errors.ts';
-import { checkVersions, lostStages } from './book.ts';
+import { checkVersions, isOvertaken, lostStages } from './book.ts';
 import type { Clock } from './clock.ts';
 import type { LedgerItem, LedgerResult } from './commit.ts';
 import type { Ledger } from './ledger.ts';
@@ -38,7 +38,7 @@ export function answerAtOnce(deps: CheckInDeps, report: AgentReport): CheckInRes
   deps.roster.seen(report.handle, deps.clock.now(), deps.observed.now());
   if (hasNews(deps.roster, entry, report)) return undefined;
   const answer = fromMemory(deps, entry, report);
-  if (needsCommit(answer)) return undefined;
+  if (needsCommit(answer, report)) return undefined;
   deps.waiters.end(report.handle);
   return reply(deps, entry, answer, [], 0);
 }
@@ -67,7 +67,7 @@ export async function answerCheckIn(
     // Also after a wait: what the agent holds may have been withdrawn meanwhile, and it should not go on downloading.
     if (hasNews(deps.roster, entry, report)) return await throughLedger(deps, report);
     const answer = fromMemory(deps, entry, report);
-    if (needsCommit(answer)) return await throughLedger(deps, report);
+    if (needsCommit(answer, report)) return await throughLedger(deps, report);
     const idle = answer.kind === 'none' || answer.kind === 'hold';
     if (!idle) return reply(deps, entry, answer, [], 0);
     const waitedMs = deps.clock.monotonic() - startedAt;
@@ -156,11 +156,11 @@ export function viewOf(
   };
 }
 
-function needsCommit(answer: Answer): boolean {
+function needsCommit(answer: Answer, { sequence }: AgentReport): boolean {
   return (
     // From memory it can only be one that is live: the books know which have ended.
     answer.kind === 'withdraw' ||
-    (answer.kind === 'stage' && answer.attempt === null) ||
+    (answer.kind === 'stage' && (answer.attempt === null || isOvertaken(answer.attempt, sequence))) ||
     (answer.kind === 'activate' && answer.attempt.state === 'staged')
   );
 }

@@ -72,10 +72,10 @@ export async function updateAttempts(tx: Tx, attempts: readonly Attempt[]): Prom
 
 async function updateRows(tx: Tx, rows: readonly AttemptRow[]): Promise<void> {
   if (rows.length === 0) return;
-  const { id, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected } = COLUMNS;
-  const columns = { id, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected };
+  const { id, sequence, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected } = COLUMNS;
+  const columns = { id, sequence, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected };
   const result = await sql`with v as (${rowsAs(tx, columns, rows)})
-    update attempts set state = v.state, live = v.live, hot = v.hot, granted_at = v.granted_at, ended_at = v.ended_at,
+    update attempts set sequence = v.sequence, state = v.state, live = v.live, hot = v.hot, granted_at = v.granted_at, ended_at = v.ended_at,
       deadline_observed = v.deadline_observed, cause = v.cause, detail = v.detail, corrected = v.corrected
     from v where attempts.id = v.id`.execute(tx);
   assert(result.numAffectedRows === BigInt(rows.length), 'every attempt that is updated exists');

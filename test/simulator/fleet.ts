@@ -196,11 +196,6 @@ export function createFleet(parts: FleetParts): Fleet {
           marks.hit('lie_refused');
           return;
         }
-        // An offer whose reply was lost is overtaken by one for another product; it expires and is made anew.
-        if (error.code === 'trust_failure' && agent.running().length > 1) {
-          marks.hit('offer_overtaken');
-          return;
-        }
         world.broken('L3', `an honest agent (${streamName}) is refused: ${error.code}: ${error.message}`);
       },
       wentBack(attempt) {

@@ -46,6 +46,8 @@ export function noteMarks(marks: Marks, books: Books, model: Model, row: AuditRo
   const attempt = books.attempts.get(row.subject);
   if (attempt === undefined) return;
   if (attempt.corrected === 1 && model.attempts.get(row.subject)?.state === 'lost') marks.hit('lost_corrected');
+  if (row.action === 'attempt.offered' && model.attempts.get(row.subject)?.state === 'offered')
+    marks.hit('offered_again');
   const isOfLane = books.lanes.get(attempt.lane_id)?.kind === 'rollout';
   if (row.action === 'attempt.offered' && attempt.member === 0 && isOfLane) marks.hit('late_joiner');
 }

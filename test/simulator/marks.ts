@@ -100,7 +100,7 @@ export const MARKS = [
   'fix_reached_everyone',
   'over_http',
   'ran_out_of_messages',
-  'offer_overtaken',
+  'offered_again',
 ] as const;
 export type Mark = (typeof MARKS)[number];
 
