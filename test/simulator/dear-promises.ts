@@ -7,6 +7,7 @@ import { listBaselineLanes, listRollouts } from '../../src/store/rollouts.ts';
 import { snapshotOf } from '../support/snapshots.ts';
 import type { Fleet } from './fleet.ts';
 import type { Model } from './model.ts';
+import { findBeyondReach } from './reach.ts';
 import type { SimServer } from './server.ts';
 import type { World } from './world.ts';
 
@@ -29,7 +30,9 @@ export async function checkDearly(parts: DearParts): Promise<[string, string] | 
 async function stored({ server }: DearParts): Promise<[string, string] | undefined> {
   const rollouts = (await listRollouts(server.database.db, { limit: 500 })).reverse();
   const [first] = violations(snapshotOf({ rollouts }));
-  return first === undefined ? undefined : [first.promise, first.sentence];
+  if (first !== undefined) return [first.promise, first.sentence];
+  const beyond = await findBeyondReach(server.database.db, rollouts);
+  return beyond === undefined ? undefined : ['S3', beyond];
 }
 
 async function counters({ server }: DearParts): Promise<[string, string] | undefined> {

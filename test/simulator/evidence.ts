@@ -12,7 +12,7 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
   {
     name: 'S1.evidence',
     says: 'a step is passed by members that truly have it, with nobody at risk',
-    onRow({ books, model }, row) {
+    onRow({ books, model, truth }, row) {
       const lane = books.lanes.get(row.subject);
       if (row.action !== 'step.done' || lane === undefined) return undefined;
       const step = Number(row.data['step']);
@@ -20,9 +20,17 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
       const { sizes, allowance } = laneOf(model, lane.id);
       const name = `step ${step + 1} of ${lane.version} in ${lane.region}`;
       if (found.hotMembers > 0) return `${name} passed with ${found.hotMembers} members at risk`;
-      const need = Math.max(1, Math.ceil((sizes.get(step) ?? 0) / 2) - allowance);
+      const size = sizes.get(step) ?? 0;
+      const isHeard = (id: string) => truth.observableMs - (truth.heard.get(id) ?? 0) < lane.policy.staleAfterMs / 2;
+      const waiting = books.live.filter(
+        (one) => one.lane_id === lane.id && one.step === step && one.member === 1 && isHeard(one.agent_id),
+      );
+      // Who is well, there, and waits for its turn, or has ended at the release, is not out.
+      const least = new Set([...found.ended, ...waiting.map((one) => one.agent_id)]).size;
+      const share = Math.ceil((lane.policy.doneRatio * Math.min(size, least)) / 10_000);
+      const need = Math.max(1, Math.max(share, Math.ceil(size / 2)) - allowance);
       if (found.succeeded >= need) return undefined;
-      return `${name} passed with ${found.succeeded} successes of ${sizes.get(step)} members`;
+      return `${name} passed with ${found.succeeded} successes of ${size} members, ${need} needed`;
     },
   },
   {
@@ -80,6 +88,8 @@ const GOES_ON = ['open', 'soaking', 'approval', 'paused'];
 const HOT = ['granted', 'activating', 'proving'];
 
 interface Tally {
+  /** Members that succeeded or went bad. */
+  ended: string[];
   succeeded: number;
   bad: number;
   hot: number;
@@ -88,7 +98,13 @@ interface Tally {
 
 /** Each agent once; what succeeded before a retry counts on. */
 function tallyOf(model: Model, lane: LaneRow, step: number): Tally {
-  const sets = { succeeded: new Set(), bad: new Set(), hot: new Set(), hotMembers: new Set() };
+  const sets = {
+    ended: new Set<string>(),
+    succeeded: new Set<string>(),
+    bad: new Set<string>(),
+    hot: new Set<string>(),
+    hotMembers: new Set<string>(),
+  };
   for (const attempt of model.attempts.values()) {
     if (attempt.laneId !== lane.id || attempt.step !== step) continue;
     const { agentId, member, hop } = attempt;
@@ -96,9 +112,16 @@ function tallyOf(model: Model, lane: LaneRow, step: number): Tally {
     if (HOT.includes(attempt.state)) sets.hot.add(agentId);
     if (HOT.includes(attempt.state) && member) sets.hotMembers.add(agentId);
     if (isBad(attempt) && attempt.budgetEpoch === lane.budget_epoch) sets.bad.add(agentId);
+    if (member && (sets.succeeded.has(agentId) || sets.bad.has(agentId))) sets.ended.add(agentId);
   }
-  const { succeeded, bad, hot, hotMembers } = sets;
-  return { succeeded: succeeded.size, bad: bad.size, hot: hot.size, hotMembers: hotMembers.size };
+  const { ended, succeeded, bad, hot, hotMembers } = sets;
+  return {
+    ended: [...ended],
+    succeeded: succeeded.size,
+    bad: bad.size,
+    hot: hot.size,
+    hotMembers: hotMembers.size,
+  };
 }
 
 function isBad({ state, grantedAt }: AttemptModel): boolean {

@@ -277,19 +277,25 @@ export function createFleet(parts: FleetParts): Fleet {
     const sent = lies ? lieAbout(JSON.parse(body) as CheckInRequest, own) : (JSON.parse(body) as CheckInRequest);
     const report: AgentReport = reportOf(agent.identity.handle, sent);
     const patienceMs = (waitMs + 30_000) * plan.scale;
-    if (plan.overHttp) return await sendOverHttp(agent, JSON.stringify(sent), waitMs, patienceMs);
+    if (plan.overHttp) return await sendOverHttp(agent, sent, waitMs, patienceMs);
     const result = await network.send(agent.identity, patienceMs, () => whenAwake(deliver));
     for (const { id, state } of result.acknowledged) truth.acknowledged.set(id, state);
     return replyOf(agent, result, body);
 
     async function deliver(): Promise<CheckInResult> {
       const startedAt = time.now();
-      truth.heard.set(agent.identity.id, truth.observableMs);
+      hear(agent.identity.id, sent);
       const answered = await server.checkIn(report, waitMs * plan.scale, signal);
       if (time.now() - startedAt > 1000 && time.now() - startedAt < waitMs * plan.scale) marks.hit('long_poll_woken');
       note(agent, answered.answer, answered.answer.kind === 'instruction' ? answered.answer.attempt : undefined);
       return answered;
     }
+  }
+
+  /** Whoever is unwell, or lies, is not relied on. */
+  function hear(id: string, { health }: CheckInRequest): void {
+    if (health.status === 'ok' && !truth.dishonest.has(id)) truth.heard.set(id, truth.observableMs);
+    else truth.heard.set(id, Number.NEGATIVE_INFINITY);
   }
 
   /** A server that is stopped takes nothing until it goes on. */
@@ -300,11 +306,17 @@ export function createFleet(parts: FleetParts): Fleet {
     });
   }
 
-  async function sendOverHttp(agent: SimAgent, body: string, waitMs: number, patienceMs: number): Promise<AgentReply> {
+  async function sendOverHttp(
+    agent: SimAgent,
+    sent: CheckInRequest,
+    waitMs: number,
+    patienceMs: number,
+  ): Promise<AgentReply> {
+    const body = JSON.stringify(sent);
     marks.hit('over_http');
     const { answer, acknowledged, nextInMs, wantFacts } = await network.send(agent.identity, patienceMs, () =>
       whenAwake(async () => {
-        truth.heard.set(agent.identity.id, truth.observableMs);
+        hear(agent.identity.id, sent);
         const reply = await server.checkInOverHttp(agent.identity.handle, body, waitMs);
         const opened = reply.answer.kind === 'instruction' ? (JSON.parse(reply.answer.text) as Instruction) : undefined;
         const attempt = opened && {

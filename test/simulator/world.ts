@@ -69,7 +69,7 @@ export interface Truth {
   observableMs: number;
   /** Of that, when the server has started last. */
   upSinceMs: number;
-  /** By agent's id: observable time at which it was last heard. */
+  /** By agent's id: observable time at which it was last heard; −Infinity where it was not well, or not honest. */
   heard: Map<string, number>;
   /** True from when the faults end. */
   calm: boolean;

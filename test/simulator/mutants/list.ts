@@ -27,6 +27,11 @@ export const MUTANTS: readonly Mutant[] = [
         from: "  if (hot !== undefined) return trace.hold('busy', 'busy', hot.product);\n",
         to: '',
       },
+      {
+        file: 'src/domain/decide.ts',
+        from: '  const decisions = about.length > 0 ? about : all;\n',
+        to: "  const decisions = about.some(({ answer }) => answer.kind === 'activate') ? about : all;\n",
+      },
     ],
   },
   {
@@ -46,13 +51,18 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    name: 'unknown_availability_opens_a_lane',
+    name: 'unknown_reads_as_available',
     breaks: ['T3'],
     edits: [
       {
         file: 'src/domain/opening-gates.ts',
         from: "    case 'unknown':\n      return wait(",
         to: "    case 'unknown':\n      if (row.since > 0) return pass(gate, detail);\n      return wait(",
+      },
+      {
+        file: 'src/domain/availability.ts',
+        from: "  return row.status === 'unknown' && row.since <= openedAt ?",
+        to: "  return row.status === 'unknown' && row.since < 0 && row.since <= openedAt ?",
       },
     ],
   },
@@ -209,17 +219,6 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/engine/census.ts',
         from: '    seed: rollout.seed,\n',
         to: '    seed: (rollout.seed ^ (0x9e3779b9 * (step + 1))) >>> 0,\n',
-      },
-    ],
-  },
-  {
-    name: 'a_later_step_may_reach_less_far',
-    breaks: ['S3'],
-    edits: [
-      {
-        file: 'src/engine/freeze.ts',
-        from: '  if (!isBefore(result.threshold, result.thresholdId, last.place, last.id)) return result;\n',
-        to: '',
       },
     ],
   },
