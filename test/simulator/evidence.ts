@@ -25,8 +25,10 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
       const waiting = books.live.filter(
         (one) => one.lane_id === lane.id && one.step === step && one.member === 1 && isHeard(one.agent_id),
       );
+      // An old message that comes late can make one that has succeeded look as if it were out.
+      const ended = found.ended.filter((id) => truth.says.get(`${id} ${lane.product}`) === lane.version);
       // Who is well, there, and waits for its turn, or has ended at the release, is not out.
-      const least = new Set([...found.ended, ...waiting.map((one) => one.agent_id)]).size;
+      const least = new Set([...ended, ...waiting.map((one) => one.agent_id)]).size;
       const share = Math.ceil((lane.policy.doneRatio * Math.min(size, least)) / 10_000);
       const need = Math.max(1, Math.max(share, Math.ceil(size / 2)) - allowance);
       if (found.succeeded >= need) return undefined;
@@ -88,7 +90,7 @@ const GOES_ON = ['open', 'soaking', 'approval', 'paused'];
 const HOT = ['granted', 'activating', 'proving'];
 
 interface Tally {
-  /** Members that succeeded or went bad. */
+  /** Members that succeeded. */
   ended: string[];
   succeeded: number;
   bad: number;
@@ -99,7 +101,6 @@ interface Tally {
 /** Each agent once; what succeeded before a retry counts on. */
 function tallyOf(model: Model, lane: LaneRow, step: number): Tally {
   const sets = {
-    ended: new Set<string>(),
     succeeded: new Set<string>(),
     bad: new Set<string>(),
     hot: new Set<string>(),
@@ -112,11 +113,10 @@ function tallyOf(model: Model, lane: LaneRow, step: number): Tally {
     if (HOT.includes(attempt.state)) sets.hot.add(agentId);
     if (HOT.includes(attempt.state) && member) sets.hotMembers.add(agentId);
     if (isBad(attempt) && attempt.budgetEpoch === lane.budget_epoch) sets.bad.add(agentId);
-    if (member && (sets.succeeded.has(agentId) || sets.bad.has(agentId))) sets.ended.add(agentId);
   }
-  const { ended, succeeded, bad, hot, hotMembers } = sets;
+  const { succeeded, bad, hot, hotMembers } = sets;
   return {
-    ended: [...ended],
+    ended: [...succeeded],
     succeeded: succeeded.size,
     bad: bad.size,
     hot: hot.size,

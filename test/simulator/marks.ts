@@ -93,6 +93,7 @@ export const MARKS = [
   'held_too_few_successes',
   'held_no_agents',
   'quarantined',
+  'agent_pinned',
   'unknown_build_reported',
   'two_products_busy',
   'on_a_day_when_clocks_change',

@@ -50,6 +50,8 @@ export interface Model {
   vetoes: Set<string>;
   /** Ends without a success, by lane, budget epoch and agent. */
   setbacks: Map<string, number>;
+  /** `agent product`. */
+  pins: Set<string>;
   /** The server's clock is doubted. */
   clockDoubted: boolean;
   /** When grants were committed, milliseconds since the world began; ascending. */
@@ -72,6 +74,7 @@ export function newModel(): Model {
     brakes: new Set(),
     vetoes: new Set(),
     setbacks: new Map(),
+    pins: new Set(),
     clockDoubted: false,
     grants: [],
   };
@@ -111,6 +114,8 @@ export function applyRow(model: Model, row: AuditRow, books: Books, moment: Mome
   if (row.action === 'brake.off') model.brakes.delete(row.subject);
   if (row.action === 'release.vetoed') model.vetoes.add(row.subject);
   if (row.action === 'release.unvetoed') model.vetoes.delete(row.subject);
+  if (row.action === 'agent.pinned') model.pins.add(`${row.subject} ${row.data['product']}`);
+  if (row.action === 'agent.unpinned') model.pins.delete(`${row.subject} ${row.data['product']}`);
   if (row.action === 'clock.suspected') model.clockDoubted = true;
   if (row.action === 'clock.trusted') model.clockDoubted = false;
   if (row.action === 'attempt.granted') model.grants.push(now);

@@ -72,13 +72,14 @@ export const ROW_PROMISES: readonly RowPromise[] = [
   },
   {
     name: 'T5',
-    says: 'who is braked or has used up its attempts gets nothing',
+    says: 'who is braked, pinned or has used up its attempts gets nothing',
     onRow({ books, model }, row) {
       const [attempt, lane] = subjectOf(books, row, ['attempt.offered', 'attempt.granted']);
       if (attempt === undefined || lane === undefined) return undefined;
       const scopes = ['fleet', `product:${lane.product}`, `region:${lane.region}`];
       const brake = scopes.find((scope) => model.brakes.has(scope));
       if (brake !== undefined) return `${row.action} under the brake ${brake}`;
+      if (model.pins.has(`${attempt.agent_id} ${attempt.product}`)) return `${row.action} to an agent that is pinned`;
       if (row.action !== 'attempt.offered') return undefined;
       const { attemptsPerAgent } = lane.policy;
       const spent = model.setbacks.get(setbackKey(lane.id, attempt.budget_epoch, attempt.agent_id)) ?? 0;

@@ -10,6 +10,7 @@ import { createMarks, type MarkCounts } from './marks.ts';
 import { applyRow, newModel } from './model.ts';
 import { createNetwork } from './network.ts';
 import { createOperators, type Operators } from './operators.ts';
+import { createPins, type Pins } from './pins.ts';
 import { COMMIT_PROMISES, type Facts, ROW_PROMISES } from './promises.ts';
 import { randomOf } from './random.ts';
 import { drawSeed, type SeedPlan } from './seed-plan.ts';
@@ -97,6 +98,7 @@ interface Parts {
   github: Github;
   fleet: Fleet;
   operators: Operators;
+  pins: Pins;
 }
 
 async function history(world: World, server: SimServer, isBroken: () => boolean): Promise<void> {
@@ -105,8 +107,9 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   const github = createGithub(world, server);
   const fleet = createFleet({ world, server, network, github });
   const operators = createOperators(world, server, github);
+  const pins = createPins(world, server, fleet);
   const faults = createFaults({ world, server, network, fleet });
-  const parts: Parts = { world, server, github, fleet, operators };
+  const parts: Parts = { world, server, github, fleet, operators, pins };
   const check = createChecks(parts);
   const random = world.random.fork('story');
   let ticks = 0;
@@ -131,6 +134,12 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     plan.githubEveryMs * 1.5,
     () => !truth.calm,
     () => void github.arrive(),
+  );
+  every(
+    world,
+    plan.operatorEveryMs * 2,
+    () => !truth.calm,
+    () => void pins.act(),
   );
   every(
     world,
@@ -232,7 +241,7 @@ function every(world: World, ms: number, isOn: () => boolean, run: () => void): 
 
 /** Nothing goes wrong any more, but for a fifth of the fleet that never comes back; then a good release appears. */
 async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
-  const { world, server, fleet, github, operators } = parts;
+  const { world, server, fleet, github, operators, pins } = parts;
   const { truth, plan, time, marks } = world;
   const random = world.random.fork('calm');
   truth.calm = true;
@@ -273,6 +282,11 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
   time.after(Math.max(11 * 60_000, 4 * 60_000 * plan.scale), () => void publishFix());
 
   async function publishFix(): Promise<void> {
+    // Whoever is pinned while a release goes out stays behind it: nobody is, when the fix does.
+    if (!(await pins.liftAll())) {
+      time.after(60_000, () => void publishFix());
+      return;
+    }
     for (const product of plan.productNames) await github.publish(product, github.nextVersion(product), 'good', true);
     truth.fixed = true;
   }

@@ -20,7 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   // T: who gets what.
   {
     name: 'busy_with_another_product_gets_a_grant',
-    breaks: ['T1', 'D0'],
+    breaks: ['T1', 'D0', 'A0'],
     edits: [
       {
         file: 'src/domain/decide.ts',
@@ -63,6 +63,11 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/domain/availability.ts',
         from: "  return row.status === 'unknown' && row.since <= openedAt ?",
         to: "  return row.status === 'unknown' && row.since < 0 && row.since <= openedAt ?",
+      },
+      {
+        file: 'src/domain/availability.ts',
+        from: "  return status === 'absent' || (status === 'unknown' && wasAbsent === true);\n",
+        to: "  return status === 'absent' && wasAbsent !== true;\n",
       },
     ],
   },
@@ -109,6 +114,11 @@ export const MUTANTS: readonly Mutant[] = [
         to: 'if (used > lane.attemptsPerAgent) return',
       },
     ],
+  },
+  {
+    name: 'pins_are_not_asked_in_the_books',
+    breaks: ['T5'],
+    edits: [{ file: 'src/engine/book.ts', from: '      pins: set.pinsOf(agent.id),\n', to: '      pins: [],\n' }],
   },
   {
     name: 'limit_of_the_fleet_off_by_one',
