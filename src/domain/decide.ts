@@ -20,7 +20,7 @@ import { attemptsUsed, type Spent } from './quarantine.ts';
 import type { Artifact } from './release.ts';
 import type { Facts } from './requirement.ts';
 import { schemeOf } from './version/schemes.ts';
-import { type Host, hostChecks, hostObjection, isKnownBuild, unknownBuild } from './way.ts';
+import { type Host, hostChecks, hostObjection, isKnownBuild, unknownBuild, type Way } from './way.ts';
 import { goesBack } from './way-back.ts';
 
 /** What `decide` may look at of an agent. */
@@ -295,7 +295,10 @@ function hostOf(agent: AgentView, product: string): Host | undefined {
 function askHost(agent: AgentView, directive: Directive, lane: LaneDirective, trace: Trace): Answer | undefined {
   const host = hostOf(agent, directive.product);
   if (host === undefined) return undefined;
-  for (const { rule, sentence, objection } of hostChecks(wayOf(directive, lane), host)) {
+  const way = wayOf(directive, lane);
+  // Who is unwell may be so for the release that is taken back.
+  const asked: Way = lane.takesBack.includes(host.version) ? { ...way, unhealthy: 'update' } : way;
+  for (const { rule, sentence, objection } of hostChecks(asked, host)) {
     if (objection !== null) return trace.hold(rule, objection.reason, objection.detail);
     // Of an attempt that goes on it need not be said again.
     if (rule !== 'build' || !agent.live.some(({ product }) => product === directive.product))

@@ -335,7 +335,7 @@ function compileBaseline(input: DirectiveInput, baseline: BaselineInput): LaneDi
     ...compileLane(input, lane, rollout, release),
     hold,
     maxHot,
-    takesBack: above(input.rules.scheme, rollout.version, baseline.takesBack ?? []),
+    takesBack: above(input.rules, rollout.version, baseline.takesBack ?? []),
     steps: lane.steps.map((step) => ({
       step: step.step,
       labels: null,
@@ -349,10 +349,16 @@ function compileBaseline(input: DirectiveInput, baseline: BaselineInput): LaneDi
   };
 }
 
-/** Of these versions those that are higher: nobody is ever taken back to something higher. */
-function above(name: SchemeName, version: string, others: readonly string[]): string[] {
-  const scheme = schemeOf(name);
-  return others.filter((one) => scheme.parse(one) !== undefined && scheme.compare(one, version) > 0);
+/** Of these versions those that are higher, up to a floor: what must not be jumped over is not jumped over downwards. */
+function above(
+  { scheme: name, floors }: DirectiveInput['rules'],
+  version: string,
+  others: readonly string[],
+): string[] {
+  const { parse, compare } = schemeOf(name);
+  const isFree = (one: string) =>
+    floors.every((floor) => compare(version, floor.version) >= 0 || compare(floor.version, one) > 0);
+  return others.filter((one) => parse(one) !== undefined && compare(one, version) > 0 && isFree(one));
 }
 
 function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Release): LaneDirective['hold'] {

@@ -1,6 +1,7 @@
 // All gates of a lane in its present state, in the order in which they are asked; states that stand still have one.
 import { assert } from '../errors.ts';
 import { backGates } from './back-gates.ts';
+import { vetoFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, pass, pend, wait } from './gate.ts';
 import { liftOf } from './lift.ts';
 import { openingGates } from './opening-gates.ts';
@@ -42,10 +43,7 @@ function stateGate(input: LaneInput, state: StandingState): AskedGate {
           'retry it then; a newer release takes this one’s place';
         return fail('halted', { reason: 'halted', detail: state.reason, remedy });
       }
-      const remedy =
-        input.lane.back.length > 0
-          ? 'goes on when a person rolls it back again; a newer release takes this one’s place'
-          : 'goes on when a person retries it, or accepts what went bad; a newer release takes this one’s place';
+      const remedy = `goes on when ${haltRemedy(input)}; a newer release takes this one’s place`;
       const stays = whyNotRolledBack(input);
       const detail = stays === undefined ? state.reason : `${state.reason}; ${stays}`;
       return fail('halted', { reason: 'halted', detail, remedy });
@@ -64,6 +62,13 @@ function stateGate(input: LaneInput, state: StandingState): AskedGate {
         `${state.by} has ${state.skipped ? 'skipped the region' : 'cancelled it'}: ${state.reason}`,
       );
   }
+}
+
+function haltRemedy({ snapshot, rollout, lane }: LaneInput): string {
+  if (lane.back.length > 0) return 'a person rolls it back again';
+  const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
+  if (veto?.automatic === false) return `the veto of ${veto.actor} is lifted and a person retries it`;
+  return 'a person retries it, or accepts what went bad';
 }
 
 function ended(gate: string, sentence: string): AskedGate {

@@ -186,6 +186,19 @@ describe('compileDirective: which lanes give', () => {
   });
 });
 
+test('a baseline takes back what is higher, but nobody below a floor that has been passed', () => {
+  const lane = laneIn('eu', stateNamed('open'), { kind: 'baseline', steps: [openedStep({ size: 0 })] });
+  const takesBack = ['1.0.0', '1.2.0', '2.0.0', '2.1.0'];
+  const baseline = { lane, rollout: rolloutOf('1.1.0', [lane]), release: RELEASE, recentBad: 0, outdated: false };
+  const takenBy = (floors: { version: string; reason: string }[]) => {
+    const overrides = { rules: rules(testPolicy(), { floors }), baseline: { ...baseline, takesBack } };
+    return compileDirective(inputOf(lane, { lane: null, ...overrides })).baseline?.takesBack;
+  };
+  assert.deepEqual(takenBy([]), ['1.2.0', '2.0.0', '2.1.0']);
+  assert.deepEqual(takenBy([{ version: '2.0.0', reason: 'state' }]), ['1.2.0']);
+  assert.deepEqual(takenBy([{ version: '1.1.0', reason: 'state' }]), ['1.2.0', '2.0.0', '2.1.0']);
+});
+
 describe('brakeFor and vetoFor', () => {
   const rows: [scope: string, expected: boolean][] = [
     ['fleet', true],

@@ -130,6 +130,16 @@ const sentences: [title: string, snapshot: Snapshot, region: string, gate: strin
     `eu has 1.1.0 for linux-x64 since ${new Date(START).toISOString().slice(0, 19).replace('T', ' ')}Z`,
   ],
   [
+    'halted, and vetoed by a person',
+    going({
+      lanes: [laneIn('eu', stateNamed('halted'))],
+      snapshot: { vetoes: [vetoOf('1.1.0', { actor: 'ana' })] },
+    }),
+    'eu',
+    'halted',
+    'the rollout is halted in this region: because; goes on when the veto of ana is lifted and a person retries it; a newer release takes this one’s place',
+  ],
+  [
     'a wave says what it waits for',
     going({ lanes: [open(), waiting('us', 1)] }),
     'us',

@@ -177,7 +177,8 @@ test('nobody waits for who is away: it is brought back by the baseline when it r
   await fleet.engine.plan();
   assert.equal((await rolloutOf(fleet, '1.1.0')).lane.state.name, 'rolled_back');
   await fleet.restart();
-  const { answer } = await c.checkIn();
+  // It may be unwell for what is taken back.
+  const { answer } = await c.checkIn({ health: 'unhealthy', healthReason: 'the disk is full' });
   assert(answer.kind === 'instruction');
   assert.deepEqual([answer.attempt.version, answer.rollback], ['1.0.0', true]);
   const [explained] = await fleet.engine.operator.explain(c.id);
