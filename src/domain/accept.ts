@@ -1,5 +1,6 @@
 // Accept and continue: a person takes so many bad, missing or silent outcomes upon themselves, and the step goes on.
 import { AppError } from '../errors.ts';
+import { holdCount } from './lane-verdict.ts';
 import type { Lane, Step } from './rollout.ts';
 import { moveLane } from './rollout.ts';
 import type { VerbInput } from './verbs.ts';
@@ -61,17 +62,18 @@ function objection(lane: Lane, { policy, silence }: VerbInput, allowance: number
 }
 
 function tooFew(lane: Lane, input: VerbInput, { step, found }: Objection, most: number): AppError {
-  const { bad, succeeded } = step.counters;
+  const { bad } = step.counters;
   const still =
     found.kind === 'halt'
       ? `${bad} bad of ${found.budget} would still halt ${nameOf(step)}`
-      : `${nameOf(step)} would still hold as ${found.reason}, with ${succeeded} of ${found.need} successes needed`;
+      : `${nameOf(step)} would still hold as ${found.reason}, with ${holdCount(step, found, input.silence(step.step))}`;
   for (let enough = input.count + 1; enough <= most; enough += 1) {
     if (objection(lane, input, lane.allowance + enough) === undefined) {
       return refusal(`${still} in ${lane.region}`, `Accept at least ${enough}.`);
     }
   }
-  const hint = 'No number is enough: it takes agents that succeed. Retry it, or let a newer release take its place.';
+  const retry = lane.state.name === 'halted' ? 'Retry it' : 'Halt and retry it';
+  const hint = `No number is enough: it takes agents that succeed. ${retry}, or let a newer release take its place.`;
   return refusal(`${still} in ${lane.region}`, hint);
 }
 

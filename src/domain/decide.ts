@@ -256,7 +256,9 @@ function decideLive(
 ): Answer {
   if (live.laneId !== lane.laneId) return trace.hold('attempt', 'busy', `an attempt at ${live.version} is ending`);
   if (!isToMove(agent, directive, lane, live.version)) {
-    return trace.deny('version', `does not run ${sourceOf(lane)} any more: the attempt expires`);
+    // By another hand, or it is here no longer: left alone it would stay live, and its seat undecided.
+    trace.deny('version', `does not run ${sourceOf(lane)} any more: the attempt is withdrawn`);
+    return { kind: 'withdraw', attempt: live };
   }
   const stop = nextStop(agent, directive, lane);
   if (stop.version !== live.version) {

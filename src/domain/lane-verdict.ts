@@ -1,4 +1,5 @@
 // What the steps of a lane come to: the verdict on counters and roster, and the words of a halt.
+import { numberOf } from './gate.ts';
 import { laneCensusOf } from './lookup.ts';
 import type { LaneInput } from './plan-lane.ts';
 import type { Step } from './rollout.ts';
@@ -26,4 +27,22 @@ export function haltReason(step: Pick<Step, 'step' | 'counters'>, budget: number
   const { bad, badHops } = step.counters;
   const onTheWay = badHops === 0 ? '' : ` (${badHops} of them on the way, before the release)`;
   return `step ${step.step + 1}: ${bad} bad${onTheWay} of ${budget} that halt it`;
+}
+
+/** What a hold of the verdict has counted, in words that stand behind the step's name. */
+export function holdCount(
+  { size, counters }: Pick<Step, 'size' | 'counters'>,
+  { reason, need }: Extract<Verdict, { kind: 'hold' }>,
+  { gone }: Pick<Silence, 'gone'>,
+): string {
+  switch (reason) {
+    case 'silent':
+      return `${gone} of ${numberOf(size, 'member')}`;
+    case 'inconclusive': {
+      const { declined, failedBeforeGrant, inconclusive } = counters;
+      return `${declined + failedBeforeGrant + inconclusive} of ${numberOf(size, 'member')}`;
+    }
+    case 'too_few_successes':
+      return `${counters.succeeded} of ${need} successes needed`;
+  }
 }

@@ -1,5 +1,5 @@
 // The metric gates of a step that soaks or waits for a person, and the halt that a failing metric means.
-import { type AskedGate, type AskGate, act, fail, pass, wait } from './gate.ts';
+import { type AskedGate, type AskGate, act, fail, numberOf, pass, wait } from './gate.ts';
 import { metricTallyOf } from './lookup.ts';
 import { type MetricPolicy, type MetricTally, metricVerdict, printCondition } from './metric.ts';
 import type { LaneInput } from './plan-lane.ts';
@@ -98,7 +98,8 @@ function noted(
 function failingOf(metric: MetricPolicy, { failed, shown }: MetricTally): string {
   const { failWhen, passWhen } = metric;
   const rule = failWhen === null ? `not ${printCondition(passWhen ?? NEVER)}` : printCondition(failWhen);
-  return `the metric ${metric.name} is ${rule}: last ${shown}, ${failed} of ${metric.failures} failed samples`;
+  const bound = `${metric.failures} ${metric.failures === 1 ? 'is' : 'are'} too many`;
+  return `the metric ${metric.name} is ${rule}: last ${shown}, ${numberOf(failed, 'failed sample')} (${bound})`;
 }
 
 const NEVER = { op: '!=', limit: 0 } as const;

@@ -140,7 +140,8 @@ function waveGate({ rollout, lane }: LaneInput): AskedGate {
     const remedy = `passes only when a person skips ${ended.region}; a newer release takes this one’s place`;
     return fail('wave', { reason: 'previous_wave', detail, remedy });
   }
-  const remedy = `passes when ${named(before.map((one) => one.region))} completed`;
+  const halted = before.some((one) => one.state.name === 'halted') ? ', or a person skips what is halted' : '';
+  const remedy = `passes when ${named(before.map((one) => one.region))} completed${halted}`;
   return wait('wave', { reason: 'previous_wave', detail, remedy });
 }
 

@@ -6,7 +6,7 @@ import { ceilingGates } from './ceilings.ts';
 import { brakeFor } from './directives.ts';
 import { floorGates } from './floor-gate.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
-import { haltReason, isAgainstRelease, silenceOf } from './lane-verdict.ts';
+import { haltReason, holdCount, isAgainstRelease, silenceOf } from './lane-verdict.ts';
 import { releaseOf } from './lookup.ts';
 import { metricGates, metricNotes } from './metric-gates.ts';
 import { availabilityOf, brakeGate, censusOf, nextStepGates, windowGate } from './opening-gates.ts';
@@ -110,10 +110,10 @@ function budgetGate(input: LaneInput, step: Step): AskedGate {
 
 function silenceGate(input: LaneInput, step: Step): AskedGate {
   const found = withinBudget(input, step);
-  const { gone } = silenceOf(input.snapshot.lanes, input.lane.id, step.step);
+  const { gone } = silenceIn(input, step);
   if (!holds(found, 'silent')) return pass('silence', `${gone} of ${numberOf(step.size, 'member')} went silent`);
   const remedy = `passes when more of the ${gone} silent ones check in again, or a person accepts their silence`;
-  return wait('silence', { reason: 'silent', detail: shown(step, found), remedy });
+  return wait('silence', { reason: 'silent', detail: counted(input, step, found), remedy });
 }
 
 function inconclusiveGate(input: LaneInput, step: Step): AskedGate {
@@ -125,7 +125,7 @@ function inconclusiveGate(input: LaneInput, step: Step): AskedGate {
   }
   const remedy =
     'passes when they succeed at another try, or a person accepts them; a newer release takes this one’s place';
-  return wait('inconclusive', { reason: 'inconclusive', detail: shown(step, found), remedy });
+  return wait('inconclusive', { reason: 'inconclusive', detail: counted(input, step, found), remedy });
 }
 
 function reachGate(input: LaneInput, step: Step): AskedGate {
@@ -133,15 +133,19 @@ function reachGate(input: LaneInput, step: Step): AskedGate {
   if (!holds(found, 'too_few_successes')) return pass('within_reach', 'enough members can still succeed');
   const remedy =
     'a person decides: accept what is missing, or halt and retry it; a newer release takes this one’s place';
-  return fail('within_reach', { reason: 'too_few_successes', detail: shown(step, found), remedy });
+  return fail('within_reach', { reason: 'too_few_successes', detail: counted(input, step, found), remedy });
 }
 
-function holds(found: Verdict, reason: string): boolean {
+function holds(found: Verdict, reason: string): found is Extract<Verdict, { kind: 'hold' }> {
   return found.kind === 'hold' && found.reason === reason;
 }
 
-function shown(step: Step, { need }: Verdict): string {
-  return `${nameOf(step)}: ${step.counters.succeeded} of ${need} successes needed`;
+function counted(input: LaneInput, step: Step, found: Extract<Verdict, { kind: 'hold' }>): string {
+  return `${nameOf(step)}: ${holdCount(step, found, silenceIn(input, step))}`;
+}
+
+function silenceIn({ snapshot, lane }: LaneInput, step: Step): Silence {
+  return silenceOf(snapshot.lanes, lane.id, step.step);
 }
 
 /** Who has it already goes on; nothing more is granted where it has turned absent, or nobody knew when the lane opened. */
@@ -218,7 +222,9 @@ function approvalGate(input: LaneInput, step: number): AskedGate {
   const consent = consentOf(input, step);
   if (consent.given) return approvedGate(step, consent);
   const said = sayConsent(consent);
-  const detail = `step ${step + 1}${said === undefined ? '' : `: ${said}`}`;
+  // The policy asks nobody after this step, so a person would wonder.
+  const doubt = input.rollout.policy.steps[step]?.manual === true ? '' : ', since a metric was in doubt';
+  const detail = `step ${step + 1}${doubt}${said === undefined ? '' : `: ${said}`}`;
   const remedy = consent.standing.length > 0 ? 'passes when another person does' : 'passes when a person promotes it';
   return wait('approval', { reason: 'needs_approval', detail, remedy });
 }

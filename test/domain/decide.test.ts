@@ -479,7 +479,7 @@ const ROWS: Row[] = [
     title: 'staged, and somebody has updated the host meanwhile',
     agent: agentWith(staged, { products: [running('1.1.0')] }),
     directives: [directiveFor()],
-    answer: 'none',
+    answer: 'withdraw attempt',
     trace: 'assigned pass, brake pass, version deny',
   },
   {

@@ -13,7 +13,8 @@ import { counts, laneIn, OBSERVED, openedStep, stateNamed } from '../support/sna
 const POLICY = testPolicy({ steps: [stepPolicy({ percent: 50, manual: true }), stepPolicy()] });
 const RELEASE = testRelease('1.1.0');
 const DAY = 86_400_000;
-const NEVER = 'No number is enough: it takes agents that succeed. Retry it, or let a newer release take its place.';
+const NEVER =
+  'No number is enough: it takes agents that succeed. Halt and retry it, or let a newer release take its place.';
 
 const input = (overrides: Partial<VerbInput> = {}): VerbInput => ({
   actor: 'ana',

@@ -1,29 +1,19 @@
 // The commands of the scenario scripts: each does one thing to the world and returns the lines that it prints.
 
 import { violations } from '../../src/domain/check.ts';
-import { LANE_VERBS, type LaneVerb } from '../../src/domain/verbs.ts';
 import { AppError } from '../../src/errors.ts';
 import { foldCounters } from '../../src/store/attempts.ts';
 import { listAudit, verifyAudit } from '../../src/store/audit.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
 import { digestOf } from '../support/fixtures.ts';
-import type { Behaviour, Fleet } from '../support/fleet.ts';
+import type { Behaviour, Fleet, ModelAgent } from '../support/fleet.ts';
 import { snapshotOf } from '../support/snapshots.ts';
-import { duration, limits, names, policy, weekly } from './language.ts';
-import { attemptsTable, auditTable, instant, lanesTable } from './show.ts';
-import {
-  advance,
-  agentNamed,
-  changes,
-  laneStates,
-  publish,
-  setAvailability,
-  setPolicy,
-  update,
-  type World,
-} from './world.ts';
-
-type Command = (world: World, words: string[]) => Promise<string[]> | string[];
+import { CONFIG_COMMANDS } from './config-commands.ts';
+import { duration, names } from './language.ts';
+import { LOOK_COMMANDS } from './look-commands.ts';
+import { OPERATOR_COMMANDS } from './operator-commands.ts';
+import { type Command, watching } from './watching.ts';
+import { advance, agentNamed, publish, setAvailability, setRelease, update, type World } from './world.ts';
 
 /** Runs one line. What the engine refuses is printed; what the script gets wrong throws. */
 export async function runCommand(world: World, line: string): Promise<string[]> {
@@ -33,7 +23,7 @@ export async function runCommand(world: World, line: string): Promise<string[]> 
   try {
     return await command(world, words);
   } catch (error) {
-    if (error instanceof AppError) return [`refused: ${error.message}`];
+    if (error instanceof AppError) return [`refused: ${error.message}. ${error.hint}`];
     throw error;
   }
 }
@@ -43,45 +33,14 @@ const BEHAVIOURS: Record<string, Behaviour> = {
   crash: 'crashes',
   vanish: 'vanishes',
   'fail-download': 'download_fails',
+  'hang-download': 'download_hangs',
+  decline: 'declines',
 };
 
 const COMMANDS: Record<string, Command> = {
-  /** `policy [patch|minor|major] waves=… steps=… …` */
-  policy(world, words) {
-    const named = words[0]?.includes('=') === false;
-    setPolicy(world, policy(named ? (words[0] as string) : 'standard', named ? words.slice(1) : words));
-    return [];
-  },
-
-  /** `windows us allow mon-thu 09:00-16:00 [deny tue 12:00-13:00] America/New_York` */
-  windows(world, [region = '', ...words]) {
-    const calendar = world.surroundings.calendars.find((one) => one.region === region);
-    if (calendar === undefined) throw new Error(`no policy names ${region}`);
-    for (let at = 0; at < words.length; ) {
-      const [word, days, times] = words.slice(at, at + 3) as [string, string, string];
-      if (word === 'allow' || word === 'deny') calendar.windows[word].push(weekly(days, times));
-      else calendar.timeZone = word;
-      at += word === 'allow' || word === 'deny' ? 3 : 1;
-    }
-    return [];
-  },
-
-  /** `freeze 2026-12-20 2027-01-02 end of year` */
-  freeze(world, [from = '', to = '', ...reason]) {
-    world.surroundings.freezes = [{ from, to, reason: reason.join(' '), regions: null }];
-    return [];
-  },
-
-  limits(world, words) {
-    world.surroundings.limits = limits(words);
-    return [];
-  },
-
-  /** `clock 2026-01-05T14:00Z`: when the story begins. */
-  clock(world, [at = '']) {
-    world.startAt = Date.parse(at);
-    return [instant(world.startAt)];
-  },
+  ...CONFIG_COMMANDS,
+  ...OPERATOR_COMMANDS,
+  ...LOOK_COMMANDS,
 
   /** `release 1.1.0 [available eu,us]` */
   async release(world, [version = '', , available]) {
@@ -95,6 +54,26 @@ const COMMANDS: Record<string, Command> = {
 
   async absent(world, [version = '', regions = '']) {
     return await watching(world, () => setAvailability(world, version, regions.split(','), []));
+  },
+
+  /** `withdraw 1.1.0`: GitHub does not list it any more. */
+  withdraw: async (world, [version = '']) =>
+    await watching(world, () =>
+      setRelease(world, version, { state: 'withdrawn', why: 'GitHub does not list the release any more' }),
+    ),
+
+  /** `restored 1.1.0`: it does again, as it was. */
+  restored: async (world, [version = '']) =>
+    await watching(world, () => setRelease(world, version, { state: 'complete', why: null })),
+
+  /** `file 1.1.0 linux-arm64`: a file for one more platform has been uploaded. */
+  file: async (world, [version = '', platform = '']) =>
+    await watching(world, () => setRelease(world, version, { platform })),
+
+  /** `metric errors 0.02` or `metric errors none`: what is read of it from now on. */
+  metric(world, [name = '', value = '']) {
+    world.metrics.set(name, value === 'none' ? { error: 'the query has no result' } : { value: Number(value) });
+    return [];
   },
 
   /** `enrol 5 in eu version 1.0.0 [label ring=canary] prefix c` */
@@ -115,10 +94,11 @@ const COMMANDS: Record<string, Command> = {
   },
 
   /**
-   * `agents c1..c5 update ok|crash|vanish|fail-download` at once; `… will crash` when time goes on; `… leave`, `… return`;
-   * `… report succeeded` for one that had vanished while it was at it.
+   * `agents c1..c5 update ok|crash|vanish|fail-download|hang-download|decline` at once; `… will crash` when time goes
+   * on; `… leave`, `… return`; `… report succeeded` for one that had vanished while it was at it; what their next
+   * check-in says: `… run 1.0.0 [of unknown build]`, `… have kernel=5.4`, `… feel unwell disk is full`, `… feel well`.
    */
-  async agents(world, [list = '', what = '', how = 'ok']) {
+  async agents(world, [list = '', what = '', how = 'ok', ...rest]) {
     const chosen = names(list, [...world.agents.keys()]);
     if (what === 'update') {
       return await watching(world, () => update(world, chosen, () => BEHAVIOURS[how] ?? 'works'));
@@ -127,6 +107,7 @@ const COMMANDS: Record<string, Command> = {
       if (what === 'will') world.behaviours.set(name, BEHAVIOURS[how] ?? 'works');
       else if (what === 'leave') world.away.add(name);
       else if (what === 'return') world.away.delete(name);
+      else SAYS[what]?.(agentNamed(world, name), how, rest);
     }
     if (what !== 'report') return [];
     return await watching(world, async () => {
@@ -134,15 +115,20 @@ const COMMANDS: Record<string, Command> = {
     });
   },
 
-  /** `advance 10m [except b1,b2]`: everybody who is there checks in once a minute and does what is asked. */
-  async advance(world, [time = '', , except]) {
+  /** `advance 10m [except b1,b2] [every 5m]`: everybody who is there checks in once a minute and does what is asked. */
+  async advance(world, [time = '', ...words]) {
+    const given = (key: string) => (words.includes(key) ? words[words.indexOf(key) + 1] : undefined);
     const all = [...world.agents.keys()];
-    const absent = except === undefined ? [] : names(except, all);
-    return await advance(
-      world,
-      duration(time),
-      all.filter((name) => !absent.includes(name)),
-    );
+    const absent = names(given('except') ?? '', all);
+    const present = all.filter((name) => !absent.includes(name));
+    return await advance(world, duration(time), present, duration(given('every') ?? '1m'));
+  },
+
+  /** `jump 2h` or `jump -2h`: the wall clock alone; no time passes. */
+  async jump(world, [time = '']) {
+    const fleet = await world.fleet();
+    const ms = time.startsWith('-') ? -duration(time.slice(1)) : duration(time);
+    return await watching(world, async () => fleet.clock.jump(ms));
   },
 
   /** `down 2h`: the server does not run meanwhile, then starts again. */
@@ -163,78 +149,6 @@ const COMMANDS: Record<string, Command> = {
     return before === (await stored(fleet)) ? ['plan again: nothing'] : ['the plan has moved something', ...moved];
   },
 
-  /** `verb promote 1.1.0 [eu] [step 1]` */
-  async verb(world, [verb = '', version = '', ...rest]) {
-    if (!LANE_VERBS.some((one) => one === verb)) throw new Error(`no such verb: ${verb}`);
-    const at = rest.indexOf('step');
-    const region = at === 0 ? undefined : rest[0];
-    return await watching(world, async () => {
-      const fleet = await world.fleet();
-      const changed = await fleet.engine.operator.verb(await rolloutOf(fleet, version), {
-        verb: verb as LaneVerb,
-        region: region ?? null,
-        expectedStep: at < 0 ? null : Number(rest[at + 1]) - 1,
-        vetoRelease: false,
-        actor: 'dana',
-        reason: `${verb} by hand`,
-      });
-      return changed ? [] : ['it already was so'];
-    });
-  },
-
-  /** `veto 1.1.0`: halts it everywhere and lets it never come back. */
-  async veto(world, [version = '', ...reason]) {
-    return await watching(world, async () => {
-      const fleet = await world.fleet();
-      const options = { region: null, vetoRelease: true, actor: 'dana', reason: reason.join(' ') || 'no good' };
-      await fleet.engine.operator.halt(await rolloutOf(fleet, version), options);
-    });
-  },
-
-  /** `brake on|off region:eu` */
-  async brake(world, [state, scope = '']) {
-    return await watching(world, async () => {
-      const fleet = await world.fleet();
-      await fleet.engine.operator.setBrake({ scope, on: state === 'on', actor: 'dana', reason: 'something smells' });
-    });
-  },
-
-  lanes: async (world) => await lanesTable(await world.fleet()),
-
-  /** Why nothing goes out of a product that has no rollout. */
-  async holds(world) {
-    const fleet = await world.fleet();
-    return fleet.engine.operator
-      .productHolds()
-      .map(
-        ({ product, reason, sentence, until }) =>
-          `${product} ${reason}: ${sentence}${until === null ? '' : ` (until ${instant(until)})`}`,
-      );
-  },
-
-  async explain(world, [name = '']) {
-    const fleet = await world.fleet();
-    const found = await fleet.engine.operator.explain(agentNamed(world, name).id);
-    return found.flatMap(({ answer, trace }) => [
-      ...trace.map(({ rule, result, sentence }) => `${result.padEnd(4)} ${rule}: ${sentence}`),
-      `answer: ${answer}`,
-    ]);
-  },
-
-  attempts: attemptsTable,
-
-  /** `audit last 3` */
-  audit: async (world, [, count = '10']) => await auditTable(world, Number(count)),
-
-  /** Which versions run where, and how many agents are there. */
-  async versions(world) {
-    const fleet = await world.fleet();
-    return fleet.engine.operator
-      .versions()
-      .map(({ region, version, agents, present }) => `${region} ${version}: ${agents} (${present} present)`)
-      .sort();
-  },
-
   async check(world) {
     const fleet = await world.fleet();
     const rollouts = (await listRollouts(fleet.database.db)).reverse();
@@ -251,14 +165,21 @@ const COMMANDS: Record<string, Command> = {
   },
 };
 
-/** What the command prints, then the lanes that it has moved. */
-async function watching(world: World, run: () => Promise<unknown>): Promise<string[]> {
-  const fleet = await world.fleet();
-  const before = await laneStates(fleet);
-  const printed = await run();
-  await fleet.engine.plan();
-  return [...(Array.isArray(printed) ? printed : []), ...changes(before, await laneStates(fleet), fleet.clock.now())];
-}
+/** What the next check-in of an agent says of its host. */
+const SAYS: Record<string, (agent: ModelAgent, how: string, rest: string[]) => void> = {
+  run(agent, version, rest) {
+    const digest = digestOf(rest.length === 0 ? version : `${version} ${rest.join(' ')}`);
+    agent.products = agent.products.map((one) => ({ ...one, version, digest }));
+  },
+  have(agent, how, rest) {
+    agent.host = { ...agent.host, facts: Object.fromEntries([how, ...rest].map((one) => one.split('='))) };
+  },
+  feel(agent, how, rest) {
+    const isWell = how === 'well';
+    const healthReason = isWell ? null : rest.join(' ');
+    agent.host = { ...agent.host, health: isWell ? 'ok' : 'unhealthy', healthReason };
+  },
+};
 
 /** Everything that a plan could have written. */
 async function stored(fleet: Fleet): Promise<string> {
@@ -270,12 +191,6 @@ async function stored(fleet: Fleet): Promise<string> {
     .orderBy('since')
     .execute();
   return JSON.stringify([last?.hash, holds, await listRollouts(fleet.database.db)]);
-}
-
-async function rolloutOf(fleet: Fleet, version: string): Promise<string> {
-  const found = (await listRollouts(fleet.database.db)).find((rollout) => rollout.version === version);
-  if (found === undefined) throw new Error(`no rollout of ${version}`);
-  return found.id;
 }
 
 async function reportLate(world: World, name: string, state: 'succeeded' | 'rolled_back'): Promise<void> {

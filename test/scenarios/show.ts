@@ -1,5 +1,6 @@
 // What scenarios print: lanes, attempts and audit rows, with names in place of ids and times to the minute, in UTC.
-import type { Lane } from '../../src/domain/rollout.ts';
+import { isSkipped, type Lane } from '../../src/domain/rollout.ts';
+import { wayBackOf } from '../../src/domain/way-back.ts';
 import { listAudit } from '../../src/store/audit.ts';
 import { openHolds } from '../../src/store/holds.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
@@ -10,6 +11,9 @@ const NOTHING_TO_DO = 'completed, nothing to do';
 
 export function describeLane({ state, steps }: Lane): string {
   if (state.name === 'completed') return state.evidence ? 'completed' : NOTHING_TO_DO;
+  if (state.name === 'rolling_back') return `rolling back to ${state.to.version}`;
+  if (state.name === 'rolled_back') return `rolled back to ${state.to}`;
+  if (isSkipped(state)) return 'cancelled, skipped';
   const step = steps.at(-1);
   return step === undefined || state.name === 'waiting' ? state.name : `${state.name} step ${step.step + 1}`;
 }
@@ -21,7 +25,7 @@ export async function lanesTable(fleet: Fleet): Promise<string[]> {
   for (const rollout of (await listRollouts(fleet.database.db)).reverse()) {
     if (rollout.lanes.every((lane) => describeLane(lane) === NOTHING_TO_DO)) continue;
     for (const lane of rollout.lanes) {
-      const step = lane.steps.at(-1);
+      const step = lane.state.name === 'rolling_back' ? wayBackOf(lane) : lane.steps.at(-1);
       const counts = step?.counters;
       const numbers = counts === undefined ? '-' : `${counts.succeeded}/${counts.bad}/${counts.hot}/${step?.size}`;
       const hold = holds.get(lane.id);
@@ -44,7 +48,7 @@ export async function attemptsTable(world: World): Promise<string[]> {
       nameOf.get(row.agent_id) ?? '?',
       row.from_version,
       row.version,
-      `${row.step + 1}${row.member === 1 ? '' : ' late'}`,
+      row.step < 0 ? 'back' : `${row.step + 1}${row.member === 1 ? '' : ' late'}`,
       `${row.state}${row.cause === null ? '' : `: ${row.cause}`}${row.corrected === 1 ? ', corrected' : ''}`,
     ]),
   ]);
@@ -55,10 +59,13 @@ export async function auditTable(world: World, count: number): Promise<string[]>
   const { database } = await world.fleet();
   const rollouts = await listRollouts(database.db);
   const attempts = await database.db.selectFrom('attempts').select(['id', 'agent_id', 'version']).execute();
+  const baselines = await database.db.selectFrom('lanes').selectAll().where('kind', '=', 'baseline').execute();
+  const versionOf = new Map(rollouts.map(({ id, version }) => [id, version]));
   const agents = new Map([...world.agents].map(([name, agent]) => [agent.id, name]));
   const known = new Map([
     ...attempts.map((row) => [row.id, `${agents.get(row.agent_id)} to ${row.version}`] as const),
     ...[...world.agents].map(([name, agent]) => [agent.id, name] as const),
+    ...baselines.map((lane) => [lane.id, `baseline ${versionOf.get(lane.rollout_id)} in ${lane.region}`] as const),
     ...rollouts.flatMap((rollout) => [
       [rollout.id, rollout.version] as const,
       ...rollout.lanes.map((lane) => [lane.id, `${rollout.version} in ${lane.region}`] as const),

@@ -1,12 +1,17 @@
 // What a scenario has built up: the config of its first lines, then a real fleet on a real SQLite database, and its agents.
 import type { TestContext } from 'node:test';
+import { pino } from 'pino';
+import type { ReportedAttempt } from '../../src/domain/agent.ts';
 import { NO_LIMITS } from '../../src/domain/limits.ts';
+import type { Reading } from '../../src/domain/metric.ts';
+import type { Release } from '../../src/domain/release.ts';
 import type { PolicyJump, ProductRules } from '../../src/domain/snapshot.ts';
 import type { Surroundings } from '../../src/engine/memory.ts';
 import { transaction } from '../../src/store/database.ts';
-import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
+import { listReleases, saveAvailability, saveRelease } from '../../src/store/releases.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
-import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
+import { openMetrics } from '../../src/tracker/metrics.ts';
+import { digestOf, rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
 import { type Behaviour, type Fleet, type ModelAgent, openFleet } from '../support/fleet.ts';
 import { describeLane } from './show.ts';
 
@@ -24,6 +29,8 @@ export interface World {
   away: Set<string>;
   /** What agents do with an update, other than well. */
   behaviours: Map<string, Behaviour>;
+  /** What a query of a metric is answered, by its name. */
+  metrics: Map<string, Reading>;
 }
 
 export function newWorld(t: TestContext): World {
@@ -43,6 +50,7 @@ export function newWorld(t: TestContext): World {
     agents: new Map(),
     away: new Set(),
     behaviours: new Map(),
+    metrics: new Map(),
   };
   return world;
 }
@@ -67,6 +75,31 @@ export async function publish(world: World, version: string, available: readonly
   await setAvailability(world, version, world.regions, available);
 }
 
+/** The release as GitHub has it from now on; `platform`: with a file for one more. */
+export async function setRelease(
+  world: World,
+  version: string,
+  { platform, ...overrides }: Partial<Release> & { platform?: string },
+): Promise<void> {
+  const fleet = await world.fleet();
+  const known = (await listReleases(fleet.database.db, world.product.name)).find((one) => one.version === version);
+  if (known === undefined) throw new Error(`no release ${version}`);
+  const [like] = known.artifacts;
+  const added =
+    platform === undefined || like === undefined
+      ? []
+      : [
+          {
+            ...like,
+            platform,
+            name: `agentd-${version}-${platform}.tar.gz`,
+            sha256: digestOf(`${version} ${platform}`),
+          },
+        ];
+  const artifacts = [...known.artifacts, ...added];
+  await transaction(fleet.database, (tx) => saveRelease(tx, { ...known, artifacts, ...overrides }));
+}
+
 export async function setAvailability(
   world: World,
   version: string,
@@ -86,7 +119,6 @@ export async function setAvailability(
     checkedAt: at,
   }));
   await transaction(fleet.database, (tx) => saveAvailability(tx, rows));
-  await fleet.engine.plan();
 }
 
 /** Each agent comes to rest before the next one begins. Lines such as `1.1.0, then none: c1 c2`. */
@@ -98,7 +130,10 @@ export async function update(
   const results = new Map<string, string[]>();
   for (const name of names) {
     const agent = agentNamed(world, name);
-    const answer = await agent.run(() => behaviourOf(name));
+    const behaviour = behaviourOf(name);
+    // A download that hung goes on.
+    if (behaviour !== 'download_hangs') agent.attempts = agent.attempts.map(goOn);
+    const answer = await agent.run(() => behaviour);
     if (answer === 'vanished') world.away.add(name);
     const key = `runs ${agent.products[0]?.version}, ${answer}`;
     results.set(key, [...(results.get(key) ?? []), name]);
@@ -106,22 +141,52 @@ export async function update(
   return [...results].map(([key, list]) => `${key}: ${list.join(' ')}`);
 }
 
-/** Minute by minute: those who are there check in and do what they are told, then the server plans. */
-export async function advance(world: World, ms: number, present: readonly string[]): Promise<string[]> {
+function goOn(attempt: ReportedAttempt): ReportedAttempt {
+  return attempt.state === 'offered' ? { ...attempt, state: 'staged' } : attempt;
+}
+
+/** Minute by minute: those who are there check in and do what they are told, metrics are read, the server plans. */
+export async function advance(
+  world: World,
+  ms: number,
+  present: readonly string[],
+  everyMs: number,
+): Promise<string[]> {
   const fleet = await world.fleet();
+  const metrics = metricsOf(world, fleet);
   const lines: string[] = [];
   let before = await laneStates(fleet);
-  for (let passed = 0; passed < ms; passed += 60_000) {
-    fleet.clock.advance(Math.min(60_000, ms - passed));
+  for (let passed = 0; passed < ms; passed += everyMs) {
+    await elapse(fleet, Math.min(everyMs, ms - passed));
     await fleet.engine.plan();
     const there = present.filter((name) => !world.away.has(name));
     await update(world, there, (name) => world.behaviours.get(name) ?? 'works');
+    if (hasMetrics(world)) await metrics.round(fleet.clock.now());
     await fleet.engine.plan();
     const after = await laneStates(fleet);
     lines.push(...changes(before, after, fleet.clock.now()));
     before = after;
   }
   return lines;
+}
+
+function hasMetrics({ product }: World): boolean {
+  return [product.policy, ...Object.values(product.policies)].some(({ metrics }) => metrics !== undefined);
+}
+
+/** A server that is up looks at its clock all the while: otherwise the time would not be observed. */
+async function elapse({ clock, engine }: Fleet, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 60_000) {
+    clock.advance(Math.min(60_000, ms - passed));
+    // The plan that follows is such a look, too.
+    if (passed + 60_000 < ms) await engine.flush();
+  }
+}
+
+function metricsOf(world: World, { database }: Fleet) {
+  const ask = async (query: string) => world.metrics.get(query) ?? { error: 'the query has no result' };
+  const prometheus = { ask, close: async () => {} };
+  return openMetrics({ database, prometheus, products: [world.product.name], logger: pino({ level: 'silent' }) });
 }
 
 /** By rollout and region, what a person would call the lane's state. */

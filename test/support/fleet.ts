@@ -129,13 +129,15 @@ export async function openFleet(
   return fleet;
 }
 
-export type Behaviour = 'works' | 'crashes' | 'download_fails' | 'vanishes';
+export type Behaviour = 'works' | 'crashes' | 'download_fails' | 'download_hangs' | 'declines' | 'vanishes';
 
 export interface ModelAgent {
   handle: number;
   id: string;
   products: InstalledProduct[];
   attempts: ReportedAttempt[];
+  /** What it says of its host from now on; well, and no facts, until it is changed. */
+  host: Pick<AgentReport, 'facts' | 'health' | 'healthReason'>;
   report(overrides?: Partial<AgentReport>): AgentReport;
   checkIn(overrides?: Partial<AgentReport>): Promise<CheckInResult>;
   /** Checks in and obeys until there is nothing left to do at once; returns the last answer's kind or hold reason. */
@@ -148,6 +150,7 @@ function modelAgent(fleet: Fleet, handle: number, id: string, products: Installe
     id,
     products,
     attempts: [],
+    host: { facts: null, health: 'ok', healthReason: null },
     report: (overrides = {}) => ({
       handle,
       boot: 'b'.repeat(22),
@@ -155,9 +158,7 @@ function modelAgent(fleet: Fleet, handle: number, id: string, products: Installe
       epoch: 1,
       sequence: 0,
       products: agent.products,
-      health: 'ok',
-      healthReason: null,
-      facts: null,
+      ...agent.host,
       attempts: agent.attempts,
       ...overrides,
     }),
@@ -191,7 +192,12 @@ function obey(agent: ModelAgent, { action, attempt }: Instruction, behaviour: Be
     return undefined;
   }
   if (action === 'stage') {
+    if (behaviour === 'download_hangs') {
+      report('offered');
+      return 'downloads';
+    }
     if (behaviour === 'download_fails') report('failed', 'download_failed');
+    else if (behaviour === 'declines') report('declined', 'host_policy');
     else report('staged');
     return undefined;
   }
