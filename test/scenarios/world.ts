@@ -33,7 +33,7 @@ export interface World {
   metrics: Map<string, Reading>;
 }
 
-export function newWorld(t: TestContext): World {
+export function newWorld(t: Pick<TestContext, 'after'>): World {
   let opened: Promise<Fleet> | undefined;
   let ids = 0;
   const newId = () => `00000000-0000-7000-8000-${String((ids += 1)).padStart(12, '0')}`;

@@ -35,7 +35,7 @@ export interface Fleet {
 }
 
 export async function openFleet(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   product: ProductRules,
   regions = ['eu-west-1'],
   url = 'sqlite::memory:',
