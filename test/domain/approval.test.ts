@@ -1,6 +1,7 @@
 // Approvals in the plan: what voids them, when they expire, who is still asked, and a wave that goes on without a region.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { type Approval, consentTo, sayConsent, subjectOf } from '../../src/domain/approval.ts';
 import { violations } from '../../src/domain/check.ts';
 import type { Policy } from '../../src/domain/policy.ts';
@@ -137,4 +138,31 @@ describe('a wave whose region is skipped', () => {
     assert.equal(rolloutState({ lanes: [cancelled(true), done] }), 'completed');
     assert.equal(rolloutState({ lanes: [cancelled(true)] }), 'cancelled');
   });
+});
+
+test('law: whatever changes of files or policy voids every approval, and the order of the files changes nothing', () => {
+  const person = fc.constantFrom('ana', 'ben', 'cleo');
+  const hex = fc.stringMatching(/^[0-9a-f]{8}$/);
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(person),
+      hex,
+      fc.integer({ min: 11, max: 99 }),
+      fc.boolean(),
+      (people, sha256, maxHot, ofFiles) => {
+        const release = { ...RELEASE, artifacts: [...RELEASE.artifacts, ARM] };
+        const subject = subjectOf({ policy: TWO, release }, 0);
+        const approvals = people.map((by) => approvalOf(by, { subject }, TWO));
+        const turned = { ...release, artifacts: release.artifacts.toReversed() };
+        const consent = consentTo({ approvals }, 0, { policy: TWO, release: turned }, NOW);
+        assert.deepEqual([consent.standing.length, consent.given], [people.length, people.length >= 2]);
+        const changed = ofFiles
+          ? { policy: TWO, release: { ...release, artifacts: [...RELEASE.artifacts, { ...ARM, sha256 }] } }
+          : { policy: { ...TWO, maxHot }, release };
+        const { standing, given, lapsed } = consentTo({ approvals }, 0, changed, NOW);
+        assert.deepEqual([standing, given, lapsed.length], [[], false, people.length]);
+      },
+    ),
+    { numRuns: 60 },
+  );
 });

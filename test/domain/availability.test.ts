@@ -1,12 +1,14 @@
 // What a row is worth when nobody has confirmed it for a while.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import {
   type Availability,
   confirmedRow,
   effectiveRow,
   effectiveStatus,
   isLastAbsent,
+  objectionToGrant,
 } from '../../src/domain/availability.ts';
 
 const NOW = 1_000_000;
@@ -75,4 +77,25 @@ for (const [failures, successAgo, nextPollIn, expected] of polled) {
 
 test('confirmedRow of a product whose repository has never been read is the row', () => {
   assert.equal(confirmedRow(ROW, undefined, NOW, MAX_AGE), ROW);
+});
+
+test('law: time makes nothing available, and what was absent when somebody last knew is never granted', () => {
+  const time = fc.nat({ max: 3 * MAX_AGE });
+  fc.assert(
+    fc.property(
+      fc.constantFrom('available', 'absent', 'unknown'),
+      time,
+      time,
+      time,
+      (status, checkedAt, now, openedAt) => {
+        const row = { ...ROW, status, checkedAt };
+        const seen = effectiveRow(row, now, MAX_AGE);
+        assert(seen.status === status || seen.status === 'unknown');
+        if (status === 'absent') assert.equal(objectionToGrant(seen, openedAt), 'not_available');
+        if (seen.status === 'unknown' && seen.since <= openedAt)
+          assert.notEqual(objectionToGrant(seen, openedAt), undefined);
+      },
+    ),
+    { numRuns: 300 },
+  );
 });

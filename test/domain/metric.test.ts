@@ -124,3 +124,24 @@ for (const [text, wanted] of [
     if (wanted !== undefined) assert.deepEqual(parseCondition(printCondition(wanted)), wanted);
   });
 }
+
+test('law: what has failed stays failed, and nothing passes without all its good samples', () => {
+  const reading = fc.oneof(
+    fc.constant({ error: 'x' }),
+    fc.double({ min: 0, max: 0.1 }).map((value) => ({ value })),
+  );
+  fc.assert(
+    fc.property(fc.array(reading, { maxLength: 20 }), (readings) => {
+      let tally = EMPTY;
+      let hasFailed = false;
+      for (const one of readings) {
+        tally = addReading(tally, one, ERRORS, 1);
+        const { kind } = metricVerdict(ERRORS, tally);
+        if (hasFailed) assert.equal(kind, 'failing');
+        if (kind === 'pass') assert(tally.good >= ERRORS.samples && tally.failed < ERRORS.failures);
+        hasFailed = kind === 'failing';
+      }
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,6 +1,7 @@
 // The address of a file on a mirror, from a template that the config has checked.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { isSafeUrl, mirrorUrl } from '../../src/domain/mirror.ts';
 
 const RELEASE = { version: '1.2.3+b.4', tag: 'agent/v1.2.3+b.4' };
@@ -39,3 +40,16 @@ const urls: [string, boolean][] = [
 for (const [url, safe] of urls) {
   test(`isSafeUrl(${url}) is ${safe}`, () => assert.equal(isSafeUrl(new URL(url)), safe));
 }
+
+test('law: whatever the tag and the file are called, the URL stays below the address of the mirror', () => {
+  const name = fc.oneof(fc.string({ minLength: 1, maxLength: 12 }), fc.stringMatching(/^[a-z/.%?#@:]{1,8}$/));
+  fc.assert(
+    fc.property(name, name, (tag, file) => {
+      const region = { name: 'eu', mirror: 'https://mirror.example/files/{tag}-/{version}/f-{asset}' };
+      const url = mirrorUrl(region, 'agentd', { version: '1.0.0', tag }, { platform: 'linux-x64', name: file });
+      assert(url?.startsWith('https://mirror.example/files/'), String(url));
+      assert.equal(new URL(url as string).pathname.split('/').length, 5);
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -4,12 +4,16 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { applyActions } from '../../src/domain/apply.ts';
 import { violations } from '../../src/domain/check.ts';
+import { acceptedBy, chooseRelease, objectionTo } from '../../src/domain/choose.ts';
+import { vetoFor } from '../../src/domain/directives.ts';
 import { HOLD_REASONS } from '../../src/domain/holds.ts';
 import { plan } from '../../src/domain/plan.ts';
 import { isTerminalLane, type Lane } from '../../src/domain/rollout.ts';
 import type { Plan, Snapshot } from '../../src/domain/snapshot.ts';
+import { successorOf } from '../../src/domain/supersede.ts';
+import { schemeOf } from '../../src/domain/version/schemes.ts';
 import { START } from '../support/fixtures.ts';
-import { anySnapshot, deepFreeze } from '../support/snapshots.ts';
+import { anySnapshot, deepFreeze, vetoOf } from '../support/snapshots.ts';
 
 const NOW = START + 60_000;
 const RUNS = { numRuns: 300 };
@@ -92,6 +96,37 @@ test('while the clock is doubted nothing is begun: lanes halt, end or take turns
       }
     }),
     RUNS,
+  );
+});
+
+test('the choice is what nothing stands against; with it vetoed another, lower one is chosen, or none', () => {
+  fc.assert(
+    fc.property(anySnapshot(), (snapshot) => {
+      for (const product of snapshot.products) {
+        const chosen = chooseRelease(snapshot, product, NOW).release;
+        if (chosen === null) continue;
+        assert.equal(objectionTo(snapshot, product, chosen, acceptedBy(product)), undefined);
+        const vetoes = [...snapshot.vetoes, { ...vetoOf(chosen.version), product: product.name }];
+        const other = chooseRelease({ ...snapshot, vetoes }, product, NOW).release;
+        if (other !== null) assert(schemeOf(product.scheme).compare(other.version, chosen.version) < 0);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('what takes a rollout’s place is younger, of the same product, and may itself go out', () => {
+  fc.assert(
+    fc.property(anySnapshot(), (snapshot) => {
+      for (const [index, rollout] of snapshot.rollouts.entries()) {
+        const successor = successorOf(snapshot, rollout);
+        if (successor === undefined) continue;
+        assert(snapshot.rollouts.indexOf(successor) > index);
+        assert.equal(successor.product, rollout.product);
+        assert.equal(vetoFor(snapshot.vetoes, successor.product, successor.version), undefined);
+      }
+    }),
+    { numRuns: 40 },
   );
 });
 

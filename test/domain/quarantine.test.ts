@@ -1,38 +1,28 @@
-// Which of an agent's attempts count towards its quarantine in a lane.
+// What an agent has spent, summed: the same at once, in parts and in whichever order it is read.
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { attemptsUsed, type QuarantineLane, type Spent } from '../../src/domain/quarantine.ts';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { addSpent, attemptsUsed, sumSpent } from '../../src/domain/quarantine.ts';
+import { attemptOf } from '../support/snapshots.ts';
 
-const ROLLOUT = 'rollout';
-const lane = (overrides: Partial<QuarantineLane> = {}): QuarantineLane => ({
-  laneId: 'eu',
-  rolloutId: ROLLOUT,
-  budgetEpoch: 0,
-  retried: [],
-  ...overrides,
+test('law: earlier and later attempts summed apart come to the same as at once, and a clearance forgives all of them', () => {
+  const state = fc.constantFrom('succeeded', 'rolled_back', 'failed', 'declined', 'inconclusive', 'withdrawn', 'lost');
+  const kind = fc.record({ state, step: fc.nat({ max: 1 }), budgetEpoch: fc.nat({ max: 1 }) });
+  fc.assert(
+    fc.property(fc.array(kind, { maxLength: 8 }), fc.nat({ max: 8 }), (kinds, at) => {
+      const attempts = kinds.map((one, sequence) => attemptOf({ ...one, sequence, laneId: 'lane' }));
+      const all = sumSpent(attempts);
+      assert.deepEqual(sumSpent(attempts.toReversed()), all);
+      const parts = addSpent(sumSpent(attempts.slice(0, at)), sumSpent(attempts.slice(at)));
+      assert.deepEqual(parts, all);
+      const rolloutId = attempts[0]?.rolloutId ?? '';
+      const cleared = sumSpent(attempts, [{ rolloutId, sequence: kinds.length }]);
+      assert.deepEqual(
+        cleared.map(({ count }) => count),
+        all.map(({ count }) => count),
+      );
+      assert.equal(attemptsUsed(cleared, { laneId: 'lane', rolloutId, budgetEpoch: 0, retried: [] }), 0);
+    }),
+    { numRuns: 150 },
+  );
 });
-const spent = (overrides: Partial<Spent> = {}): Spent => ({
-  ...{ rolloutId: ROLLOUT, laneId: 'eu', step: 0, budgetEpoch: 0 },
-  ...{ count: 2, cleared: 0, weight: 'bad', member: true },
-  ...overrides,
-});
-
-describe('attemptsUsed', () => {
-  const rows: [title: string, Spent, QuarantineLane, number][] = [
-    ['its own lane', spent(), lane(), 2],
-    ['another lane of the release', spent({ laneId: 'us' }), lane(), 2],
-    ['another lane, forgiven by a retry there', spent({ laneId: 'us' }), retriedIn('us'), 0],
-    ['another release', spent({ rolloutId: 'other' }), lane(), 0],
-    ['its own way back, while it goes forward', spent({ step: -1, budgetEpoch: -1 }), lane(), 0],
-    ['another lane’s way back, while it goes forward', spent({ laneId: 'us', step: -1, budgetEpoch: -1 }), lane(), 0],
-    ['what went forward elsewhere, on the way back', spent({ laneId: 'us' }), lane({ budgetEpoch: -1 }), 0],
-    ['its own way back', spent({ step: -1, budgetEpoch: -1 }), lane({ budgetEpoch: -1 }), 2],
-    ['its way back before', spent({ step: -1, budgetEpoch: -1 }), lane({ budgetEpoch: -2 }), 0],
-  ];
-  for (const [title, one, where, used] of rows)
-    test(`${title}: ${used}`, () => assert.equal(attemptsUsed([one], where), used));
-});
-
-function retriedIn(laneId: string): QuarantineLane {
-  return lane({ retried: [{ laneId, budgetEpoch: 1 }] });
-}

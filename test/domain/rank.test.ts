@@ -1,6 +1,7 @@
 // The order of agents in a rollout: values that stored thresholds depend on, so none of them may ever change.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { fmix32, hash32, isBefore, rank } from '../../src/domain/rank.ts';
 
 describe('golden values: a change here moves agents between the steps of rollouts that are going on', () => {
@@ -88,4 +89,18 @@ describe('isBefore', () => {
       assert.equal(isBefore(rankA, idA, rankB, idB), expected);
     });
   }
+});
+
+test('law: the mixer loses nothing, and of two agents exactly one is before the other', () => {
+  const number = fc.integer({ min: 0, max: 0xffffffff });
+  const agent = fc.tuple(fc.oneof(number, fc.nat({ max: 2 })), fc.stringMatching(/^[a-c]{1,2}$/));
+  fc.assert(
+    fc.property(number, number, agent, agent, (x, y, [rankA, idA], [rankB, idB]) => {
+      assert.equal(fmix32(x) === fmix32(y), x === y);
+      const isSame = rankA === rankB && idA === idB;
+      const before = [isBefore(rankA, idA, rankB, idB), isBefore(rankB, idB, rankA, idA)];
+      assert.deepEqual(before.filter(Boolean), isSame ? [] : [true]);
+    }),
+    { numRuns: 300 },
+  );
 });

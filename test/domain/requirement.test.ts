@@ -1,6 +1,7 @@
 // What a release requires of a host: how wanted and found are compared, and what the person who asks is told.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { exclude, isComparable, type Requirement, requirementsFor, unmetOf } from '../../src/domain/requirement.ts';
 
 function wants(rule: Requirement['rule'], ...wanted: string[]): Requirement {
@@ -110,4 +111,19 @@ describe('isComparable', () => {
   ] as const) {
     test(`${JSON.stringify(text)}: ${expected}`, () => assert.equal(isComparable(text), expected));
   }
+});
+
+test('law: nothing meets two requirements that exclude each other, and a number is at least or at most another', () => {
+  const version = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('.'));
+  const rule = fc.constantFrom<Requirement['rule']>('atLeast', 'atMost', 'equals');
+  const meets = (requirement: Requirement, x: string) => unmetOf([requirement], { x }) === undefined;
+  fc.assert(
+    fc.property(rule, version, rule, version, version, (ruleA, a, ruleB, b, found) => {
+      const [one, other] = [wants(ruleA, a), wants(ruleB, b)];
+      if (exclude(one, other)) assert(!meets(one, found) || !meets(other, found), found);
+      assert.equal(exclude(one, other), exclude(other, one));
+      assert(meets(wants('atLeast', a), found) || meets(wants('atMost', a), found));
+    }),
+    { numRuns: 500 },
+  );
 });

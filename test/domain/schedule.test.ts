@@ -1,6 +1,7 @@
 // Scheduled rollouts: what is due, and that what was missed is taken once.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { applyActions } from '../../src/domain/apply.ts';
 import { plan } from '../../src/domain/plan.ts';
 import { isDue, nextRun } from '../../src/domain/schedule.ts';
@@ -78,4 +79,21 @@ describe('plan with a schedule', () => {
     const after = applyActions(none, actions, { now, newId: () => 'id' });
     assert.deepEqual(plan({ ...after, releases: [testRelease('1.1.0')] }, now + 60_000).actions, []);
   });
+});
+
+test('law: however often one looks, what is due is the same, and the next run is after the instant', () => {
+  const minutes = fc.nat({ max: 60 * 24 * 400 });
+  fc.assert(
+    fc.property(minutes, minutes, minutes, (a, b, c) => {
+      const [first, middle, last] = [a, b, c].sort((x, y) => x - y).map((one) => START + one * 60_000) as [
+        number,
+        number,
+        number,
+      ];
+      assert.equal(isDue(BERLIN, first, last), isDue(BERLIN, first, middle) || isDue(BERLIN, middle, last));
+      const next = nextRun(BERLIN, first);
+      assert(next !== null && next > first && next <= first + 2 * DAY);
+    }),
+    { numRuns: 40 },
+  );
 });

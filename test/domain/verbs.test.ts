@@ -1,12 +1,13 @@
 // The verbs on a lane: every verb in every state, twice as once, and against an old picture.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { lastStep } from '../../src/domain/apply.ts';
 import { consentTo, subjectOf } from '../../src/domain/approval.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import type { Lane, LaneState, LaneStateName } from '../../src/domain/rollout.ts';
 import { applyVerb, LANE_VERBS, type LaneVerb, type VerbInput } from '../../src/domain/verbs.ts';
-import { NO_SILENCE } from '../../src/domain/verdict.ts';
+import { NO_SILENCE, verdict } from '../../src/domain/verdict.ts';
 import { START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { counts, laneIn, OBSERVED, openedStep, stateNamed } from '../support/snapshots.ts';
 
@@ -238,4 +239,26 @@ test('a lane that was rolled back goes forward no more', () => {
   const lane = laneAs('halted', { back: [openedStep({ step: -1 })] });
   for (const verb of ['retry', 'accept'] as const)
     assert.throws(() => applyVerb(lane, verb, input({ count: 1 })), { code: 'illegal_transition' });
+});
+
+test('law: an acceptance leaves nothing that halts, grows the allowance by its count, and forgets who approved', () => {
+  const nat = (max: number) => fc.nat({ max });
+  fc.assert(
+    fc.property(nat(6), nat(6), nat(6), fc.integer({ min: 1, max: 10 }), (succeeded, bad, declined, count) => {
+      const counters = counts({ succeeded, bad, badMembers: bad, declined, exhausted: declined });
+      const step = openedStep({ size: 10, counters });
+      const lane = laneIn('eu', stateNamed('halted'), { steps: [step] });
+      let accepted: Lane | undefined;
+      try {
+        accepted = applyVerb(lane, 'accept', input({ count }));
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, 'conflict');
+        return;
+      }
+      assert(accepted !== undefined);
+      assert.deepEqual([accepted.allowance, accepted.approvals], [lane.allowance + count, []]);
+      assert(['open', 'done'].includes(verdict(10, counters, NO_SILENCE, POLICY, accepted.allowance).kind));
+    }),
+    { numRuns: 200 },
+  );
 });

@@ -1,6 +1,7 @@
 // verdict and what it is made of, each row worked out by hand from the formulas of the design.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { NO_COUNTS, type StepCounters } from '../../src/domain/rollout.ts';
 import {
   budgetOf,
@@ -211,5 +212,54 @@ describe('verdict', () => {
   test('the budget does not change with those who are out', () => {
     const found = verdict(100, { ...NO_COUNTS, exhausted: 30 }, { ...NO_SILENCE, ineligible: 30 }, DEFAULTS, 0);
     assert.deepEqual([found.budget, found.need], [2, 50]);
+  });
+});
+
+describe('laws of the verdict', () => {
+  const nat = (max: number) => fc.nat({ max });
+  const anyPolicy = fc.record({
+    doneRatio: fc.integer({ min: 1, max: 10_000 }),
+    badRatio: nat(10_000),
+    minSample: nat(40),
+    badCount: fc.option(fc.integer({ min: 1, max: 20 })),
+  });
+  const anyStep = fc.record({
+    size: fc.integer({ min: 1, max: 60 }),
+    counters: fc.record({
+      succeeded: nat(60),
+      bad: nat(20),
+      hotMembers: nat(5),
+      declined: nat(10),
+      exhausted: nat(10),
+    }),
+    silence: fc.record({ gone: nat(20), ineligible: nat(20), replaceable: nat(2) }),
+    policy: anyPolicy,
+    allowance: nat(10),
+  });
+  const judge = ({ size, counters, silence, policy, allowance }: Step) =>
+    verdict(size, { ...NO_COUNTS, ...counters }, silence, policy, allowance).kind;
+  type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never;
+
+  test('a step without a success never passes, and it halts at its budget and not before', () => {
+    fc.assert(
+      fc.property(anyStep, (step) => {
+        const budget = budgetOf(step.size, step.policy, step.allowance);
+        assert.notEqual(judge({ ...step, counters: { ...step.counters, succeeded: 0 } }), 'done');
+        assert.equal(judge(step) === 'halt', step.counters.bad >= budget);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('accepting more brings no halt, and while the budget lasts as many as are needed can still succeed', () => {
+    fc.assert(
+      fc.property(anyStep, (step) => {
+        const { size, policy, allowance } = step;
+        if (judge(step) !== 'halt') assert.notEqual(judge({ ...step, allowance: allowance + 1 }), 'halt');
+        assert(needOf(size, 0, policy, allowance + 1) <= needOf(size, 0, policy, allowance));
+        assert(size - (budgetOf(size, policy, 0) - 1) >= needOf(size, 0, policy, 0));
+      }),
+      { numRuns: 300 },
+    );
   });
 });

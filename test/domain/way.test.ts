@@ -1,8 +1,17 @@
 // What of a host itself stands against the way to a release, in which order, and which stops lie on it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import type { Requirement } from '../../src/domain/requirement.ts';
-import { floorsBelow, type Host, hostChecks, hostObjection, type Stop, type Way } from '../../src/domain/way.ts';
+import {
+  floorsBelow,
+  type Host,
+  hostChecks,
+  hostObjection,
+  type Stop,
+  stopsFrom,
+  type Way,
+} from '../../src/domain/way.ts';
 import { digestOf, rules, testPolicy, testRelease } from '../support/fixtures.ts';
 import { PLATFORM, vetoOf } from '../support/snapshots.ts';
 
@@ -117,5 +126,22 @@ test('floorsBelow: as releases, without those at or above the version, with what
       ['1.2.0', 1, true],
       ['1.5.0', 0, false],
     ],
+  );
+});
+
+test('law: each stop is the lowest that is left, none is jumped over, and the last is the release', () => {
+  const part = fc.integer({ min: 0, max: 4 });
+  const version = fc.tuple(part, part).map(([minor, patch]) => `1.${minor}.${patch}`);
+  fc.assert(
+    fc.property(fc.uniqueArray(version, { maxLength: 6 }), version, (floors, from) => {
+      const order = (a: string, b: string) => a.localeCompare(b, 'en', { numeric: true });
+      const stops = [...floors.sort(order), '2.0.0'].map((one) => ({ version: one }));
+      const left = stopsFrom('semver', stops, from).map((one) => one.version);
+      assert.equal(left.at(-1), '2.0.0');
+      assert.deepEqual(left, [...floors.filter((one) => order(from, one) < 0), '2.0.0']);
+      const next = stopsFrom('semver', stops, left[0] as string).map((one) => one.version);
+      assert.deepEqual(next, left.slice(1));
+    }),
+    { numRuns: 200 },
   );
 });
