@@ -106,8 +106,12 @@ export interface OperatorService {
     lifted: Pin | null;
     hot: { version: string; state: string } | null;
   }>;
-  /** What a person, or its own failures, keep the agent from; by handle. */
-  restraintsOf(handle: number): { pins: readonly Pin[]; quarantined: readonly Quarantined[] };
+  /** What a person, its own failures, or a build that no release has, keep the agent from; by handle. */
+  restraintsOf(handle: number): {
+    pins: readonly Pin[];
+    quarantined: readonly Quarantined[];
+    unknownBuilds: readonly { product: string; version: string; digest: string }[];
+  };
   /** At most `limit`, in the order of the handles. */
   quarantined(
     product: string | null,

@@ -241,7 +241,7 @@ export async function viewAgents(db: Db, operator: OperatorService, agents: read
 }
 
 function viewAgent(agent: Agent, attempts: readonly Attempt[], operator: OperatorService): AgentView {
-  const { pins, quarantined } = operator.restraintsOf(agent.handle);
+  const { pins, quarantined, unknownBuilds } = operator.restraintsOf(agent.handle);
   return {
     id: agent.id,
     name: agent.name,
@@ -255,6 +255,7 @@ function viewAgent(agent: Agent, attempts: readonly Attempt[], operator: Operato
     labels: agent.labels,
     pins: pins.map(viewPin),
     quarantined: quarantined.map(({ product, version, attempts, limit }) => ({ product, version, attempts, limit })),
+    unknownBuilds: unknownBuilds.map(({ product, version, digest }) => ({ product, version, digest })),
   };
 }
 

@@ -93,9 +93,16 @@ function remarks(agent: AgentView, twice: ReadonlySet<string>, now: number, styl
   return [...id, ...why.map((line) => style.paint('yellow', `  ${line}`))];
 }
 
-/** What a person, or its own failures, keep the agent from, a sentence each. */
-export function restraintsOf({ name, pins = [], quarantined = [] }: AgentView, now: number): string[] {
+/** What a person, its own failures, or a build that no release has, keep the agent from, a sentence each. */
+export function restraintsOf(
+  { name, pins = [], quarantined = [], unknownBuilds = [] }: AgentView,
+  now: number,
+): string[] {
   return [
+    ...unknownBuilds.map(
+      ({ product, version, digest }) =>
+        `held: ${product} ${version} with digest ${digest.slice(0, 12)}… is a build that no release has`,
+    ),
     ...pins.map(
       ({ product, version, actor, reason, at }) =>
         `pinned at ${product} ${version} by ${actor} ${age(at, now)}: ${reason}`,

@@ -44,6 +44,7 @@ import { backtestPolicy, rehearseRelease } from './rehearse.ts';
 import { rollBack } from './roll-back.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
+import { unknownBuildsOf } from './unknown-builds.ts';
 import { changeVeto, type VetoChange } from './veto.ts';
 import { openWaiters } from './waiters.ts';
 
@@ -241,6 +242,7 @@ export async function openEngine(deps: EngineDeps) {
       restraintsOf: (handle: number) => ({
         pins: roster.pinsOf(handle),
         quarantined: quarantinesOf({ roster, memory }, handle),
+        unknownBuilds: unknownBuildsOf({ roster, memory }, handle),
       }),
       /** Idempotent: false when nobody doubts it. */
       async trustClock(options: TrustOptions): Promise<boolean> {

@@ -215,6 +215,8 @@ export const AgentView = Strict({
   pins: Type.Optional(Type.Array(PinView)),
   /** Releases at which it has used up its attempts, `limit` of them. */
   quarantined: Type.Optional(Type.Array(Strict({ product: Text, version: Text, attempts: Integer, limit: Integer }))),
+  /** Builds that no release has, for which the agent is held. */
+  unknownBuilds: Type.Optional(Type.Array(Strict({ product: Text, version: Text, digest: Text }))),
 });
 export type AgentView = Static<typeof AgentView>;
 

@@ -206,7 +206,7 @@ function createTestOperator(): TestOperator {
     createRollout: () => Promise.reject(new AppError('not_found', 'nothing is created here')),
     setVeto: () => Promise.reject(new AppError('not_found', 'there is no release here')),
     setPin: () => Promise.reject(new AppError('not_found', 'there is no agent here')),
-    restraintsOf: () => ({ pins: [], quarantined: [] }),
+    restraintsOf: () => ({ pins: [], quarantined: [], unknownBuilds: [] }),
     quarantined: () => ({ quarantined: [], more: false }),
     clearQuarantine: () => Promise.reject(new AppError('not_found', 'there is no agent here')),
     trustClock: async () => false,

@@ -112,3 +112,15 @@ test('quarantine list and clear', async (t) => {
   const unknown = await cli('quarantine', 'list', '--product', 'agentx');
   assert.deepEqual([unknown.code, /There are: agentd\./.test(unknown.err)], [3, true]);
 });
+
+test('agents names builds that no release has, and why an agent is unwell', async (t) => {
+  const { fleet, cli } = await served(t);
+  const [known, other] = [await fleet.enrol('edge-1'), await fleet.enrol('edge-2')];
+  await known.checkIn({ health: 'unhealthy', healthReason: 'the disk is full' });
+  other.products = [{ product: 'agentd', version: '1.0.0', digest: 'f'.repeat(64) }];
+  await other.checkIn();
+  const { out } = await cli('agents');
+  assert.match(out, /edge-1 .* unhealthy: the disk is full edge-2/);
+  assert.match(out, /held: agentd 1\.0\.0 with digest ffffffffffff… is a build that no release has/);
+  assert.equal(out.match(/held:/g)?.length, 1);
+});
