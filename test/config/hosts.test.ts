@@ -54,6 +54,15 @@ test('the way up: lag, lowest version, floors in ascending order', () => {
   );
 });
 
+test('a floor may be a prerelease that the channel lets in between releases that are accepted', () => {
+  const text = withKeys(
+    'accept: ">=1.2 <4"',
+    'prereleases: [rc]',
+    'floors: [{ version: "2.0.0-rc.1", reason: "state" }]',
+  );
+  assert.equal(readConfig({ file: write(text), env: {} }).products[0]?.floors[0]?.version, '2.0.0-rc.1');
+});
+
 test('by default nothing is required, and unhealthy agents and unknown builds are held', () => {
   const config = readConfig({ file: write(SMALL), env: {} });
   assert.deepEqual(config.products[0]?.requirements, []);
