@@ -225,7 +225,21 @@ describe('rehearse: what holds for every model', () => {
     };
   }
 
-  it('the same input gives the same run, which leaves nobody hot and nobody uncounted', () => {
+  const EARLY_END = {
+    agents: [18],
+    shares: [100] as const,
+    maxHot: 1,
+    soakMs: 0,
+    manual: true,
+    office: false,
+    offline: 0 as const,
+    failureRate: 0 as const,
+    minAgeMs: 0,
+    limits: { perHour: 10 },
+    seed: 1,
+  };
+
+  it('the same input gives the same run, which leaves nobody uncounted', () => {
     fc.assert(
       fc.property(models, (model) => {
         const [one, other] = [simulate(inputOf(model)), simulate(inputOf(model))];
@@ -236,7 +250,9 @@ describe('rehearse: what holds for every model', () => {
         const sum = (key: 'exposed' | 'succeeded' | 'bad') => steps.reduce((total, step) => total + step[key], 0);
         assert.ok(sum('exposed') >= sum('succeeded') + sum('bad'));
         if (lanes.every((lane) => lane.state === 'completed')) {
-          assert.deepEqual(one.world.occupied.fleet, 0);
+          // A step is done without its last few members: one of them may be at it while the lane completes.
+          const open = steps.reduce((total, step) => total + step.size - step.succeeded - step.bad, 0);
+          assert.ok(one.world.occupied.fleet <= open);
           assert.deepEqual(one.world.occupied.downloads.fleet, 0);
         }
         for (const { spans, steps: own } of lanes) {
@@ -246,7 +262,8 @@ describe('rehearse: what holds for every model', () => {
           }
         }
       }),
-      { numRuns: 30 },
+      // The example: one agent of eighteen is at it when a lane of one step without a soak completes.
+      { numRuns: 30, examples: [[EARLY_END]] },
     );
   });
 
@@ -270,7 +287,7 @@ describe('rehearse: what holds for every model', () => {
   it('ceilings hold over every window of an hour', () => {
     const model: Model = {
       agents: [60],
-      shares: [100],
+      shares: [100] as const,
       maxHot: 20,
       soakMs: 0,
       manual: false,
