@@ -50,6 +50,16 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
     },
   },
   {
+    name: 'S6.halt',
+    says: 'a halt that is booked is kept: nothing is halted again for the same reason',
+    onRow({ books, model }, row) {
+      if (row.action !== 'lane.halted' || row.actor !== 'tidegate') return undefined;
+      const { halted, haltedFor } = laneOf(model, row.subject);
+      if (!halted || haltedFor !== row.data['reason']) return undefined;
+      return `the lane in ${books.lanes.get(row.subject)?.region} was halted twice: ${haltedFor}`;
+    },
+  },
+  {
     name: 'C2.gone',
     says: 'who loses a seat was silent for its observed time, and nobody does so just after a start',
     onRow({ books, truth }, row) {

@@ -3,6 +3,8 @@ import type { AuditRow, Books } from './books.ts';
 
 export interface LaneModel {
   halted: boolean;
+  /** The reason of the last halt. */
+  haltedFor: string | null;
   paused: boolean;
   /** The last opened step; null before the first. */
   step: number | null;
@@ -85,6 +87,7 @@ export function laneOf(model: Model, id: string): LaneModel {
   if (known !== undefined) return known;
   const fresh: LaneModel = {
     halted: false,
+    haltedFor: null,
     paused: false,
     step: null,
     done: new Set(),
@@ -164,6 +167,7 @@ function applyToLane(lane: LaneModel, row: AuditRow, books: Books, { now, observ
   switch (row.action) {
     case 'lane.halted':
       lane.halted = true;
+      lane.haltedFor = String(row.data['reason']);
       lane.paused = false;
       return;
     case 'lane.retried':

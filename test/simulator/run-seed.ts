@@ -1,5 +1,6 @@
 // One seed, one history: builds the world, lets it run with its faults, then calmly to the end, and checks all the way.
 import { AppError } from '../../src/errors.ts';
+import { createApprovers } from './approvers.ts';
 import { type Books, createReader } from './books.ts';
 import { checkAtEnd, checkDearly } from './dear-promises.ts';
 import { createFaults } from './faults.ts';
@@ -108,6 +109,7 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   const fleet = createFleet({ world, server, network, github });
   const operators = createOperators(world, server, github);
   const pins = createPins(world, server, fleet);
+  const approvers = createApprovers(world, server);
   const faults = createFaults({ world, server, network, fleet });
   const parts: Parts = { world, server, github, fleet, operators, pins };
   const check = createChecks(parts);
@@ -140,6 +142,12 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     plan.operatorEveryMs * 2,
     () => !truth.calm,
     () => void pins.act(),
+  );
+  every(
+    world,
+    plan.operatorEveryMs / 2,
+    () => !truth.calm,
+    () => void approvers.act().catch(bug),
   );
   every(
     world,

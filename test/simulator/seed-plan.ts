@@ -203,7 +203,7 @@ function drawPolicy(
     maxHot: random.pick([1, 2, 10]),
     attemptsPerAgent: random.pick([1, 2, 3]),
     unhealthy: random.pick(['hold', 'update', 'first']),
-    approvals: { approvers: random.pick([1, 1, 2]), expireMs: random.pick([30 * minute, 7 * 24 * 60 * MINUTE]) },
+    approvals: { approvers: random.pick([1, 1, 2]), expireMs: random.pick([3 * minute, 7 * 24 * 60 * MINUTE]) },
     supersede: supersede ?? random.pick(['finish', 'replace-unstarted', 'replace'] as const),
     maxSkips: random.pick([1, 2, 3]),
     minAgeMs: random.chance(20) ? 3 * minute : 0,

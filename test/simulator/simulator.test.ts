@@ -48,6 +48,7 @@ test('a grant in a lane whose halt is committed breaks S5', () => {
   assert.equal(s5?.onRow(facts, row), undefined);
   facts.model.lanes.set('l1', {
     halted: true,
+    haltedFor: null,
     paused: false,
     step: 0,
     done: new Set(),

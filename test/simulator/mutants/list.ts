@@ -389,18 +389,23 @@ export const MUTANTS: readonly Mutant[] = [
   // D: the books.
   {
     name: 'outcome_is_booked_again',
-    breaks: ['D1', 'L3'],
+    breaks: ['D1'],
     edits: [
       {
         file: 'src/engine/book.ts',
-        from: 'attempt.grantedAt === null || ENDED_BY_AGENT.has(attempt.state);',
-        to: 'attempt.grantedAt === null;',
+        from: "  if (attempt.state === reported.state || reported.state === 'offered') return undefined;\n",
+        to: "  if (reported.state === 'offered') return undefined;\n",
+      },
+      {
+        file: 'src/engine/book.ts',
+        from: '  if (!mayFollow(attempt.state, reported.state)) {\n',
+        to: '  if (attempt.state !== reported.state && !mayFollow(attempt.state, reported.state)) {\n',
       },
     ],
   },
   {
     name: 'attempts_of_others_are_believed',
-    breaks: ['D1', 'D1.truth'],
+    breaks: ['D1', 'D1.truth', 'A0'],
     edits: [
       {
         file: 'src/engine/book.ts',
@@ -427,7 +432,7 @@ export const MUTANTS: readonly Mutant[] = [
       {
         file: 'src/engine/execute.ts',
         from: '  if (found === undefined || !countsIn(found.lane, ended)) return after;\n',
-        to: '  if (found === undefined || !countsIn(found.lane, ended) || now === 0 || ended.hop !== true) return after;\n',
+        to: "  if (found === undefined || ended.state === 'lost' || !countsIn(found.lane, ended)) return after;\n",
       },
     ],
   },
@@ -641,8 +646,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/book.ts',
-        from: '  set.putAgent({ ...agent, sequence });\n',
-        to: '  set.putAgent({ ...agent });\n',
+        from: '  set.putAgent({ ...agent, sequence });\n  set.putAttempt(attempt, context.now);\n',
+        to: '  set.putAttempt(attempt, context.now);\n',
       },
     ],
   },
