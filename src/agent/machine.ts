@@ -121,10 +121,11 @@ export function step(state: State, event: Event): Step {
 /** What a check-in says of the attempt; undefined when there is none. */
 export function reportOf(state: State): AttemptReport | undefined {
   if (state.kind === 'idle') return undefined;
-  const { attempt: id, product } = state.order;
-  if (state.kind === 'ended') return { id, product, ...state.outcome };
-  if (state.kind === 'staging') return { id, product, state: 'offered' };
-  return { id, product, state: state.kind === 'judging' ? 'proving' : state.kind };
+  const { attempt: id, product, version, digest } = state.order;
+  const common = { id, product, version, digest };
+  if (state.kind === 'ended') return { ...common, ...state.outcome };
+  if (state.kind === 'staging') return { ...common, state: 'offered' };
+  return { ...common, state: state.kind === 'judging' ? 'proving' : state.kind };
 }
 
 /** When the machine must be looked at next although nothing happens, on the clock of its times; null for never. */

@@ -35,6 +35,8 @@ export function reportOf(handle: number, body: CheckInRequest): AgentReport {
       id: attempt.id,
       product: attempt.product,
       state: attempt.state,
+      ...(attempt.version === undefined ? {} : { version: attempt.version }),
+      ...(attempt.digest === undefined ? {} : { digest: attempt.digest }),
       cause: attempt.cause ?? null,
       detail: attempt.detail ?? null,
     })),

@@ -80,6 +80,9 @@ export interface ReportedAttempt {
   id: string;
   product: string;
   state: AttemptState;
+  /** What it is an attempt at, and of which artifact; agents of before do not say. */
+  version?: string;
+  digest?: string;
   cause: string | null;
   detail: string | null;
 }

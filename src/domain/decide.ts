@@ -42,6 +42,8 @@ export type AgentView = Pick<Agent, 'id' | 'region' | 'platform' | 'labels' | 'h
   seats?: readonly Seat[];
   /** At most one for each product. */
   pins?: readonly Pin[];
+  /** Has not reported since the database was restored: what is known of it is old. */
+  stale?: boolean;
 };
 
 export interface TraceLine {
@@ -131,6 +133,7 @@ interface Question {
 }
 
 function decideProduct({ agent, product, directive, hot, now, trace }: Question): Answer {
+  if (agent.stale === true) return trace.hold('report', 'stale');
   const dropped = agent.ended.find((attempt) => attempt.product === product);
   if (dropped !== undefined) {
     trace.deny(

@@ -1,10 +1,11 @@
 // What one check-in does to the books: its reports, then the decision and the admission or grant that it leads to.
 import type { Agent, AgentReport, Attempt, InstalledProduct, ReportedAttempt } from '../domain/agent.ts';
-import { type AttemptState, isLive, mayFollow } from '../domain/attempt.ts';
+import { type AttemptState, isHot, isLive, mayFollow } from '../domain/attempt.ts';
 import { type Answer, decide } from '../domain/decide.ts';
 import type { Directive } from '../domain/directives.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { AppError } from '../errors.ts';
+import { adoptKnown, adoptUnknown, endsForgotten, isStillStale } from './adopt.ts';
 import { hasBit } from './bitset.ts';
 import type { Memory } from './memory.ts';
 import type { WorkingSet } from './working-set.ts';
@@ -39,9 +40,14 @@ export function bookCheckIn(set: WorkingSet, report: AgentReport, context: BookC
   const agent = set.agents.get(report.handle);
   if (agent === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
   checkVersions(report.products, context.memory);
-  const changes = report.attempts.map((one) => ({ reported: one, next: readReport(set, agent, one, report) }));
+  const changes = report.attempts.map((one) => ({ reported: one, next: readReport(set, agent, one, report, context) }));
+  const isStale = set.stale.has(agent.id);
+  if (isStale && report.attempts.filter((one) => isHot(one.state)).length > 1)
+    throw new AppError('conflict', 'an agent has one attempt at risk at most', { where: '/attempts' });
+  if (isStale) adoptEnds(set, agent, report, context);
   for (const { next } of changes) {
     if (next === undefined) continue;
+    if (next.grantedAt !== set.attempts.get(next.id)?.grantedAt) auditAdopted(set, agent, next, context.now);
     set.putAttempt(timed(next, context), context.now);
     auditAttempt(set, agent, set.attempts.get(next.id) as Attempt, `agent:${agent.id}`, context.now);
   }
@@ -49,13 +55,35 @@ export function bookCheckIn(set: WorkingSet, report: AgentReport, context: BookC
     set.putAttempt({ ...attempt, state: 'expired', endedAt: context.now }, context.now);
     auditAttempt(set, agent, set.attempts.get(attempt.id) as Attempt, 'tidegate', context.now);
   }
-  bookAgent(set, agent, report);
+  bookAgent(set, set.agents.get(report.handle) as Agent, report);
+  if (isStale && !isStillStale(set, report)) set.hear(agent.id);
   const holding = report.attempts.filter((one) => !ENDED_BY_AGENT.has(one.state)).map((one) => one.id);
   const answer = admit(set, set.agents.get(report.handle) as Agent, holding, {
     ...context,
     seenSequence: report.sequence,
   });
   return { answer, acknowledged: acknowledge(changes) };
+}
+
+/** What ended while nobody wrote it down that is still there. */
+function adoptEnds(set: WorkingSet, agent: Agent, report: AgentReport, context: BookContext): void {
+  for (const ended of endsForgotten(set.liveOf(agent.id), report, context)) {
+    auditAdopted(set, agent, ended, context.now);
+    set.putAttempt(ended, context.now);
+    auditAttempt(set, agent, ended, 'tidegate', context.now);
+  }
+  for (const reported of report.attempts) {
+    if (set.attempts.has(reported.id) || !ENDED_BY_AGENT.has(reported.state)) continue;
+    const adopted = adoptUnknown(set, agent, { reported, report }, context);
+    if (adopted !== null) auditAttempt(set, agent, adopted, `agent:${agent.id}`, context.now);
+  }
+}
+
+function auditAdopted(set: WorkingSet, agent: Agent, next: Attempt, now: number): void {
+  const { id, product, version, state, cause, detail, laneId: lane, step } = next;
+  const was = set.attempts.get(id)?.state;
+  const data = { agent: agent.id, product, version, was, state, cause, detail, booked: true, lane, step };
+  set.audit.push({ at: now, actor: `agent:${agent.id}`, action: 'attempt.adopted', subject: id, data });
 }
 
 /**
@@ -98,9 +126,10 @@ function readReport(
   agent: Agent,
   reported: ReportedAttempt,
   report: AgentReport,
+  context: BookContext,
 ): Attempt | undefined {
   const attempt = set.attempts.get(reported.id);
-  // Booked in a database that was lost since: the agent may forget it, there is nothing to book it on.
+  // Booked in a database that was lost since: adopted below, or nothing that this one could book it on.
   if (attempt === undefined) return undefined;
   if (attempt.agentId !== agent.id)
     throw new AppError('foreign_attempt', `the attempt ${reported.id} is not this agent's`, { where: '/attempts' });
@@ -108,7 +137,8 @@ function readReport(
   if (attempt.product !== reported.product)
     throw new AppError('conflict', `the attempt ${reported.id} is one at ${attempt.product}`, { where: '/attempts' });
   if (attempt.state === reported.state || reported.state === 'offered') return undefined;
-  if (!mayFollow(attempt.state, reported.state)) {
+  const adopted = set.stale.has(agent.id) ? adoptKnown(attempt, reported, context) : undefined;
+  if (adopted === undefined && !mayFollow(attempt.state, reported.state)) {
     // A late or repeated message is no news; a claim that the server never allowed is a conflict.
     if (isLate(attempt, reported.state)) return undefined;
     throw new AppError(
@@ -125,6 +155,7 @@ function readReport(
       { where: '/attempts' },
     );
   }
+  if (adopted !== undefined) return adopted;
   return {
     ...attempt,
     state: reported.state,
@@ -189,6 +220,7 @@ function admit(set: WorkingSet, agent: Agent, holding: string[], context: AdmitC
       healthReason: agent.healthReason,
       facts: agent.facts,
       pins: set.pinsOf(agent.id),
+      stale: set.stale.has(agent.id),
     },
     directives,
     context.now,

@@ -186,9 +186,9 @@ export function* freezeLaneStep(
   });
 }
 
-/** Has checked in, and is not held as unhealthy. */
+/** Has checked in, also since a restore, and is not held as unhealthy. */
 function isThere({ roster, observedMs }: CensusInput, { policy }: Rollout, handle: number): boolean {
-  if (roster.silentMs(handle, observedMs) >= policy.staleAfterMs) return false;
+  if (roster.isStale(handle) || roster.silentMs(handle, observedMs) >= policy.staleAfterMs) return false;
   return unhealthyUnder(policy) !== 'hold' || !roster.isUnhealthy(handle);
 }
 

@@ -91,6 +91,7 @@ async function throughLedger(deps: CheckInDeps, report: AgentReport): Promise<Ch
 
 /** True when the books have to look: the report says something that memory does not have. */
 function hasNews(roster: Roster, entry: RosterEntry, report: AgentReport): boolean {
+  if (roster.isStale(report.handle)) return true;
   if (report.facts !== null || report.platform !== entry.platform) return true;
   if (report.health !== entry.health || report.healthReason !== entry.healthReason) return true;
   if (!runsTheSame(entry, report)) return true;
@@ -153,6 +154,7 @@ export function viewOf(
     healthReason,
     facts,
     pins,
+    stale: roster.isStale(handle),
   };
 }
 

@@ -25,7 +25,9 @@ import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { countGrants, downloadingPlaces } from '../store/grants.ts';
 import { listPins } from '../store/pins.ts';
+import { checkEpoch } from '../store/restored.ts';
 import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
+import { forgetStale, listStale } from '../store/stale-agents.ts';
 import { bookCheckIn } from './book.ts';
 import type { Clock } from './clock.ts';
 import { enrolAgent } from './enrol.ts';
@@ -49,6 +51,8 @@ export interface CommitDeps {
   clock: Clock;
   observed: ObservedTime;
   newId: () => string;
+  /** The fleet's, as this server has read it at its start. */
+  epoch: number;
   /** Called after a commit with what has to be asked again. */
   wake: (wakes: readonly Wake[]) => void;
   /** Called after a commit that moved a lane. */
@@ -77,6 +81,7 @@ interface Batch {
 
 async function writeBatch(deps: CommitDeps, tx: Tx, items: readonly LedgerItem[]): Promise<Batch> {
   const reports = items.flatMap((item) => (item.kind === 'check_in' ? [item.report] : []));
+  await checkEpoch(deps.database, tx, deps.epoch);
   const set = await load(deps, tx, reports);
   const context = { memory: deps.memory, now: deps.clock.now(), observedMs: deps.observed.now(), newId: deps.newId };
   const settled: Settled<LedgerResult>[] = [];
@@ -165,6 +170,8 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
       ),
     ),
     rolloutOf: (lane: Lane) => rollouts.get(lane.rolloutId),
+    // After a restore alone, until all have reported: at all other times it costs nothing.
+    stale: deps.roster.staleCount === 0 ? [] : await listStale(tx, owners),
   });
 }
 
@@ -199,6 +206,7 @@ async function write(tx: Tx, set: WorkingSet, now: number): Promise<void> {
     if (set.halted.has(lane.id)) await saveLane(tx, lane, lane.revision - 1);
   }
   for (const veto of set.newVetoes) await putVeto(tx, veto);
+  await forgetStale(tx, set.heard);
   await appendAudits(tx, set.audit);
 }
 
@@ -210,6 +218,10 @@ function pick<K, V>(from: Map<K, V>, keys: Set<K>): V[] {
 function remember(deps: CommitDeps, set: WorkingSet, enrolled: readonly Agent[]): void {
   const observedMs = deps.observed.now();
   deps.memory.grants.add(set.granted);
+  for (const agentId of set.heard) {
+    const handle = deps.roster.handleOf(agentId);
+    if (handle !== undefined) deps.roster.setStale(handle, false);
+  }
   for (const agent of [...enrolled, ...pick(set.agents, set.changedAgents)]) deps.roster.put(agent, observedMs);
   const touched = new Set<string>();
   for (const id of [...set.newAttempts, ...set.changedAttempts]) {

@@ -21,6 +21,7 @@ import { findAgent, flushSeen } from '../store/agents.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { listGrants } from '../store/grants.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
+import { checkEpoch } from '../store/restored.ts';
 import { answerAtOnce, answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
 import { startOfWatch, trustClock } from './clock-doubt.ts';
@@ -94,6 +95,7 @@ export async function openEngine(deps: EngineDeps) {
       clock,
       observed,
       newId: deps.newId,
+      epoch: fleet.epoch,
       wake,
       exclusive,
       mark,
@@ -103,7 +105,18 @@ export async function openEngine(deps: EngineDeps) {
   /** Somebody must act when planning fails: nothing moves until it works again. */
   const nudge = () => void planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
 
-  const commit = committer({ database, memory, roster, clock, observed, newId: deps.newId, wake, nudge, mark });
+  const commit = committer({
+    database,
+    memory,
+    roster,
+    clock,
+    observed,
+    newId: deps.newId,
+    epoch: fleet.epoch,
+    wake,
+    nudge,
+    mark,
+  });
   const ledger = openLedger((items: readonly LedgerItem[]) => exclusive(() => commit(items)));
   const checkIn: CheckInDeps = {
     roster,
@@ -125,7 +138,8 @@ export async function openEngine(deps: EngineDeps) {
   const thread = openModelThread();
   const rehearsing = { database, memory, roster, clock, observed, thread, pollMs: deps.pollMs };
   const staleAfterMs = Math.min(...deps.products.map((product) => product.policy.staleAfterMs));
-  const isPresent = (handle: number) => roster.silentMs(handle, observed.now()) < staleAfterMs;
+  const isPresent = (handle: number) =>
+    !roster.isStale(handle) && roster.silentMs(handle, observed.now()) < staleAfterMs;
 
   await planning();
 
@@ -147,6 +161,7 @@ export async function openEngine(deps: EngineDeps) {
   /** Memory before the acknowledgement: what a person has stopped is in force even when planning fails. */
   async function commitVerb(verb: () => Promise<VerbEffects>): Promise<boolean> {
     return await exclusive(async () => {
+      await checkEpoch(database, database.db, fleet.epoch);
       const { changed, lanes, withdrawnLanes, vetoes, brakes } = await verb();
       mark('verb.committed');
       for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);

@@ -5,6 +5,7 @@ import { liveAttempts, unsuccessfulAttempts } from '../store/attempts.ts';
 import { listClearances } from '../store/clearances.ts';
 import type { Db } from '../store/database.ts';
 import { listPins } from '../store/pins.ts';
+import { listStale } from '../store/stale-agents.ts';
 import type { Roster } from './roster.ts';
 
 const PAGE = 5_000;
@@ -22,6 +23,7 @@ export async function loadRoster(db: Db, roster: Roster, observedMs: number): Pr
     withHandle(roster, attempt.agentId, (handle) => roster.setAttempt(handle, attempt));
   for (const [agentId, pins] of Map.groupBy(await listPins(db), (pin) => pin.agentId))
     withHandle(roster, agentId, (handle) => roster.setPins(handle, pins));
+  for (const agentId of await listStale(db)) withHandle(roster, agentId, (handle) => roster.setStale(handle, true));
   const spent = Map.groupBy(await unsuccessfulAttempts(db), (attempt) => attempt.agentId);
   const clearances = Map.groupBy(await listClearances(db), (one) => one.agentId);
   for (const [agentId, attempts] of spent)

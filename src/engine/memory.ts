@@ -274,6 +274,11 @@ export class Memory {
     return lanes.find((lane) => isLiveLane(lane.state.name)) ?? lanes.at(-1) ?? null;
   }
 
+  /** As of the last plan; undefined for one that is not known. */
+  releaseOf(product: string, version: string): Release | undefined {
+    return releaseAt(this.releases, product, version);
+  }
+
   /** Versions whose availability matters: what goes out, is chosen, or stands as a baseline. */
   wanted(): { product: string; version: string }[] {
     const going = [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => ({ product, version }));

@@ -145,6 +145,8 @@ export class Roster {
   private seenAt = new Float64Array(FIRST_CAPACITY);
   /** Has checked in with this server since it started. */
   private heard = new Uint8Array(FIRST_CAPACITY);
+  /** Has not reported since the database was restored. */
+  private readonly stale = new Set<number>();
   private readonly live = new Map<number, readonly Attempt[]>();
   private readonly hot = new Set<number>();
   /** Those with an attempt that is offered. */
@@ -405,6 +407,19 @@ export class Roster {
   lastSeenAt(handle: number): number | null {
     const at = this.seenAt[handle];
     return at === undefined || at === 0 ? null : at;
+  }
+
+  isStale(handle: number): boolean {
+    return this.stale.has(handle);
+  }
+
+  get staleCount(): number {
+    return this.stale.size;
+  }
+
+  setStale(handle: number, stale: boolean): void {
+    if (stale) this.stale.add(handle);
+    else this.stale.delete(handle);
   }
 
   /**

@@ -41,6 +41,8 @@ export interface Loaded {
   /** Agents that went bad in the baseline lanes within their window. */
   recentBad: ReadonlyMap<string, Set<string>>;
   rolloutOf: (lane: Lane) => Rollout | undefined;
+  /** Those of the agents that have not reported since the database was restored. */
+  stale: readonly string[];
 }
 
 export class WorkingSet {
@@ -58,6 +60,9 @@ export class WorkingSet {
   readonly halted = new Set<string>();
   readonly newVetoes: Veto[] = [];
   readonly audit: AuditEntry[] = [];
+  readonly stale: Set<string>;
+  /** Agents that were stale, and have reported. */
+  readonly heard: string[] = [];
   /** Who holds a slot of the limits, by agent. */
   private readonly hot: Map<string, Place>;
   /** Who downloads, by agent. */
@@ -89,6 +94,7 @@ export class WorkingSet {
     this.downloading = new Map(loaded.downloading.map((one) => [one.agentId, one]));
     this.ceilings = loaded.ceilings;
     this.recentBad = loaded.recentBad;
+    this.stale = new Set(loaded.stale);
   }
 
   attemptsOf(agentId: string): Attempt[] {
@@ -106,6 +112,11 @@ export class WorkingSet {
 
   pinsOf(agentId: string): readonly Pin[] {
     return this.pins.get(agentId) ?? [];
+  }
+
+  /** The agent has reported since the restore. */
+  hear(agentId: string): void {
+    if (this.stale.delete(agentId)) this.heard.push(agentId);
   }
 
   putAgent(agent: Agent): void {
@@ -203,8 +214,8 @@ export class WorkingSet {
     this.withdrawLoaded(lane.id, now);
   }
 
-  private veto(rollout: Rollout, reason: string, now: number): void {
-    const { product, version } = rollout;
+  /** Automatic, unless one stands. */
+  veto({ product, version }: Pick<Rollout, 'product' | 'version'>, reason: string, now: number): void {
     if (this.vetoes.some((veto) => veto.product === product && veto.version === version)) return;
     const veto = { product, version, automatic: true, actor: 'tidegate', reason, at: now };
     this.vetoes = [...this.vetoes, veto];

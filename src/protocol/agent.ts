@@ -121,6 +121,9 @@ export const AttemptReport = Strict({
   id: Id,
   product: Name,
   state: oneOf(REPORTED_STATES),
+  /** What it is an attempt at: a server that was restored from a backup may not know it. */
+  version: Type.Optional(VersionText),
+  digest: Type.Optional(Digest),
   cause: Type.Optional(oneOf(OUTCOME_CAUSES)),
   /** One line of the evidence, e.g. the last line that the crashed version printed. */
   detail: Type.Optional(Detail),

@@ -111,6 +111,7 @@ export interface DB {
   };
   agent_products: { agent_id: string; product: string; version: string; digest: string };
   agent_seen: { handle: number; seen_at: number };
+  stale_agents: { agent_id: string };
   rollouts: {
     id: string;
     product: string;

@@ -1,0 +1,78 @@
+// What a restore leaves in the database, whoever brought the rows back: a new epoch, the fleet's brake, every agent stale.
+import { AppError } from '../errors.ts';
+import { appendAudit } from './audit.ts';
+import { listBrakes } from './controls.ts';
+import { type Database, transaction } from './database.ts';
+import { ensureFleet, loadEpoch, loadObserved, setMeta } from './meta.ts';
+import type { Db, Tx } from './schema.ts';
+import { markAllStale } from './stale-agents.ts';
+
+export interface RestoreMark {
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** Where the rows came from, for people. */
+  from: string;
+  /** The epoch that agents have heard of from the database in use until now; null where it cannot be read. */
+  lastEpoch: number | null;
+}
+
+export interface Marked {
+  epoch: number;
+  /** Agents that are held until they report. */
+  stale: number;
+}
+
+/**
+ * Where nobody knows how far the epoch had come (the database that is replaced is damaged or gone), it leaps: agents
+ * take no instruction of a lower epoch than they have accepted, and each restore before this one may have raised it.
+ */
+const LEAP = 1_000;
+/** However often it is restored on top of a brake. */
+const MAX_REASON = 1_000;
+
+/**
+ * In one transaction. Raises the epoch, which voids every session and instruction of before, sets the brake on the whole
+ * fleet, which only a person takes off, and marks each agent stale.
+ */
+export async function markRestored(database: Database, mark: RestoreMark): Promise<Marked> {
+  return await transaction(database, async (tx) => {
+    const fleet = await ensureFleet(tx, mark.now);
+    const epoch = mark.lastEpoch === null ? fleet.epoch + LEAP : Math.max(fleet.epoch, mark.lastEpoch) + 1;
+    await setMeta(tx, 'epoch', String(epoch));
+    const stale = await markAllStale(tx);
+    await brakeFleet(tx, mark);
+    await appendAudit(tx, {
+      at: mark.now,
+      actor: 'tidegate',
+      action: 'database.restored',
+      subject: 'fleet',
+      data: { from: mark.from, was: fleet.epoch, epoch, stale },
+    });
+    return { epoch, stale };
+  });
+}
+
+/**
+ * No commit under an old epoch. On SQLite a restore needs the file's lock, so nobody can have it open meanwhile; on
+ * PostgreSQL a server may have been left running. Throws `not_ready`.
+ */
+export async function checkEpoch({ kind }: Database, db: Db | Tx, epoch: number): Promise<void> {
+  if (kind === 'sqlite' || (await loadEpoch(db)) === epoch) return;
+  throw new AppError('not_ready', 'the database was restored while this server was running', {
+    hint: 'Restart the server: what it has in memory is of before.',
+  });
+}
+
+/** A brake that stood already stays, and says now that there is more to look at before it is taken off. */
+async function brakeFleet(tx: Tx, { now, from }: RestoreMark): Promise<void> {
+  const restored = `restored from ${from}: look at what has changed since, then \`tidegate brake off\``;
+  const standing = (await listBrakes(tx)).find((brake) => brake.scope === 'fleet');
+  const reason =
+    standing === undefined ? restored : `${restored}; on before that because: ${standing.reason}`.slice(0, MAX_REASON);
+  await tx
+    .insertInto('brakes')
+    .values({ scope: 'fleet', actor: 'tidegate', reason, at: now, since_observed: await loadObserved(tx) })
+    .onConflict((conflict) => conflict.column('scope').doUpdateSet({ reason }))
+    .execute();
+  await appendAudit(tx, { at: now, actor: 'tidegate', action: 'brake.on', subject: 'fleet', data: { reason } });
+}
