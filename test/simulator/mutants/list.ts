@@ -398,8 +398,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'src/engine/book.ts',
-        from: '  if (!mayFollow(attempt.state, reported.state)) {\n',
-        to: '  if (attempt.state !== reported.state && !mayFollow(attempt.state, reported.state)) {\n',
+        from: '!mayFollow(attempt.state, reported.state)) {\n',
+        to: 'attempt.state !== reported.state && !mayFollow(attempt.state, reported.state)) {\n',
       },
     ],
   },
