@@ -21,6 +21,7 @@ export interface AttemptRow {
   budget_epoch: number;
   product: string;
   version: string;
+  from_version: string;
   platform: string;
   sha256: string;
   state: string;
@@ -61,7 +62,7 @@ export interface Books {
 }
 
 const ATTEMPT =
-  'id, agent_id, lane_id, step, member, budget_epoch, product, version, platform, sha256, state, live, hot, granted_at, corrected, hop';
+  'id, agent_id, lane_id, step, member, budget_epoch, product, version, from_version, platform, sha256, state, live, hot, granted_at, corrected, hop';
 
 export function createReader(database: Database): () => Promise<Books> {
   let lastSeq = 0;

@@ -20,7 +20,7 @@ export interface DearParts {
 
 /** All of them; the first that is broken, as its name and a sentence. */
 export async function checkDearly(parts: DearParts): Promise<[string, string] | undefined> {
-  for (const check of [stored, counters, acknowledged]) {
+  for (const check of [stored, counters, checkAcknowledged]) {
     const found = await check(parts);
     if (found !== undefined) return found;
   }
@@ -40,7 +40,7 @@ async function counters({ server }: DearParts): Promise<[string, string] | undef
   const rollouts = await listRollouts(db, { limit: 500 });
   const lanes = [...rollouts.flatMap((rollout) => rollout.lanes), ...(await listBaselineLanes(db))];
   for (const lane of lanes) {
-    for (const step of lane.steps) {
+    for (const step of [...lane.steps, ...lane.back]) {
       const folded = await foldCounters(db, lane.id, step.step, lane.budgetEpoch);
       if (JSON.stringify(folded) === JSON.stringify(step.counters)) continue;
       const sentence = `step ${step.step + 1} of the ${lane.kind} lane in ${lane.region} (${lane.state.name}): ${JSON.stringify(step.counters)}, the fold is ${JSON.stringify(folded)}`;
@@ -51,7 +51,7 @@ async function counters({ server }: DearParts): Promise<[string, string] | undef
 }
 
 /** What somebody was told is recorded stands in the database, whatever crashed meanwhile. */
-async function acknowledged({ world, server, fleet }: DearParts): Promise<[string, string] | undefined> {
+export async function checkAcknowledged({ world, server, fleet }: DearParts): Promise<[string, string] | undefined> {
   const { truth } = world;
   const rows = (
     await server.database.db.executeQuery<{ id: string; agent_id: string; state: string; sha256: string }>(

@@ -73,10 +73,6 @@ const FAULTS: Record<FaultEvent, (parts: Parts) => void> = {
     };
     if (random.chance(60)) world.time.after(random.between(1, 60) * MINUTE, back);
   },
-  second_server({ world }) {
-    // Only a file can be opened twice; run-seed draws that once at the beginning.
-    world.say('second server: nothing to open twice');
-  },
   vanish({ world, fleet, random }) {
     const member = some(fleet, random);
     if (member !== undefined) fleet.vanish(member, random.pick([5, 30, 120]) * MINUTE * world.plan.scale);
@@ -93,7 +89,9 @@ const FAULTS: Record<FaultEvent, (parts: Parts) => void> = {
     const member = some(fleet, random);
     if (member !== undefined) fleet.clone(member, random.between(2, 20) * MINUTE * world.plan.scale);
   },
-  move_platform() {},
+  go_dark({ world, random }) {
+    world.truth.darkForMs = random.between(20, 90) * MINUTE * world.plan.scale;
+  },
 };
 
 export function createFaults(parts: Omit<Parts, 'random'>): { strike(): void } {

@@ -15,6 +15,7 @@ import {
 import { transaction } from '../../src/store/database.ts';
 import { insertEnrolToken } from '../../src/store/tokens.ts';
 import type { Github } from './github.ts';
+import { noteHold } from './happenings.ts';
 import type { Network } from './network.ts';
 import { hash32, type Random } from './random.ts';
 import type { SimServer } from './server.ts';
@@ -163,6 +164,9 @@ export function createFleet(parts: FleetParts): Fleet {
             ? 'the workload does not answer'
             : undefined,
         // Once in a while a host lacks for some minutes what its owner wants it to have.
+        facts: () => ({
+          kernel: hash32(`${identity.id} ${Math.floor(time.now() / (600_000 * plan.scale))}`) % 3 === 0 ? '4' : '6',
+        }),
         missing: () =>
           !truth.calm && hash32(`${identity.id} ${Math.floor(time.now() / (600_000 * plan.scale))}`) % 20 === 0
             ? 'the disk of the workload is not mounted'
@@ -176,6 +180,14 @@ export function createFleet(parts: FleetParts): Fleet {
       },
       effect(name) {
         if (truth.calm) return;
+        if (truth.darkForMs > 0 && ['flip', 'marker', 'settle'].includes(name)) {
+          marks.hit('went_dark_at_the_swap');
+          say(`goes dark before ${name}`);
+          const forMs = truth.darkForMs;
+          truth.darkForMs = 0;
+          time.after(1, () => off(forMs));
+          throw new PowerLost(name);
+        }
         if (own.chance(plan.faults.powerLoss)) {
           marks.hit('power_lost');
           say(`power lost before ${name}`);
@@ -342,18 +354,7 @@ export function createFleet(parts: FleetParts): Fleet {
   ): void {
     if (answer.kind === 'hold') {
       world.say(`${identity.name}: held, ${answer.reason}`);
-      if (answer.reason === 'outside_window') marks.hit('held_by_window');
-      if (answer.reason === 'at_limit' || answer.reason === 'site_limit') marks.hit('held_by_limit');
-      if (answer.reason === 'ceiling') marks.hit('held_by_ceiling');
-      if (answer.reason === 'bandwidth') marks.hit('held_by_bandwidth');
-      if (answer.reason === 'clock_suspect') marks.hit('held_by_clock');
-      if (answer.reason === 'unhealthy') marks.hit('held_unhealthy');
-      if (answer.reason === 'budget') marks.hit('held_by_budget');
-      if (answer.reason === 'braked') marks.hit('held_by_brake');
-      if (answer.reason === 'halted') marks.hit('held_by_halt');
-      if (answer.reason === 'quarantined') marks.hit('quarantined');
-      if (answer.reason === 'busy') marks.hit('two_products_busy');
-      if (answer.reason === 'unknown_build') marks.hit('unknown_build_reported');
+      noteHold(marks, answer.reason);
     }
     if (attempt !== undefined) {
       world.say(`${identity.name}: ${answer.action} ${attempt.product} ${attempt.version} (${attempt.id.slice(0, 8)})`);

@@ -13,7 +13,6 @@ export const MARKS = [
   'crashed_at_mark',
   'server_restarted',
   'config_reloaded',
-  'second_server_refused',
   'server_paused',
   'clock_stepped_forward',
   'clock_stepped_back',
@@ -95,14 +94,38 @@ export const MARKS = [
   'quarantined',
   'agent_pinned',
   'unknown_build_reported',
-  'two_products_busy',
   'on_a_day_when_clocks_change',
   'a_fifth_never_came_back',
   'fix_reached_everyone',
   'over_http',
   'ran_out_of_messages',
   'offered_again',
+  'rolled_back_by_policy',
+  'rolled_back_by_person',
+  'rollback_finished',
+  'way_back_offered',
+  'hop_offered',
+  'quarantine_cleared',
+  'metric_good',
+  'metric_failed',
+  'metric_said_nothing',
+  'metric_not_read',
+  'held_metric_failing',
+  'held_metric_inconclusive',
+  'held_metric_unknown',
+  'held_floor_missing',
+  'held_unsupported_from',
+  'held_requirement_unmet',
+  'held_too_young',
+  'went_dark_at_the_swap',
+  'undisturbed_world_completed',
+  'completed_without_a_fifth',
+  'window_edges_compared',
+  'looked_after_crash',
 ] as const;
+/** Those that no range of seeds has to see. */
+export const RARE_MARKS: readonly string[] = ['ran_out_of_messages'];
+
 export type Mark = (typeof MARKS)[number];
 
 export type MarkCounts = Partial<Record<Mark, number>>;

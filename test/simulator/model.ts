@@ -1,5 +1,5 @@
 // What the audit trail has told so far, folded by the simulator itself: the promises compare new commits with it.
-import type { AuditRow, Books } from './books.ts';
+import type { AttemptRow, AuditRow, Books } from './books.ts';
 
 export interface LaneModel {
   halted: boolean;
@@ -23,6 +23,9 @@ export interface LaneModel {
   sizes: Map<number, number>;
   /** Outcomes that people have accepted. */
   allowance: number;
+  goesBack: boolean;
+  /** How often it has been rolled back. */
+  timesBack: number;
 }
 
 export interface Consent {
@@ -54,6 +57,8 @@ export interface Model {
   setbacks: Map<string, number>;
   /** `agent product`. */
   pins: Set<string>;
+  /** What lanes were rolled back from: `product region version`. */
+  takenBack: Set<string>;
   /** The server's clock is doubted. */
   clockDoubted: boolean;
   /** When grants were committed, milliseconds since the world began; ascending. */
@@ -77,6 +82,7 @@ export function newModel(): Model {
     vetoes: new Set(),
     setbacks: new Map(),
     pins: new Set(),
+    takenBack: new Set(),
     clockDoubted: false,
     grants: [],
   };
@@ -98,6 +104,8 @@ export function laneOf(model: Model, id: string): LaneModel {
     stoppedSince: null,
     sizes: new Map(),
     allowance: 0,
+    goesBack: false,
+    timesBack: 0,
   };
   model.lanes.set(id, fresh);
   return fresh;
@@ -105,8 +113,19 @@ export function laneOf(model: Model, id: string): LaneModel {
 
 const SETBACKS = ['rolled_back', 'failed', 'inconclusive', 'declined', 'lost'];
 
-export function setbackKey(laneId: string, budgetEpoch: number, agentId: string): string {
-  return `${laneId} ${budgetEpoch} ${agentId}`;
+/** What an agent has spent going forward counts for nothing on a way back. */
+export function setbackKey(attempt: Pick<AttemptRow, 'lane_id' | 'step' | 'budget_epoch' | 'agent_id'>): string {
+  const way = attempt.step < 0 ? `back ${attempt.step}` : attempt.budget_epoch;
+  return `${attempt.lane_id} ${way} ${attempt.agent_id}`;
+}
+
+/** A person lets the agent try that release again. */
+function clear({ setbacks }: Model, { subject, data }: AuditRow, books: Books): void {
+  for (const key of [...setbacks.keys()]) {
+    const lane = books.lanes.get(key.split(' ')[0] as string);
+    const isOfRelease = lane?.product === data['product'] && lane?.version === data['version'];
+    if (isOfRelease && key.endsWith(` ${subject}`)) setbacks.delete(key);
+  }
 }
 
 /** One row more. Changes the model. */
@@ -119,6 +138,11 @@ export function applyRow(model: Model, row: AuditRow, books: Books, moment: Mome
   if (row.action === 'release.unvetoed') model.vetoes.delete(row.subject);
   if (row.action === 'agent.pinned') model.pins.add(`${row.subject} ${row.data['product']}`);
   if (row.action === 'agent.unpinned') model.pins.delete(`${row.subject} ${row.data['product']}`);
+  if (row.action === 'quarantine.cleared') clear(model, row, books);
+  if (row.action === 'lane.rolling_back') {
+    const lane = books.lanes.get(row.subject);
+    model.takenBack.add(`${lane?.product} ${lane?.region} ${lane?.version}`);
+  }
   if (row.action === 'clock.suspected') model.clockDoubted = true;
   if (row.action === 'clock.trusted') model.clockDoubted = false;
   if (row.action === 'attempt.granted') model.grants.push(now);
@@ -136,7 +160,7 @@ export function applyRow(model: Model, row: AuditRow, books: Books, moment: Mome
       grantedAt: what === 'granted' ? observable : (known?.grantedAt ?? null),
     });
     if (attempt !== undefined && SETBACKS.includes(what) && !(known !== undefined && SETBACKS.includes(known.state))) {
-      const key = setbackKey(attempt.lane_id, attempt.budget_epoch, attempt.agent_id);
+      const key = setbackKey(attempt);
       model.setbacks.set(key, (model.setbacks.get(key) ?? 0) + 1);
     }
   }
@@ -165,9 +189,20 @@ function stopOrGoOn(model: Model, books: Books, observable: number): void {
 function applyToLane(lane: LaneModel, row: AuditRow, books: Books, { now, observable, filesOf }: Moment): void {
   const step = Number(row.data['step'] ?? 0);
   switch (row.action) {
+    case 'lane.rolling_back':
+      lane.halted = false;
+      lane.paused = false;
+      lane.goesBack = true;
+      lane.timesBack += 1;
+      lane.openedAt = now;
+      return;
+    case 'lane.rolled_back':
+      lane.goesBack = false;
+      return;
     case 'lane.halted':
       lane.halted = true;
       lane.haltedFor = String(row.data['reason']);
+      lane.goesBack = false;
       lane.paused = false;
       return;
     case 'lane.retried':

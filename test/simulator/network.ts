@@ -24,7 +24,7 @@ export function createNetwork(world: World): Network {
   const { faults, scale } = world.plan;
   const random = world.random.fork('network');
   const cuts = new Map<string, Cut>();
-  let lastArrival = 0;
+  let lastSentAt = 0;
 
   function isCut({ name, region }: { name: string; region: string }, way: 'requests' | 'replies'): boolean {
     return [name, region].some((whom) => {
@@ -52,6 +52,7 @@ export function createNetwork(world: World): Network {
   return {
     send(from, patienceMs, deliver) {
       return new Promise((resolve, reject) => {
+        const sentAt = time.now();
         let settled = false;
         const giveUp = time.after(patienceMs, () => end(() => reject(new AppError('unreachable', 'no answer came'))));
         const end = (settle: () => void) => {
@@ -65,8 +66,8 @@ export function createNetwork(world: World): Network {
           // What is still under way when the faults end, old lies among it, arrives nowhere.
           if (truth.calm && !wasCalm) return;
           truth.messages += 1;
-          if (!isCopy && time.now() < lastArrival) marks.hit('messages_reordered');
-          lastArrival = time.now();
+          if (!isCopy && sentAt < lastSentAt) marks.hit('messages_reordered');
+          lastSentAt = Math.max(lastSentAt, sentAt);
           const answered = (settle: () => void) => {
             if (isLost(from, 'replies')) {
               marks.hit('reply_lost');
@@ -79,7 +80,6 @@ export function createNetwork(world: World): Network {
             (error: unknown) => answered(() => reject(error)),
           );
         };
-        const sentAt = time.now();
         if (isLost(from, 'requests')) marks.hit('request_lost');
         else time.after(latency(), () => arrive(false));
         if (truth.calm || !random.chance(faults.duplicates)) return;

@@ -1,6 +1,6 @@
 // What people do at any time, legal or not, some of it on an old picture: one line per verb in a table.
 import type { VerbOptions } from '../../src/domain/requests.ts';
-import type { LaneVerb } from '../../src/domain/verbs.ts';
+import { isLegal, type LaneVerb } from '../../src/domain/verbs.ts';
 import { AppError } from '../../src/errors.ts';
 import { listBaselineLanes, listRollouts } from '../../src/store/rollouts.ts';
 import type { Github } from './github.ts';
@@ -42,6 +42,8 @@ const ACTS: Record<string, { weight: number; act: Act }> = {
   approve: { weight: 3, act: (parts) => laneVerb(parts, 'approve') },
   accept: { weight: 2, act: (parts) => laneVerb(parts, 'accept') },
   skip_region: { weight: 1, act: (parts) => laneVerb(parts, 'skip-region') },
+  roll_back: { weight: 4, act: (parts) => laneVerb(parts, 'rollback') },
+  clear_quarantine: { weight: 3, act: clearQuarantine },
   veto: { weight: 2, act: veto },
   trust_clock: { weight: 2, act: trustClock },
   halt_baseline: { weight: 1, act: (parts) => baselineVerb(parts, 'halt') },
@@ -76,9 +78,18 @@ export function createOperators(world: World, server: SimServer, github: Github)
       }
     },
     async approve() {
+      const failing = await server.database.db
+        .selectFrom('lane_holds')
+        .select('lane_id')
+        .where('ended_at', 'is', null)
+        .where('reason', '=', 'metric_failing')
+        .execute();
+      const isHeldByMetric = (id: string) => failing.some((one) => one.lane_id === id);
       for (const rollout of await going(server)) {
         for (const lane of rollout.lanes) {
           const last = lane.steps.at(-1)?.step ?? 0;
+          // What a metric holds, and nobody halts, stays for ever: a person has to say which.
+          if (isHeldByMetric(lane.id)) await verb(world, server, rollout.id, 'halt', lane.region, null);
           if (lane.state.name !== 'approval') continue;
           for (const actor of ['dana', 'erik'])
             await verb(world, server, rollout.id, 'promote', lane.region, last, { actor });
@@ -96,8 +107,10 @@ async function going(server: SimServer) {
 async function laneVerb({ world, server, random }: Parts, name: LaneVerb): Promise<Outcome | undefined> {
   const rollouts = (await listRollouts(server.database.db)).slice(0, 4);
   if (rollouts.length === 0) return undefined;
-  const rollout = random.pick(rollouts);
-  const lane = random.pick(rollout.lanes);
+  // Most look first where it could be of use.
+  const legal = rollouts.flatMap((one) => one.lanes.filter((lane) => isLegal(name, lane)));
+  const lane = legal.length > 0 && random.chance(70) ? random.pick(legal) : random.pick(random.pick(rollouts).lanes);
+  const rollout = rollouts.find((one) => one.id === lane.rolloutId) as (typeof rollouts)[number];
   const last = lane.steps.at(-1)?.step ?? 0;
   // Most name the step that they see; some saw an older one, or are careless.
   const seen = name === 'promote' || random.chance(30) ? Math.max(0, random.chance(80) ? last : last - 1) : null;
@@ -169,6 +182,16 @@ async function veto({ world, server, github, random }: Parts): Promise<Outcome> 
     server.call(
       async (engine) => (await engine.operator.setVeto({ product, version, on, ...someone('no good') })).changed,
     ),
+  );
+}
+
+async function clearQuarantine({ world, server, random }: Parts): Promise<Outcome | undefined> {
+  const found = server.engine()?.operator.quarantined(null, 20).quarantined ?? [];
+  if (found.length === 0) return undefined;
+  const { agentId, product, version } = random.pick(found);
+  const options = { agentId, product, version, ...someone('the cable was loose') };
+  return await ask(world, () =>
+    server.call(async (engine) => (await engine.operator.clearQuarantine(options)).changed),
   );
 }
 

@@ -5,6 +5,7 @@ import { EVIDENCE_COMMIT_PROMISES, EVIDENCE_PROMISES } from './evidence.ts';
 import { laneOf, type Model, setbackKey, soakTime } from './model.ts';
 import type { Settings } from './seed-plan.ts';
 import { isLocallyOpen } from './wall-clock.ts';
+import { WAY_PROMISES } from './ways.ts';
 import { placeKey, releaseKey, type Truth } from './world.ts';
 
 /** What a promise may look at. */
@@ -54,6 +55,7 @@ export const ROW_PROMISES: readonly RowPromise[] = [
       const known = history.findLast(({ status }) => status !== 'unknown')?.status;
       const then = history.findLast(({ at }) => at <= openedAt)?.status;
       const since = history.some(({ at, status }) => at >= openedAt && status === 'available');
+      if (attempt.step < 0 && known !== 'absent') return undefined;
       if (known === 'available' && (then === 'available' || since)) return undefined;
       return `${version} was granted in ${lane.region} on ${platform}: ${then} when the lane opened, ${known} now`;
     },
@@ -82,7 +84,7 @@ export const ROW_PROMISES: readonly RowPromise[] = [
       if (model.pins.has(`${attempt.agent_id} ${attempt.product}`)) return `${row.action} to an agent that is pinned`;
       if (row.action !== 'attempt.offered') return undefined;
       const { attemptsPerAgent } = lane.policy;
-      const spent = model.setbacks.get(setbackKey(lane.id, attempt.budget_epoch, attempt.agent_id)) ?? 0;
+      const spent = model.setbacks.get(setbackKey(attempt)) ?? 0;
       return spent >= attemptsPerAgent ? `offered again after ${spent} of ${attemptsPerAgent} attempts` : undefined;
     },
   },
@@ -90,12 +92,13 @@ export const ROW_PROMISES: readonly RowPromise[] = [
     name: 'S5',
     says: 'nothing new once a halt, a pause or a veto is committed',
     onRow({ books, model }, row) {
-      const [, lane] = subjectOf(books, row, ['attempt.offered', 'attempt.granted']);
-      if (lane === undefined) return undefined;
+      const [attempt, lane] = subjectOf(books, row, ['attempt.offered', 'attempt.granted']);
+      if (attempt === undefined || lane === undefined) return undefined;
       const { halted, paused } = laneOf(model, lane.id);
       if (halted || paused) return `${row.action} in ${lane.region} in a lane that is ${halted ? 'halted' : 'paused'}`;
-      const isVetoed = model.vetoes.has(releaseKey(lane.product, lane.version));
-      return isVetoed ? `${row.action} of ${lane.version}, which is vetoed` : undefined;
+      // What is taken back is vetoed; what it goes back to must not be.
+      const release = releaseKey(lane.product, attempt.step < 0 ? attempt.version : lane.version);
+      return model.vetoes.has(release) ? `${row.action} of ${release}, which is vetoed` : undefined;
     },
   },
   {
@@ -246,7 +249,8 @@ export const ROW_PROMISES: readonly RowPromise[] = [
     onRow({ books, settings }, row) {
       const [attempt, lane] = subjectOf(books, row, ['attempt.granted']);
       const calendar = settings.calendars.find(({ region }) => region === lane?.region);
-      if (attempt === undefined || lane === undefined || calendar === undefined) return undefined;
+      // No window holds a rollback: it is an emergency.
+      if (attempt === undefined || lane === undefined || calendar === undefined || attempt.step < 0) return undefined;
       const needMs = attemptMs(lane.policy);
       for (let at = row.at; at < row.at + needMs; at += 60_000) {
         if (!isLocallyOpen(calendar, settings.freezes, at))
@@ -256,6 +260,7 @@ export const ROW_PROMISES: readonly RowPromise[] = [
     },
   },
   ...EVIDENCE_PROMISES,
+  ...WAY_PROMISES,
 ];
 
 export const COMMIT_PROMISES: readonly CommitPromise[] = [

@@ -2,22 +2,25 @@
 import { AppError } from '../../src/errors.ts';
 import { createApprovers } from './approvers.ts';
 import { type Books, createReader } from './books.ts';
-import { checkAtEnd, checkDearly } from './dear-promises.ts';
+import { checkAcknowledged, checkAtEnd, checkDearly } from './dear-promises.ts';
 import { createFaults } from './faults.ts';
-import { createFleet, type Fleet, type Member } from './fleet.ts';
+import { createFleet, type Fleet } from './fleet.ts';
 import { createGithub, type Github } from './github.ts';
-import { noteMarks } from './happenings.ts';
+import { noteHold, noteMarks } from './happenings.ts';
 import { createMarks, type MarkCounts } from './marks.ts';
+import { createMetricsRound } from './metrics.ts';
 import { applyRow, newModel } from './model.ts';
 import { createNetwork } from './network.ts';
 import { createOperators, type Operators } from './operators.ts';
 import { createPins, type Pins } from './pins.ts';
 import { COMMIT_PROMISES, type Facts, ROW_PROMISES } from './promises.ts';
 import { randomOf } from './random.ts';
-import { drawSeed, type SeedPlan } from './seed-plan.ts';
+import { drawSeed, type SeedPlan, type Story, unhindered } from './seed-plan.ts';
 import { createServer, type SimServer } from './server.ts';
+import { couldStandIn, runStory } from './stories.ts';
 import { createTrace } from './trace.ts';
 import { createVirtualTime } from './virtual-time.ts';
+import { disagreement } from './window-edges.ts';
 import { newTruth, releaseKey, type World } from './world.ts';
 
 export interface SeedResult {
@@ -38,10 +41,16 @@ const CALM_MESSAGES = 600;
 const DEAR_EVERY = 12;
 const OVER_HTTP_EVERY = 10;
 
+/** One seed in nine tells of L2, one of L4. */
+function storyOf(seed: number): Story {
+  if (seed % 9 === 4) return 'undisturbed';
+  return seed % 9 === 8 ? 'a_fifth_gone' : 'faulty';
+}
+
 export async function runSeed(seed: number, print?: (line: string) => void): Promise<SeedResult> {
   const startedAt = process.cpuUsage();
   const random = randomOf(seed);
-  const plan = drawSeed(random.fork('plan'), seed % OVER_HTTP_EVERY === 0);
+  const plan = drawSeed(random.fork('plan'), seed % OVER_HTTP_EVERY === 0, storyOf(seed));
   const time = createVirtualTime(plan.overHttp ? 12 : 1);
   const restoreTimers = time.takeOverTimers();
   const trace = createTrace(print);
@@ -116,6 +125,13 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   const random = world.random.fork('story');
   let ticks = 0;
 
+  const metrics = createMetricsRound(world, server);
+  const edges = random.fork('edges');
+  for (const calendar of plan.settings.calendars) {
+    if (calendar.windows.allow.length + calendar.windows.deny.length > 0) marks.hit('window_edges_compared');
+    const found = disagreement(calendar, plan.settings.freezes, plan.startAt, edges);
+    if (found !== undefined) world.broken('C3', found);
+  }
   await server.start();
   for (const product of plan.productNames) await github.publish(product, '1.0.0', 'good', true);
   for (let agent = 0; agent < plan.agents; agent += 1) void fleet.enrol('1.0.0');
@@ -125,6 +141,12 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     () => true,
     () => void tick(),
   );
+  if (plan.story !== 'faulty') {
+    const run = { until, isBroken, isConverged: () => isConverged(parts), whatIsStuck: () => whatIsStuck(parts) };
+    await runStory(parts, plan.story, run);
+    if (!isBroken()) await check.atEnd();
+    return;
+  }
   every(
     world,
     plan.githubEveryMs,
@@ -201,6 +223,7 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     if (time.now() < server.pausedUntil()) return;
     ticks += 1;
     await server.plan().catch(bug);
+    await metrics.round().catch(bug);
     if (ticks % 4 === 0) await server.flush().catch(bug);
   }
 
@@ -269,20 +292,13 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
     member.clone = undefined;
     if (!member.gone) member.agent.powerOn();
   }
-  server.settings = {
-    ...server.settings,
-    freezes: [],
-    limits: { ...server.settings.limits, perHour: null, perDay: null },
-    calendars: server.settings.calendars.map((one) => ({ ...one, windows: { allow: [], deny: [] } })),
-    products: server.settings.products.map((product) => ({
-      ...product,
-      accept: null,
-      policy: { ...product.policy, schedule: null },
-      policies: Object.fromEntries(
-        Object.entries(product.policies).map(([jump, policy]) => [jump, { ...policy, schedule: null }]),
-      ),
-    })),
-  };
+  const vetoed = await server.database.db.selectFrom('vetoes').select(['product', 'version']).execute();
+  server.settings = unhindered(server.settings, (product, version) => {
+    const release = truth.releases.get(releaseKey(product, version));
+    const isVetoed = vetoed.some((one) => one.product === product && one.version === version);
+    const isWhole = plan.platforms.every((platform) => release?.digests.has(platform));
+    return release?.quality === 'good' && !release.gone && !isVetoed && isWhole;
+  });
   server.restart(1000);
   await operators.liftAll();
   await github.availableEverywhere();
@@ -298,18 +314,6 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
     for (const product of plan.productNames) await github.publish(product, github.nextVersion(product), 'good', true);
     truth.fixed = true;
   }
-}
-
-function couldStandIn(other: Member, gone: Member): boolean {
-  const [a, b] = [other.agent, gone.agent];
-  return (
-    other !== gone &&
-    !other.gone &&
-    a.identity.region === b.identity.region &&
-    a.platform() === b.platform() &&
-    other.labels['ring'] === gone.labels['ring'] &&
-    a.running().length >= b.running().length
-  );
 }
 
 const FOR_WANT_OF_AGENTS = ['silent', 'too_few_successes', 'no_agents', 'inconclusive'];
@@ -387,6 +391,7 @@ function createChecks(parts: Parts) {
   const model = newModel();
   const read = createReader(server.database);
   let commits = 0;
+  let starts = 0;
   let newsAt = 0;
 
   function factsOf(books: Books): Facts {
@@ -422,11 +427,11 @@ function createChecks(parts: Parts) {
       const objection = promise.onCommit(facts);
       if (objection !== undefined) return world.broken(promise.name, objection);
     }
-    for (const reason of books.holds.values()) {
-      if (reason === 'silent') world.marks.hit('held_silent');
-      if (reason === 'inconclusive') world.marks.hit('held_inconclusive');
-      if (reason === 'too_few_successes') world.marks.hit('held_too_few_successes');
-      if (reason === 'no_agents') world.marks.hit('held_no_agents');
+    for (const reason of books.holds.values()) noteHold(world.marks, reason);
+    if (truth.starts !== starts) {
+      if (starts > 0) world.marks.hit('looked_after_crash');
+      starts = truth.starts;
+      note(await checkAcknowledged({ world, server, fleet, model }));
     }
     commits += 1;
     if (commits % DEAR_EVERY === 0) note(await checkDearly({ world, server, fleet, model }));

@@ -4,6 +4,7 @@ import type { Policy, StepPolicy } from '../../src/domain/policy.ts';
 import type { Calendar, ProductRules } from '../../src/domain/snapshot.ts';
 import { DAYS, type Freeze, type WeeklyWindow } from '../../src/domain/window.ts';
 import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { drawMetrics, drawWay, NO_WAY } from './draw-ways.ts';
 import type { Random } from './random.ts';
 
 export interface Settings {
@@ -38,14 +39,16 @@ export const FAULT_EVENTS = [
   'reload',
   'pause',
   'clock_step',
-  'second_server',
   'vanish',
   'kill_agent',
   'lie',
   'clone',
-  'move_platform',
+  'go_dark',
 ] as const;
 export type FaultEvent = (typeof FAULT_EVENTS)[number];
+
+/** `faulty`: everything may go wrong, then nothing does and a fix appears; the others are of L2 and L4. */
+export type Story = 'faulty' | 'undisturbed' | 'a_fifth_gone';
 
 export interface SeedPlan {
   regions: string[];
@@ -62,6 +65,7 @@ export interface SeedPlan {
   settings: Settings;
   faults: Faults;
   overHttp: boolean;
+  story: Story;
   /** Mean time between what operators do; the same for GitHub and for faults. */
   operatorEveryMs: number;
   githubEveryMs: number;
@@ -84,13 +88,14 @@ const STARTS = [
 ];
 
 /** `overHttp`: what is signed cannot be slowed down, so such a world has the pace of a real one. */
-export function drawSeed(random: Random, overHttp: boolean): SeedPlan {
+export function drawSeed(random: Random, overHttp: boolean, story: Story): SeedPlan {
   const scale = overHttp ? 1 : random.pick([1, 5, 20, 60]);
   const unit = scale * 1000;
   const regions = ['eu', 'us', 'ap'].slice(0, random.between(1, 3));
   const productNames = random.chance(25) ? ['agentd', 'collector'] : ['agentd'];
   const calmAt = random.between(25, 45) * 60 * unit;
   const plan = { regions, productNames, scale, unit };
+  const drawn = drawSettings(random.fork('settings'), plan);
   return {
     ...plan,
     platforms: random.chance(70) ? ['linux-x64'] : ['linux-x64', 'linux-arm64'],
@@ -98,10 +103,11 @@ export function drawSeed(random: Random, overHttp: boolean): SeedPlan {
     pollMs: MINUTE,
     tickMs: random.between(90, 200) * unit,
     calmAt,
-    agents: random.between(2, 6),
-    settings: drawSettings(random.fork('settings'), plan),
+    agents: story === 'a_fifth_gone' ? random.between(5, 8) : random.between(2, 6),
+    settings: story === 'faulty' ? drawn : openToAll(drawn),
     faults: drawFaults(random.fork('faults'), unit),
     overHttp,
+    story,
     operatorEveryMs: calmAt / random.pick([3, 8, 16]),
     githubEveryMs: calmAt / random.pick([2, 4, 7]),
     faultEveryMs: calmAt / random.pick([2, 5, 10]),
@@ -129,6 +135,7 @@ export function drawSettings(random: Random, names: Names): Settings {
         name,
         policies,
         accept: random.chance(10) ? '<3' : null,
+        ...drawWay(random),
       });
     }),
     calendars: regions.map((region) => ({
@@ -152,6 +159,43 @@ export function drawSettings(random: Random, names: Names): Settings {
           region: random.chance(50) ? random.between(1, 2) : null,
           site: random.chance(50) ? { label: 'rack', max: 1 } : null,
         },
+  };
+}
+
+/** What a policy cannot know when it is made, and what only time or another release would end, is left out. */
+function openToAll(settings: Settings): Settings {
+  return {
+    ...settings,
+    products: settings.products.map((product) => ({ ...product, lag: 0, from: null, requirements: [] })),
+    calendars: settings.calendars.map((calendar) => {
+      const everyDay = (window: WeeklyWindow) => ({ ...window, days: [...DAYS] });
+      const { allow, deny } = calendar.windows;
+      return { ...calendar, windows: { allow: allow.map(everyDay), deny: deny.map(everyDay) } };
+    }),
+  };
+}
+
+/**
+ * At the end: nothing keeps an ordinary release from an ordinary host. `isSound`: whether a floor can still be had by
+ * everybody.
+ */
+export function unhindered(settings: Settings, isSound: (product: string, version: string) => boolean): Settings {
+  const unscheduled = (policy: Policy): Policy => ({ ...policy, schedule: null });
+  return {
+    ...settings,
+    freezes: [],
+    limits: { ...settings.limits, perHour: null, perDay: null },
+    calendars: settings.calendars.map((one) => ({ ...one, windows: { allow: [], deny: [] } })),
+    products: settings.products.map((product) => ({
+      ...product,
+      ...NO_WAY,
+      floors: product.floors.filter(({ version }) => isSound(product.name, version)),
+      accept: null,
+      policy: unscheduled(product.policy),
+      policies: Object.fromEntries(
+        Object.entries(product.policies).map(([jump, policy]) => [jump, unscheduled(policy)]),
+      ),
+    })),
   };
 }
 
@@ -207,6 +251,8 @@ function drawPolicy(
     supersede: supersede ?? random.pick(['finish', 'replace-unstarted', 'replace'] as const),
     maxSkips: random.pick([1, 2, 3]),
     minAgeMs: random.chance(20) ? 3 * minute : 0,
+    metrics: drawMetrics(random, unit),
+    onHalt: random.pick(['hold', 'hold', 'rollback']),
     schedule: random.chance(10) ? { cron: '0 */6 * * *', timeZone: random.pick(ZONES) } : null,
     staleAfterMs: Math.max(600_000, 3 * minute),
     stageWithinMs: 10 * minute,

@@ -170,6 +170,7 @@ export async function createServer(world: World): Promise<SimServer> {
       );
     if (mine.dead) return;
     engine = opened;
+    truth.starts += 1;
     written = true;
   }
 

@@ -36,6 +36,8 @@ export interface HostWorld {
   selfTest(order: Order): Fault | undefined;
   localFault(): string | undefined;
   missing(): string | undefined;
+  /** What may change while the host runs. */
+  facts(): Record<string, string>;
   flipped(order: Order, from: RunningProduct): void;
   confirmed(order: Order): void;
 }
@@ -88,7 +90,7 @@ export function createSimHost(disk: Disk, world: HostWorld): Host {
   return {
     platform: world.platform,
     running: () => running,
-    facts: () => ({ 'os.platform': 'linux', 'agent.version': running[0]?.version ?? '' }),
+    facts: () => ({ 'os.platform': 'linux', 'agent.version': running[0]?.version ?? '', ...world.facts() }),
     localFault: () => world.localFault(),
     missing: () => world.missing(),
     loadJournal: () => structuredClone(disk.journal),

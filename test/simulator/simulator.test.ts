@@ -59,6 +59,8 @@ test('a grant in a lane whose halt is committed breaks S5', () => {
     stoppedSince: null,
     sizes: new Map(),
     allowance: 0,
+    goesBack: false,
+    timesBack: 0,
   });
   assert.match(s5?.onRow(facts, row) ?? '', /halted/);
 });
@@ -98,6 +100,7 @@ function attempt(id: string, product: string): AttemptRow {
     budget_epoch: 0,
     product,
     version: '1.1.0',
+    from_version: '1.0.0',
     platform: 'linux-x64',
     sha256: '',
     state: 'granted',

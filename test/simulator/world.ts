@@ -78,6 +78,10 @@ export interface Truth {
   /** True once the good release of the end is published. */
   fixed: boolean;
   messages: number;
+  /** The next agent that swaps goes dark for so long in the middle of it; 0: none does. */
+  darkForMs: number;
+  /** How often the server has come up. */
+  starts: number;
   /** When the server's clock was last put by more than a minute, milliseconds since the world began. */
   clockSteppedAt: number;
 }
@@ -98,6 +102,8 @@ export function newTruth(): Truth {
     calm: false,
     fixed: false,
     messages: 0,
+    darkForMs: 0,
+    starts: 0,
     clockSteppedAt: Number.NEGATIVE_INFINITY,
   };
 }
