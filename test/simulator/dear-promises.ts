@@ -41,7 +41,8 @@ async function counters({ server }: DearParts): Promise<[string, string] | undef
   const lanes = [...rollouts.flatMap((rollout) => rollout.lanes), ...(await listBaselineLanes(db))];
   for (const lane of lanes) {
     for (const step of [...lane.steps, ...lane.back]) {
-      const folded = await foldCounters(db, lane.id, step.step, lane.budgetEpoch);
+      // Each way back is an epoch of its own, named as its step.
+      const folded = await foldCounters(db, lane.id, step.step, step.step < 0 ? step.step : lane.budgetEpoch);
       if (JSON.stringify(folded) === JSON.stringify(step.counters)) continue;
       const sentence = `step ${step.step + 1} of the ${lane.kind} lane in ${lane.region} (${lane.state.name}): ${JSON.stringify(step.counters)}, the fold is ${JSON.stringify(folded)}`;
       return ['D2', sentence];

@@ -13,7 +13,7 @@ export function drawWay(random: Random): WayRules {
   const reason = 'its data is rewritten there';
   return {
     lag: random.chance(8) ? 1 : 0,
-    from: random.chance(5) ? '1.0.1' : null,
+    from: random.chance(9) ? '1.0.1' : null,
     floors: floors.map((version) => ({ version, reason })),
     requirements: random.chance(15)
       ? [{ versions: random.pick([null, '>=1.0.2']), fact: 'kernel', rule: 'atLeast', wanted: ['5'], reason: null }]
@@ -24,7 +24,7 @@ export function drawWay(random: Random): WayRules {
 
 /** `unit`: virtual milliseconds of one second of an agent. */
 export function drawMetrics(random: Random, unit: number): MetricPolicy[] {
-  if (!random.chance(25)) return [];
+  if (!random.chance(45)) return [];
   const samples = random.between(1, 3);
   return [
     {
@@ -36,7 +36,7 @@ export function drawMetrics(random: Random, unit: number): MetricPolicy[] {
       samples,
       failures: random.between(1, 2),
       maxInconclusive: random.between(0, 2),
-      onFail: random.pick(['halt', 'halt', 'hold']),
+      onFail: random.pick(['halt', 'hold']),
       dryRun: random.chance(20),
     },
   ];

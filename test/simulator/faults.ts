@@ -20,6 +20,8 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 const YEAR = 365 * DAY;
 
+const TRUST = { actor: 'dana', reason: 'it is right' };
+
 const FAULTS: Record<FaultEvent, (parts: Parts) => void> = {
   partition_region({ world, network, random }) {
     const until = world.time.now() + random.between(1, 20) * MINUTE * world.plan.scale;
@@ -72,6 +74,8 @@ const FAULTS: Record<FaultEvent, (parts: Parts) => void> = {
       if (!world.truth.calm) server.stepClock(-ms);
     };
     if (random.chance(60)) world.time.after(random.between(1, 60) * MINUTE, back);
+    const trust = () => void server.call((engine) => engine.operator.trustClock(TRUST)).catch(() => {});
+    if (random.chance(30)) world.time.after(random.between(60, 280) * SECOND, trust);
   },
   vanish({ world, fleet, random }) {
     const member = some(fleet, random);
@@ -90,7 +94,10 @@ const FAULTS: Record<FaultEvent, (parts: Parts) => void> = {
     if (member !== undefined) fleet.clone(member, random.between(2, 20) * MINUTE * world.plan.scale);
   },
   go_dark({ world, random }) {
-    world.truth.darkForMs = random.between(20, 90) * MINUTE * world.plan.scale;
+    world.truth.darkForMs = random.between(20, 40) * MINUTE * world.plan.scale;
+  },
+  lose_offers({ world, random }) {
+    world.truth.loseOffersUntil = world.time.now() + random.between(5, 20) * MINUTE * world.plan.scale;
   },
 };
 

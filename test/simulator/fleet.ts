@@ -29,6 +29,8 @@ export interface Member {
   lies: boolean;
   /** Never comes back: the fifth of the fleet that is gone at the end. */
   gone: boolean;
+  /** Off for a while, since the middle of an activation. */
+  dark: boolean;
   clone: SimAgent | undefined;
   labels: Record<string, string>;
 }
@@ -128,6 +130,7 @@ export function createFleet(parts: FleetParts): Fleet {
     const member: Member = {
       lies: false,
       gone: false,
+      dark: false,
       clone: undefined,
       labels,
       agent: undefined as unknown as SimAgent,
@@ -185,6 +188,7 @@ export function createFleet(parts: FleetParts): Fleet {
           say(`goes dark before ${name}`);
           const forMs = truth.darkForMs;
           truth.darkForMs = 0;
+          member.dark = true;
           time.after(1, () => off(forMs));
           throw new PowerLost(name);
         }
@@ -225,6 +229,7 @@ export function createFleet(parts: FleetParts): Fleet {
     function off(forMs: number): void {
       agent.powerOff();
       time.after(forMs, () => {
+        member.dark = false;
         if (!member.gone) agent.powerOn();
       });
     }
@@ -300,7 +305,15 @@ export function createFleet(parts: FleetParts): Fleet {
       const answered = await server.checkIn(report, waitMs * plan.scale, signal);
       if (time.now() - startedAt > 1000 && time.now() - startedAt < waitMs * plan.scale) marks.hit('long_poll_woken');
       note(agent, answered.answer, answered.answer.kind === 'instruction' ? answered.answer.attempt : undefined);
-      return answered;
+      const { answer } = answered;
+      const isLost =
+        !truth.calm &&
+        time.now() < truth.loseOffersUntil &&
+        answer.kind === 'instruction' &&
+        answer.action === 'stage' &&
+        answer.attempt.product === plan.productNames.at(-1);
+      // The agent gives up waiting for it.
+      return isLost ? new Promise(() => {}) : answered;
     }
   }
 

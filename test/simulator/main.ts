@@ -2,10 +2,12 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { MARKS, type Mark } from './marks.ts';
+import { MARKS, type Mark, RARE_MARKS } from './marks.ts';
 import { runSeed, type SeedResult } from './run-seed.ts';
 
 const WORKERS = 2;
+/** So many seeds have to see every mark. */
+const SEEDS_FOR_MARKS = 300;
 
 const { values } = parseArgs({
   options: {
@@ -73,6 +75,11 @@ async function runAll(): Promise<number> {
   if (values.json) console.log(JSON.stringify(summaryOf(results)));
   else console.log(summary(results, (performance.now() - startedAt) / 1000));
   if (broken.length > 0) return 1;
+  const missed = results.length < SEEDS_FOR_MARKS ? [] : summaryOf(results).missed;
+  if (missed.length > 0) {
+    console.log(`${results.length} seeds must have seen: ${missed.join(', ')}`);
+    return 1;
+  }
   // A worker that fell over has proven nothing.
   return codes.every((code) => code === 0) && results.length === Number(values.seeds) ? 0 : 1;
 }
@@ -96,6 +103,7 @@ function summaryOf(results: readonly SeedResult[]) {
     medianMessages: median(results.map((result) => result.messages)),
     medianHours: Number(median(results.map((result) => result.virtualHours)).toFixed(1)),
     medianCpuMs: Math.round(median(results.map((result) => result.cpuMs))),
+    missed: MARKS.filter((mark) => marks[mark] === undefined && !RARE_MARKS.includes(mark)),
     neverHappened: MARKS.filter((mark) => marks[mark] === undefined),
     marks,
   };

@@ -54,15 +54,22 @@ const ACTS: Record<string, { weight: number; act: Act }> = {
   verb_on_nothing: { weight: 1, act: verbOnNothing },
 };
 
+const TRIES = 3;
+
 export function createOperators(world: World, server: SimServer, github: Github): Operators {
   const random = world.random.fork('operators');
   const entries = Object.entries(ACTS).map(([name, { weight, act }]) => [weight, { name, act }] as const);
   const operators: Operators = {
     brakes: new Set(),
     async act() {
-      const { name, act } = random.weighted(entries);
-      const outcome = await act({ world, server, github, random, operators });
-      if (outcome !== undefined) world.say(`operator: ${name} → ${outcome}`);
+      // Who is refused, or finds it done, tries something else.
+      for (let attempt = 0; attempt < TRIES; attempt += 1) {
+        const { name, act } = random.weighted(entries);
+        const outcome = await act({ world, server, github, random, operators });
+        if (outcome === undefined) continue;
+        world.say(`operator: ${name} → ${outcome}`);
+        if (outcome === 'changed' || outcome === 'unreachable') return;
+      }
     },
     async liftAll() {
       for (const scope of [...operators.brakes]) {

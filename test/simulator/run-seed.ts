@@ -290,7 +290,7 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
     member.lies = false;
     member.clone?.powerOff();
     member.clone = undefined;
-    if (!member.gone) member.agent.powerOn();
+    if (!member.gone && !member.dark) member.agent.powerOn();
   }
   const vetoed = await server.database.db.selectFrom('vetoes').select(['product', 'version']).execute();
   server.settings = unhindered(server.settings, (product, version) => {
@@ -428,6 +428,7 @@ function createChecks(parts: Parts) {
       if (objection !== undefined) return world.broken(promise.name, objection);
     }
     for (const reason of books.holds.values()) noteHold(world.marks, reason);
+    for (const { reason } of server.engine()?.operator.productHolds() ?? []) noteHold(world.marks, reason);
     if (truth.starts !== starts) {
       if (starts > 0) world.marks.hit('looked_after_crash');
       starts = truth.starts;

@@ -44,6 +44,7 @@ export const FAULT_EVENTS = [
   'lie',
   'clone',
   'go_dark',
+  'lose_offers',
 ] as const;
 export type FaultEvent = (typeof FAULT_EVENTS)[number];
 
@@ -92,7 +93,7 @@ export function drawSeed(random: Random, overHttp: boolean, story: Story): SeedP
   const scale = overHttp ? 1 : random.pick([1, 5, 20, 60]);
   const unit = scale * 1000;
   const regions = ['eu', 'us', 'ap'].slice(0, random.between(1, 3));
-  const productNames = random.chance(25) ? ['agentd', 'collector'] : ['agentd'];
+  const productNames = random.chance(35) ? ['agentd', 'collector'] : ['agentd'];
   const calmAt = random.between(25, 45) * 60 * unit;
   const plan = { regions, productNames, scale, unit };
   const drawn = drawSettings(random.fork('settings'), plan);
@@ -108,7 +109,7 @@ export function drawSeed(random: Random, overHttp: boolean, story: Story): SeedP
     faults: drawFaults(random.fork('faults'), unit),
     overHttp,
     story,
-    operatorEveryMs: calmAt / random.pick([3, 8, 16]),
+    operatorEveryMs: calmAt / random.pick([4, 10, 24]),
     githubEveryMs: calmAt / random.pick([2, 4, 7]),
     faultEveryMs: calmAt / random.pick([2, 5, 10]),
   };
@@ -153,7 +154,7 @@ export function drawSettings(random: Random, names: Names): Settings {
             region: random.chance(30) ? random.between(1, 2) : null,
           },
           // Of the clock's hours: in a short world they would stop everything.
-          perHour: scale >= 20 && random.chance(40) ? random.between(1, 4) : null,
+          perHour: scale >= 20 && random.chance(70) ? random.between(1, 3) : null,
           perDay: scale >= 20 && random.chance(20) ? random.between(6, 20) : null,
           fleet: random.chance(50) ? random.between(1, 3) : null,
           region: random.chance(50) ? random.between(1, 2) : null,

@@ -80,6 +80,8 @@ export interface Truth {
   messages: number;
   /** The next agent that swaps goes dark for so long in the middle of it; 0: none does. */
   darkForMs: number;
+  /** Until then no offer of the last product comes through. */
+  loseOffersUntil: number;
   /** How often the server has come up. */
   starts: number;
   /** When the server's clock was last put by more than a minute, milliseconds since the world began. */
@@ -103,6 +105,7 @@ export function newTruth(): Truth {
     fixed: false,
     messages: 0,
     darkForMs: 0,
+    loseOffersUntil: 0,
     starts: 0,
     clockSteppedAt: Number.NEGATIVE_INFINITY,
   };
