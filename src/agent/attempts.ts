@@ -53,6 +53,8 @@ export function createAttempts({ host, log, nowMs, onNews }: AttemptsOptions): A
   const queue: { product: string; event: Event }[] = [];
   /** Outcomes that could not be settled yet (a full disk): tried again, and not let go of before. */
   const unsettled = new Map<string, Effect>();
+  /** How this process was started, where that could not be journaled yet: before it nothing else is true of the product. */
+  const unstarted = new Map<string, Event>();
   let counters = host.loadCounters();
   let isRestartDue = false;
   let crash: { error: unknown } | undefined;
@@ -83,7 +85,9 @@ export function createAttempts({ host, log, nowMs, onNews }: AttemptsOptions): A
 
   /** Journal first, then the counters, then the effect: whoever starts after a crash in between carries on. */
   async function dispatch(product: string, event: Event): Promise<void> {
+    if (event.kind !== 'started' && unstarted.has(product)) await startAgain(product);
     if (isRestartDue) return;
+    if (event.kind !== 'started' && unstarted.has(product)) return putOff(product, event);
     const before = states.get(product) ?? { kind: 'idle' };
     const { state, effect } = step(before, event);
     try {
@@ -91,11 +95,21 @@ export function createAttempts({ host, log, nowMs, onNews }: AttemptsOptions): A
     } catch (error) {
       if (!isSystemError(error)) throw error;
       log('error', 'the journal cannot be written', { error: error.message });
-      if (isOnce(event) && queue.length < MAX_QUEUE) queue.push({ product, event });
-      return;
+      if (event.kind === 'started') unstarted.set(product, event);
+      return putOff(product, event);
     }
+    if (event.kind === 'started') unstarted.delete(product);
     if (state.kind !== before.kind) log('info', `attempt: ${before.kind} → ${state.kind}`, describe(product, state));
     await perform(product, effect);
+  }
+
+  async function startAgain(product: string): Promise<void> {
+    const event = unstarted.get(product);
+    if (event !== undefined) await dispatch(product, event);
+  }
+
+  function putOff(product: string, event: Event): void {
+    if (isOnce(event) && queue.length < MAX_QUEUE) queue.push({ product, event });
   }
 
   function persist(product: string, state: State): void {

@@ -2,4 +2,5 @@
 
 export const REGRESSION_SEEDS: readonly { seed: number; found: string }[] = [
   { seed: 11, found: 'after the wall clock was put back a new rollout was superseded by an old one' },
+  { seed: 27, found: 'a full disk at the start of the old version: it proved the new one, which had been undone' },
 ];

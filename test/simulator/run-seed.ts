@@ -153,6 +153,8 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     () => !truth.calm,
     () => void githubMoves(),
   );
+  // A world has something to do soon.
+  time.after(plan.tickMs, () => void publishSome());
   every(
     world,
     plan.githubEveryMs * 1.5,
@@ -237,6 +239,10 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     if (what === 'availability') return await github.changeAvailability();
     if (what === 'spoil') return await github.spoil();
     if (what === 'enrol') return fleet.members.length < 9 ? await fleet.enrol('1.0.0') : undefined;
+    await publishSome();
+  }
+
+  async function publishSome(): Promise<void> {
     const product = random.pick(plan.productNames);
     const quality = random.weighted([
       [50, 'good'],

@@ -110,7 +110,7 @@ export function drawSeed(random: Random, overHttp: boolean, story: Story): SeedP
     overHttp,
     story,
     operatorEveryMs: calmAt / random.pick([4, 10, 24]),
-    githubEveryMs: calmAt / random.pick([2, 4, 7]),
+    githubEveryMs: calmAt / random.pick([3, 7, 12]),
     faultEveryMs: calmAt / random.pick([2, 5, 10]),
   };
 }
