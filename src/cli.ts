@@ -27,6 +27,14 @@ process.exitCode = await runCli(args, {
   now: Date.now,
   serve: async (configFile) => (await import('./server.ts')).runServer({ configFile, env }),
   checkConfig: async (file) => (await import('./config/checked.ts')).checkedConfig({ file, env }, Date.now()),
+  backUp: async ({ configFile, ...rest }) =>
+    (await import('./store/backup.ts')).backUp({ config: await configOf(configFile), ...rest }),
+  restore: async ({ configFile, ...rest }) =>
+    (await import('./store/restore.ts')).restore({ config: await configOf(configFile), ...rest, now: Date.now() }),
   runAgent: async (root) => (await import('./agent/launch.ts')).runLauncher(root),
   installAgent: async (request) => (await import('./agent/install.ts')).installAgent(request),
 });
+
+async function configOf(file: string) {
+  return (await import('./config.ts')).readConfig({ file, env });
+}

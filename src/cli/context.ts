@@ -32,6 +32,41 @@ export interface CheckedConfig {
   warnings: readonly string[];
 }
 
+export interface BackupRequest {
+  configFile: string;
+  /** Absolute. */
+  file: string;
+  withKeys: boolean;
+}
+
+export interface BackedUp {
+  file: string;
+  bytes: number;
+  agents: number;
+  /** Where the server's keys are; the copy of them beside the backup, or null. */
+  keys: string;
+  keysCopy: string | null;
+}
+
+export interface RestoreRequest {
+  configFile: string;
+  /** Absolute; null: the rows are in the database already. */
+  file: string | null;
+}
+
+export interface Restored {
+  database: string;
+  /** The newest instant that the restored database knows of, milliseconds since the epoch. */
+  endsAt: number | null;
+  epoch: number;
+  stale: number;
+  /** What was there before; null when there was nothing. */
+  aside: string | null;
+  keys: string;
+  /** `copied` from beside the backup, `kept` as they were, or `missing`. */
+  keysAre: 'copied' | 'kept' | 'missing';
+}
+
 export interface CliContext {
   version: string;
   terminal: Terminal;
@@ -42,6 +77,8 @@ export interface CliContext {
   now(): number;
   serve(configFile: string): Promise<void>;
   checkConfig(file: string): Promise<CheckedConfig>;
+  backUp(request: BackupRequest): Promise<BackedUp>;
+  restore(request: RestoreRequest): Promise<Restored>;
   /** Resolves with the exit code. */
   runAgent(root: string): Promise<number>;
   installAgent(request: InstallRequest): Promise<Installed>;

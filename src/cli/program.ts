@@ -4,6 +4,7 @@ import { agentCommands } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
 import { availabilityCommand } from './commands/availability.ts';
 import { backtestCommand } from './commands/backtest.ts';
+import { backupCommands } from './commands/backup.ts';
 import { brakeCommands } from './commands/brake.ts';
 import { clockCommands } from './commands/clock.ts';
 import { configCommands } from './commands/config.ts';
@@ -79,6 +80,7 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   serveCommand(program, context);
   agentCommands(program, context, ending);
   configCommands(program, context);
+  backupCommands(program, context);
   showRequired(program);
   return program;
 }

@@ -75,18 +75,53 @@ function sqliteVersion(): string {
 function lock(path: string): () => void {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const real = existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path));
+    const real = realPath(path);
     if (openPaths.has(real)) throw new AppError('database_locked', `this process has ${path} open already`);
     checkHeader(real);
-    const held = lockFile(`${real}.lock`);
-    openPaths.set(real, held);
-    return () => {
-      held.close();
-      openPaths.delete(real);
-    };
+    return hold(real);
   } catch (error) {
     if (isBusy(error)) throw new AppError('database_locked', `another server has ${path} open`, { cause: error });
     throw unusable(path, error);
+  }
+}
+
+/**
+ * The lock alone, of a file that may be damaged or not there: for who is about to put another in its place. Throws
+ * `database_locked` when a server has it, `database_unusable` when it is another program's. Returns where the file really is, and the way back.
+ */
+export function lockForReplacing(path: string): { real: string; unlock(): void } {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const real = realPath(path);
+    if (openPaths.has(real)) throw new AppError('database_locked', `this process has ${path} open already`);
+    if (existsSync(real) && isSqlite(real)) checkHeader(real);
+    return { real, unlock: hold(real) };
+  } catch (error) {
+    if (isBusy(error)) throw new AppError('database_locked', `a server has ${path} open`, { cause: error });
+    throw unusable(path, error);
+  }
+}
+
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path));
+}
+
+function hold(real: string): () => void {
+  const held = lockFile(`${real}.lock`);
+  openPaths.set(real, held);
+  return () => {
+    held.close();
+    openPaths.delete(real);
+  };
+}
+
+function isSqlite(path: string): boolean {
+  const file = openSync(path, 'r');
+  try {
+    const magic = Buffer.alloc(16);
+    return readSync(file, magic, 0, 16, 0) === 16 && magic.toString('latin1') === 'SQLite format 3\0';
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -11,6 +11,9 @@ import { createTerminal } from '../../src/cli/terminal.ts';
 import { checkedConfig } from '../../src/config/checked.ts';
 import { readCliSettings } from '../../src/config/cli-settings.ts';
 import { packageVersion } from '../../src/config/package-version.ts';
+import { readConfig } from '../../src/config.ts';
+import { backUp } from '../../src/store/backup.ts';
+import { restore } from '../../src/store/restore.ts';
 import { type Harness, openHarness } from '../api/harness.ts';
 import { type Seeded, seed } from '../api/seed.ts';
 
@@ -85,6 +88,9 @@ export async function run(args: readonly string[], env: Env = {}): Promise<Ran> 
     now: Date.now,
     serve: () => Promise.reject(new Error('a server is started with start()')),
     checkConfig: async (file) => checkedConfig({ file, env }, Date.now()),
+    backUp: ({ configFile, ...rest }) => backUp({ config: readConfig({ file: configFile, env }), ...rest }),
+    restore: ({ configFile, ...rest }) =>
+      restore({ config: readConfig({ file: configFile, env }), ...rest, now: Date.now() }),
     runAgent: runLauncher,
     installAgent,
   });

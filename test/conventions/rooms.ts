@@ -49,8 +49,8 @@ export const ROOMS: Readonly<Record<string, RoomRule>> = {
     rooms: ['config', 'context', 'api', 'engine', 'store', 'tracker', 'errors'],
     packages: ['pino', NODE],
   },
-  // Behind `serve` and `agent` stand the other bins' rooms, loaded only then.
-  'bin:cli': { rooms: ['bin:server', 'agent', 'config', 'cli', 'errors'], packages: [NODE] },
+  // Behind `serve` and `agent` stand the other bins' rooms, behind `backup` and `restore` the store, loaded only then.
+  'bin:cli': { rooms: ['bin:server', 'agent', 'config', 'store', 'cli', 'errors'], packages: [NODE] },
   'bin:agent': { rooms: ['config', 'agent', 'errors'], packages: [NODE] },
   'bin:launcher': { rooms: ['config', 'agent', 'errors'], packages: [NODE] },
   'bin:tidegate': { rooms: ['bin:cli'], packages: [NODE] },

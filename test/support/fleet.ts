@@ -32,6 +32,8 @@ export interface Fleet {
    * meanwhile the wall clock was put forward by `jumpMs`.
    */
   restart(downMs?: number, jumpMs?: number): Promise<Engine>;
+  /** Closes engine and database before the end of the test. */
+  stop(): Promise<void>;
 }
 
 export async function openFleet(
@@ -65,9 +67,15 @@ export async function openFleet(
       maxWaitMs: 25_000,
     });
   const fleet = { engine: await open(), database, clock, violations } as Fleet;
-  t.after(async () => {
+  let isStopped = false;
+  fleet.stop = async () => {
+    if (isStopped) return;
+    isStopped = true;
     await fleet.engine.close();
     await database.close();
+  };
+  t.after(async () => {
+    await fleet.stop();
     assert.deepEqual(violations, [], 'the engine has found nothing wrong');
   });
   fleet.publish = async (version, overrides = {}) => {
