@@ -85,11 +85,22 @@ export function meets(value: number, { op, limit }: Condition): boolean {
   }
 }
 
-/** The tally with one more reading. An error is no sample: it uses up none, and passes nothing. */
-export function addReading(tally: MetricTally, reading: Reading, policy: MetricPolicy, now: number): MetricTally {
+/**
+ * The tally with one more reading. An error is no sample: it uses up none, and passes nothing. `forgives`: a good sample
+ * takes a failed one away, so that only what fails more often than not adds up.
+ */
+export function addReading(
+  tally: MetricTally,
+  reading: Reading,
+  policy: MetricPolicy,
+  now: number,
+  forgives = false,
+): MetricTally {
   if ('error' in reading) return { ...tally, errors: tally.errors + 1, at: now, shown: reading.error };
   const result = judge(reading.value, policy);
-  return { ...tally, [result]: tally[result] + 1, errors: 0, at: now, shown: String(reading.value) };
+  const failed = forgives && result === 'good' ? Math.max(0, tally.failed - 1) : tally.failed;
+  const counted = { ...tally, failed };
+  return { ...counted, [result]: counted[result] + 1, errors: 0, at: now, shown: String(reading.value) };
 }
 
 /** What the samples come to; the first that matches. Undefined: no reading yet. */

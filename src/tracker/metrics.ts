@@ -1,4 +1,4 @@
-// Reads the metrics of the steps that soak, each when it is due, and counts what they said.
+// Reads the metrics of the steps that soak or wait for a person, each when it is due, and counts what they said.
 import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import { addReading, type MetricPolicy, type MetricTally, queryFor, type Reading } from '../domain/metric.ts';
@@ -98,8 +98,7 @@ function dueIn(rollout: Rollout, lane: Lane, known: ReadonlyMap<string, MetricTa
 const NOTHING_YET = { good: 0, failed: 0, inconclusive: 0, errors: 0, at: 0, shown: '' };
 
 function watchedStep({ state }: Lane): number | undefined {
-  // A person may take a weekend: single failures of thousands of readings would come to a failed metric.
-  return state.name === 'soaking' ? state.step : undefined;
+  return state.name === 'soaking' || state.name === 'approval' ? state.step : undefined;
 }
 
 /** What came for a lane that has gone on meanwhile counts for nothing. */
@@ -116,7 +115,9 @@ async function record(
     for (const [index, { metric, tally }] of due.entries()) {
       const lane = lanes.get(tally.laneId);
       if (lane === undefined || watchedStep(lane) !== tally.step || lane.budgetEpoch !== tally.budgetEpoch) continue;
-      await saveTally(tx, addReading(tally, readings[index] as Reading, metric, now));
+      // A person may take a weekend: single failures among thousands of good readings would come to a failed metric.
+      const forgives = lane.state.name === 'approval';
+      await saveTally(tx, addReading(tally, readings[index] as Reading, metric, now, forgives));
       changed = true;
     }
     return changed;

@@ -87,6 +87,13 @@ for (const [readings, wanted] of rows) {
   });
 }
 
+test('while a person is asked a good sample forgives a failed one: only what fails more often than not adds up', () => {
+  const after = (values: readonly number[]) =>
+    values.reduce<MetricTally>((tally, value) => addReading(tally, { value }, ERRORS, 1, true), EMPTY);
+  assert.equal(metricVerdict(ERRORS, after([0.06, 0, 0.06, 0, 0.06, 0])).kind, 'pass');
+  assert.equal(metricVerdict(ERRORS, after([0, 0, 0.06, 0.06])).kind, 'failing');
+});
+
 test('law: errors, wherever they stand, leave the number of samples as it is', () => {
   const reading = fc.oneof(fc.constant(null), fc.double({ min: 0, max: 0.1, noNaN: true }));
   fc.assert(
