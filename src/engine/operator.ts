@@ -6,7 +6,7 @@ import { isPromoted } from '../domain/approve.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
 import type { Release } from '../domain/release.ts';
 import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
-import { isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
+import { isLiveLane, isTerminalLane, type Lane, type LaneState, type Rollout, wordsOf } from '../domain/rollout.ts';
 import { applyVerb, effectOf, isLegal, type LaneVerb, legalStates, type VerbInput } from '../domain/verbs.ts';
 import type { Silence } from '../domain/verdict.ts';
 import { allSteps } from '../domain/way-back.ts';
@@ -131,6 +131,7 @@ async function moveByVerb(
   if (moved === undefined) return undefined;
   if (verb === 'skip-region' && rollout.endedAt !== null)
     throw new AppError('illegal_transition', `skip-region: the rollout of ${rollout.version} has ended`);
+  if (isLiveLane(moved.state.name) && !isLiveLane(lane.state.name)) await checkFree(tx, lane, verb);
   if (!(await saveLane(tx, moved, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
   if (moved.state.name === 'halted' || isTerminalLane(moved.state.name)) await withdrawUngranted(tx, lane.id, now);
@@ -139,6 +140,19 @@ async function moveByVerb(
   const data = { region: lane.region, ...kind, reason, was: lane.state.name, ...particulars(moved, rollout, options) };
   await appendAudit(tx, { at: now, actor, action: `lane.${PAST[verb]}`, subject: lane.id, data });
   return moved;
+}
+
+/** What has halted gave its place away: another rollout may be under way there. Throws `conflict`. */
+async function checkFree(tx: Tx, { id, kind, product, region }: Lane, verb: LaneVerb): Promise<void> {
+  if (kind !== 'rollout') return;
+  for (const { version, lanes } of await listRollouts(tx, { product, liveOnly: true })) {
+    const other = lanes.find((one) => one.region === region && one.id !== id && isLiveLane(one.state.name));
+    if (other === undefined) continue;
+    const text = `${verb}: ${version} is ${wordsOf(other.state.name)} in ${region}, and one release goes out there at a time`;
+    throw new AppError('conflict', text, {
+      hint: `Wait until ${version} has ended there, or halt or cancel it first.`,
+    });
+  }
 }
 
 /** What the audit keeps besides: an approval's hash of what it is bound to, and how much was accepted. */
@@ -228,6 +242,34 @@ export async function setBrake(deps: VerbDeps, { scope, on, actor, reason }: Bra
   });
 }
 
+interface Soak {
+  startObserved: number;
+  /** Where a pause has stopped it. */
+  endObserved: number;
+  shortenedBy(ms: number): LaneState;
+}
+
+/** Of a lane that soaks, or was paused while it did; undefined for others. */
+function soakOf({ state }: Lane): Soak | undefined {
+  if (state.name === 'soaking') {
+    const { observedMs: startObserved } = state;
+    const shortenedBy = (ms: number) => ({ ...state, observedMs: startObserved + ms });
+    return { startObserved, endObserved: Number.POSITIVE_INFINITY, shortenedBy };
+  }
+  if (state.name !== 'paused' || state.resume.name !== 'soaking') return undefined;
+  const { resume, soakedMs } = state;
+  const { observedMs: startObserved } = resume;
+  return {
+    startObserved,
+    endObserved: startObserved + soakedMs,
+    shortenedBy: (ms) => ({
+      ...state,
+      resume: { ...resume, observedMs: startObserved + ms },
+      soakedMs: soakedMs - ms,
+    }),
+  };
+}
+
 /**
  * A brake stops the soak: the braked time is taken out of it. While another brake still covers the lane, only what lies
  * before that one began: the rest is taken out when that one goes.
@@ -242,12 +284,16 @@ async function resumeSoaks(tx: Tx, scope: string, since: number, observedMs: num
   const resumed: Lane[] = [];
   const rollouts = await listRollouts(tx, { liveOnly: true });
   for (const lane of rollouts.flatMap((rollout) => rollout.lanes)) {
-    if (lane.state.name !== 'soaking' || !covers(scope, lane)) continue;
-    const until = Math.min(observedMs, ...others.filter((one) => covers(one.scope, lane)).map((one) => one.since));
-    const braked = until - Math.max(since, lane.state.observedMs);
+    const soak = soakOf(lane);
+    if (soak === undefined || !covers(scope, lane)) continue;
+    const until = Math.min(
+      observedMs,
+      soak.endObserved,
+      ...others.filter((one) => covers(one.scope, lane)).map((one) => one.since),
+    );
+    const braked = until - Math.max(since, soak.startObserved);
     if (braked <= 0) continue;
-    const state = { ...lane.state, observedMs: lane.state.observedMs + braked };
-    const moved = { ...lane, state, revision: lane.revision + 1 };
+    const moved = { ...lane, state: soak.shortenedBy(braked), revision: lane.revision + 1 };
     if (!(await saveLane(tx, moved, lane.revision)))
       throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
     resumed.push(moved);

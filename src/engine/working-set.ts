@@ -12,7 +12,7 @@ import { baselineHaltReason } from '../domain/plan-baseline.ts';
 import { type Clearance, type Spent, sumSpent } from '../domain/quarantine.ts';
 import { isLiveLane, type Lane, moveLane, type Rollout } from '../domain/rollout.ts';
 import { NO_SILENCE, verdict } from '../domain/verdict.ts';
-import { backHaltReason, countsIn, mapSteps } from '../domain/way-back.ts';
+import { backHaltReason, goesBack, mapSteps } from '../domain/way-back.ts';
 import { assert } from '../errors.ts';
 
 export interface AuditEntry {
@@ -126,21 +126,21 @@ export class WorkingSet {
 
   /** Books an attempt in its new state (or a new one), its step's counters with it, and the halt that may follow. */
   putAttempt(attempt: Attempt, now: number): void {
-    const before = this.stepAttempts(attempt);
+    const lane = this.lanes.get(attempt.laneId);
+    const before = this.stepAttempts(attempt, lane);
     if (attempt.state === 'granted' && this.attempts.get(attempt.id)?.state === 'staged') this.countGrant(now);
     if (!this.attempts.has(attempt.id)) this.newAttempts.add(attempt.id);
     else this.changedAttempts.add(attempt.id);
     this.index(attempt);
     this.occupy(attempt.agentId);
-    const lane = this.lanes.get(attempt.laneId);
-    if (lane === undefined || !countsIn(lane, attempt)) return;
+    if (lane === undefined) return;
     const rollout = this.rolloutOf(lane);
     assert(rollout !== undefined, `the rollout of lane ${lane.id} has been read`);
     const next = mapSteps(lane, (step) =>
       step.step === attempt.step
         ? {
             ...step,
-            counters: retally(step.counters, before, this.stepAttempts(attempt), rollout.policy.attemptsPerAgent),
+            counters: retally(step.counters, before, this.stepAttempts(attempt, lane), rollout.policy.attemptsPerAgent),
           }
         : step,
     );
@@ -254,8 +254,9 @@ export class WorkingSet {
     this.byAgent.set(attempt.agentId, ids);
   }
 
-  private stepAttempts(like: Attempt): Attempt[] {
+  /** Of the lane's present budget epoch: a loss from before a retry that is corrected to a success counts in it. */
+  private stepAttempts(like: Attempt, lane: Lane | undefined): Attempt[] {
     const inStep = this.attemptsOf(like.agentId).filter((one) => one.laneId === like.laneId && one.step === like.step);
-    return counted(inStep, like.budgetEpoch);
+    return counted(inStep, lane === undefined || goesBack(like) ? like.budgetEpoch : lane.budgetEpoch);
   }
 }

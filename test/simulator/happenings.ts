@@ -63,7 +63,6 @@ const HOLDS: Partial<Record<string, Mark>> = {
   too_few_successes: 'held_too_few_successes',
   no_agents: 'held_no_agents',
   metric_failing: 'held_metric_failing',
-  metric_inconclusive: 'held_metric_inconclusive',
   metric_unknown: 'held_metric_unknown',
   floor_missing: 'held_floor_missing',
   too_young: 'held_too_young',

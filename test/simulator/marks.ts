@@ -111,7 +111,6 @@ export const MARKS = [
   'metric_said_nothing',
   'metric_not_read',
   'held_metric_failing',
-  'held_metric_inconclusive',
   'held_metric_unknown',
   'held_floor_missing',
   'held_unsupported_from',

@@ -298,12 +298,15 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
     member.clone = undefined;
     if (!member.gone && !member.dark) member.agent.powerOn();
   }
-  const vetoed = await server.database.db.selectFrom('vetoes').select(['product', 'version']).execute();
+  const { db } = server.database;
+  const vetoed = await db.selectFrom('vetoes').select(['product', 'version']).execute();
+  // What is still going out may be vetoed yet.
+  const going = await db.selectFrom('rollouts').select(['product', 'version']).where('ended_at', 'is', null).execute();
   server.settings = unhindered(server.settings, (product, version) => {
     const release = truth.releases.get(releaseKey(product, version));
-    const isVetoed = vetoed.some((one) => one.product === product && one.version === version);
+    const isInDoubt = [...vetoed, ...going].some((one) => one.product === product && one.version === version);
     const isWhole = plan.platforms.every((platform) => release?.digests.has(platform));
-    return release?.quality === 'good' && !release.gone && !isVetoed && isWhole;
+    return release?.quality === 'good' && !release.gone && !isInDoubt && isWhole;
   });
   server.restart(1000);
   await operators.liftAll();
