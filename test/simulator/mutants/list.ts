@@ -420,8 +420,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/working-set.ts',
-        from: 'retally(step.counters, before, this.stepAttempts(attempt)',
-        to: 'retally(step.counters, before.slice(1), this.stepAttempts(attempt)',
+        from: 'retally(step.counters, before, this.stepAttempts(attempt, lane)',
+        to: 'retally(step.counters, before.slice(1), this.stepAttempts(attempt, lane)',
       },
     ],
   },
