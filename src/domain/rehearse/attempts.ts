@@ -22,14 +22,19 @@ export function digestOf(version: string): string {
 }
 
 export function ask(world: World, place: Place, agent: ModelAgent): void {
-  if (agent.live !== null) return;
+  if (begin(world, place, agent) === 'thirsty') place.thirsty.agents.push(agent);
+}
+
+/** Begins to stage where the agent is told to; `thirsty` when only downloads of others stand in its way. */
+function begin(world: World, place: Place, agent: ModelAgent): 'thirsty' | 'asked' {
+  if (agent.live !== null) return 'asked';
   const { answer } = decide(viewOf(world, agent), [directiveOf(world, place)], world.now);
   if (answer.kind === 'hold') {
-    if (answer.reason === 'bandwidth') place.thirsty.agents.push(agent);
-    else place.idle.push(agent);
-    return;
+    if (answer.reason === 'bandwidth') return 'thirsty';
+    place.idle.push(agent);
+    return 'asked';
   }
-  if (answer.kind !== 'stage' || answer.lane.laneId !== place.lane.id) return;
+  if (answer.kind !== 'stage' || answer.lane.laneId !== place.lane.id) return 'asked';
   const { product, pace } = world.input;
   const attempt: Attempt = {
     id: newId(world),
@@ -60,6 +65,7 @@ export function ask(world: World, place: Place, agent: ModelAgent): void {
   download(world, place, 1);
   book(place, agent, attempt);
   world.events.push(world.now + pace.stageMs, { kind: 'staged', place, agent, attemptId: attempt.id });
+  return 'asked';
 }
 
 export function staged(world: World, place: Place, agent: ModelAgent, attemptId: string): void {
@@ -182,17 +188,19 @@ function download(world: World, { region }: Place, sign: 1 | -1): void {
   downloads.byRegion[region.name] = (downloads.byRegion[region.name] ?? 0) + sign;
 }
 
-/** A download has ended, so another may begin: in the same lane first, then wherever somebody waits for it. */
+/** A download has ended, so others may begin: in the same lane first, then wherever somebody waits for it. */
 export function quench(world: World, place: Place): void {
   if (!limitsDownloads(world.input.limits)) return;
-  for (const one of [place, ...world.places.values()]) {
-    const { thirsty } = one;
-    if (thirsty.head >= thirsty.agents.length) continue;
-    const agent = thirsty.agents[thirsty.head] as ModelAgent;
-    thirsty.head += 1;
-    ask(world, one, agent);
-    // Who is told to wait again goes to the end of the line: nobody else would be let in either.
-    if (agent.live !== null) return;
+  quenchLine(world, place);
+  for (const one of world.places.values()) if (one !== place) quenchLine(world, one);
+}
+
+/** Whoever must go on waiting stays where they stand in the line: looking at it changes nothing. */
+function quenchLine(world: World, place: Place): void {
+  const line = place.thirsty;
+  while (line.head < line.agents.length) {
+    if (begin(world, place, line.agents[line.head] as ModelAgent) === 'thirsty') return;
+    line.head += 1;
   }
 }
 
