@@ -83,14 +83,22 @@ export function noteLane(record: LaneRecord, lane: Lane, now: number): void {
       if (before !== undefined) before.endedAt ??= now;
       record.steps.push({ step: index, openedAt, doneAt: null, endedAt: null, size, exposed: 0, succeeded, bad });
     } else {
-      known.succeeded = succeeded;
-      known.bad = bad;
       if (done) known.doneAt ??= now;
     }
   }
+  noteCounts(record, lane);
   const ended = lane.state.name === 'completed' || lane.state.name === 'superseded' || lane.state.name === 'halted';
   const lastStep = record.steps.at(-1);
   if (ended && lastStep !== undefined) lastStep.endedAt ??= now;
+}
+
+/** What its steps came to: who was at it when a lane halted or ended comes in after the last look. */
+export function noteCounts(record: LaneRecord, { steps }: Pick<Lane, 'steps'>): void {
+  for (const known of record.steps) {
+    const counters = steps.find(({ step }) => step === known.step)?.counters;
+    known.succeeded = counters?.succeeded ?? known.succeeded;
+    known.bad = counters?.bad ?? known.bad;
+  }
 }
 
 /** `hold` undefined: nothing holds it now. */

@@ -8,7 +8,7 @@ import { NO_SILENCE } from '../verdict.ts';
 import { ask, ended, freed, staged } from './attempts.ts';
 import { MAX_EVENTS, type ModelInput } from './model.ts';
 import { lookAt, planNow } from './planning.ts';
-import { noteRollout, type RolloutRecord } from './record.ts';
+import { noteCounts, noteRollout, type RolloutRecord } from './record.ts';
 import { createWorld, type ModelEvent, observedAt, type World } from './world.ts';
 
 /** Why the clock stopped: all rollouts ended, a lane halted, nothing is left that could happen, or no time or work is left. */
@@ -41,6 +41,7 @@ export function simulate(input: ModelInput, onLook: (world: World) => void = () 
   }
   // A run that ends early has shown all of its time.
   if (stoppedBy === 'time') world.now = input.endMs;
+  for (const { record, lane } of world.places.values()) noteCounts(record, lane);
   return {
     world,
     rollouts: world.rollouts.map((rollout) =>
