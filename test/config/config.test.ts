@@ -4,7 +4,6 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import fc from 'fast-check';
 import { readCliSettings } from '../../src/config/cli-settings.ts';
 import { NAME, PLATFORM } from '../../src/config/formats.ts';
 import { configJsonSchema } from '../../src/config/shape.ts';
@@ -12,6 +11,7 @@ import { type Config, readConfig } from '../../src/config.ts';
 import { DAYS } from '../../src/domain/window.ts';
 import { AppError } from '../../src/errors.ts';
 import { CheckInRequest, Instruction, MAX_WAIT_SECONDS } from '../../src/protocol/agent.ts';
+import fc from '../support/fast-check.ts';
 import { directory, refusal, SMALL, write } from './files.ts';
 
 const DEFAULT_FILE = fileURLToPath(new URL('../../config/tidegate.yaml', import.meta.url));

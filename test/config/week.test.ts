@@ -1,9 +1,9 @@
 // Weekly windows over a week of wall time, in tables and against a count of all its minutes.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { isWithin, longestOpenMinutes } from '../../src/config/week.ts';
 import { DAYS, type Day, type WeeklyWindow, type WindowRules } from '../../src/domain/window.ts';
+import fc from '../support/fast-check.ts';
 
 const WEEK = 10_080;
 const always = window([...DAYS], 0, 1440);

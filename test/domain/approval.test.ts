@@ -1,12 +1,12 @@
 // Approvals in the plan: what voids them, when they expire, who is still asked, and a wave that goes on without a region.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { type Approval, consentTo, sayConsent, subjectOf } from '../../src/domain/approval.ts';
 import { violations } from '../../src/domain/check.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import type { Release } from '../../src/domain/release.ts';
 import { type Lane, rolloutState } from '../../src/domain/rollout.ts';
+import fc from '../support/fast-check.ts';
 import { START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { going, NOW, RELEASE, seen, shown, soaking, waiting } from '../support/plans.ts';
 import { laneIn, stateNamed } from '../support/snapshots.ts';

@@ -1,7 +1,6 @@
 // What a row is worth when nobody has confirmed it for a while.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import {
   type Availability,
   confirmedRow,
@@ -10,6 +9,7 @@ import {
   isLastAbsent,
   objectionToGrant,
 } from '../../src/domain/availability.ts';
+import fc from '../support/fast-check.ts';
 
 const NOW = 1_000_000;
 const MAX_AGE = 600_000;

@@ -1,8 +1,8 @@
 // The ceilings as values: when they are full, and which of two accounts is believed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type Ceiling, emptyCeilings, fullCeiling, stricter, withGrant } from '../../src/domain/ceilings.ts';
+import fc from '../support/fast-check.ts';
 
 test('law: as many grants as the lower ceiling has fill it, not one fewer, and it is full until the oldest leaves', () => {
   const max = fc.integer({ min: 1, max: 8 });

@@ -1,11 +1,11 @@
 // A step's counters: what one agent comes to, and that booking changes one by one equals the fold from scratch.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import type { Attempt } from '../../src/domain/agent.ts';
 import { ATTEMPT_STATES, type AttemptState, isLive, mayFollow } from '../../src/domain/attempt.ts';
 import { foldStep, retally } from '../../src/domain/counters.ts';
 import { NO_COUNTS, type StepCounters } from '../../src/domain/rollout.ts';
+import fc from '../support/fast-check.ts';
 import { attemptOf, counts } from '../support/snapshots.ts';
 
 type Short = [agentId: string, state: AttemptState, options?: Partial<Attempt>];

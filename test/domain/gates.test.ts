@@ -1,11 +1,11 @@
 // A lane's gates state by state, and that the plan's hold is the first of them that does not pass.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { explainLane } from '../../src/domain/explain-lane.ts';
 import { gatesOf } from '../../src/domain/gates.ts';
 import { planLane } from '../../src/domain/plan-lane.ts';
 import type { Snapshot } from '../../src/domain/snapshot.ts';
+import fc from '../support/fast-check.ts';
 import { START, stepPolicy } from '../support/fixtures.ts';
 import { going, NOW, open, RELEASE, seen, soaking, waiting } from '../support/plans.ts';
 import { anySnapshot, availabilityOf, brakeOf, laneIn, stateNamed, vetoOf } from '../support/snapshots.ts';

@@ -1,8 +1,8 @@
 // The limits of hot agents as values: what is full, and that another agent at it never makes room.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { countOccupied, fullLimit, type Limits, NO_LIMITS } from '../../src/domain/limits.ts';
+import fc from '../support/fast-check.ts';
 
 test('law: let in one by one where there is room, no limit is ever exceeded; and one more never makes room', () => {
   const place = fc.record({

@@ -1,7 +1,6 @@
 // Metric gates: what one value says, what the samples come to, and which text becomes a query.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import {
   addReading,
   judge,
@@ -12,6 +11,7 @@ import {
   printCondition,
   queryFor,
 } from '../../src/domain/metric.ts';
+import fc from '../support/fast-check.ts';
 
 const ERRORS: MetricPolicy = {
   name: 'errors',

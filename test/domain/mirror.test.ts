@@ -1,8 +1,8 @@
 // The address of a file on a mirror, from a template that the config has checked.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { isSafeUrl, mirrorUrl } from '../../src/domain/mirror.ts';
+import fc from '../support/fast-check.ts';
 
 const RELEASE = { version: '1.2.3+b.4', tag: 'agent/v1.2.3+b.4' };
 const ARTIFACT = { platform: 'linux-x64', name: 'agent 1.2.3.tar.gz' };

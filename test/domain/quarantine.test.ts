@@ -1,8 +1,8 @@
 // What an agent has spent, summed: the same at once, in parts and in whichever order it is read.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { addSpent, attemptsUsed, sumSpent } from '../../src/domain/quarantine.ts';
+import fc from '../support/fast-check.ts';
 import { attemptOf } from '../support/snapshots.ts';
 
 test('law: earlier and later attempts summed apart come to the same as at once, and a clearance forgives all of them', () => {

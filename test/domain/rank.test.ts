@@ -1,8 +1,8 @@
 // The order of agents in a rollout: values that stored thresholds depend on, so none of them may ever change.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { fmix32, hash32, isBefore, rank } from '../../src/domain/rank.ts';
+import fc from '../support/fast-check.ts';
 
 describe('golden values: a change here moves agents between the steps of rollouts that are going on', () => {
   const hashes: [string, number][] = [

@@ -1,7 +1,6 @@
 // Rehearsals on the virtual clock: a timeline worked out by hand, and what holds for every model.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
 import { type Limits, NO_LIMITS } from '../../src/domain/limits.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import type { FleetGroup, ModelInput } from '../../src/domain/rehearse/model.ts';
@@ -9,6 +8,7 @@ import { modelRelease, withOffline } from '../../src/domain/rehearse/question.ts
 import { type RehearsalQuestion, rehearse } from '../../src/domain/rehearse/rehearse.ts';
 import { simulate } from '../../src/domain/rehearse/simulate.ts';
 import { DAYS, type WindowRules } from '../../src/domain/window.ts';
+import fc from '../support/fast-check.ts';
 import { rules, START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 
 const SECOND = 1000;

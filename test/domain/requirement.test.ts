@@ -1,8 +1,8 @@
 // What a release requires of a host: how wanted and found are compared, and what the person who asks is told.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { exclude, isComparable, type Requirement, requirementsFor, unmetOf } from '../../src/domain/requirement.ts';
+import fc from '../support/fast-check.ts';
 
 function wants(rule: Requirement['rule'], ...wanted: string[]): Requirement {
   return { versions: null, fact: 'x', rule, wanted, reason: null };

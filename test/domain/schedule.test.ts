@@ -1,10 +1,10 @@
 // Scheduled rollouts: what is due, and that what was missed is taken once.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { applyActions } from '../../src/domain/apply.ts';
 import { plan } from '../../src/domain/plan.ts';
 import { isDue, nextRun } from '../../src/domain/schedule.ts';
+import fc from '../support/fast-check.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
 import { snapshotOf } from '../support/snapshots.ts';
 

@@ -1,13 +1,13 @@
 // The verbs on a lane: every verb in every state, twice as once, and against an old picture.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { lastStep } from '../../src/domain/apply.ts';
 import { consentTo, subjectOf } from '../../src/domain/approval.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import type { Lane, LaneState, LaneStateName } from '../../src/domain/rollout.ts';
 import { applyVerb, LANE_VERBS, type LaneVerb, type VerbInput } from '../../src/domain/verbs.ts';
 import { NO_SILENCE, verdict } from '../../src/domain/verdict.ts';
+import fc from '../support/fast-check.ts';
 import { START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { counts, laneIn, OBSERVED, openedStep, stateNamed } from '../support/snapshots.ts';
 

@@ -1,7 +1,6 @@
 // verdict and what it is made of, each row worked out by hand from the formulas of the design.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { NO_COUNTS, type StepCounters } from '../../src/domain/rollout.ts';
 import {
   budgetOf,
@@ -12,6 +11,7 @@ import {
   type VerdictPolicy,
   verdict,
 } from '../../src/domain/verdict.ts';
+import fc from '../support/fast-check.ts';
 
 const DEFAULTS: VerdictPolicy = { doneRatio: 9000, badRatio: 200, minSample: 20, badCount: null };
 

@@ -1,7 +1,6 @@
 // What of a host itself stands against the way to a release, in which order, and which stops lie on it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import type { Requirement } from '../../src/domain/requirement.ts';
 import {
   floorsBelow,
@@ -12,6 +11,7 @@ import {
   stopsFrom,
   type Way,
 } from '../../src/domain/way.ts';
+import fc from '../support/fast-check.ts';
 import { digestOf, rules, testPolicy, testRelease } from '../support/fixtures.ts';
 import { PLATFORM, vetoOf } from '../support/snapshots.ts';
 

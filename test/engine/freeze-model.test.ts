@@ -1,13 +1,13 @@
 // A rehearsal freezes steps by a reckoning of its own, on a sorted list: it must take in whom the engine would.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { ModelAgent } from '../../src/domain/rehearse/fleet.ts';
 import { freezeModel, rankAll } from '../../src/domain/rehearse/freeze.ts';
 import { forEachBit } from '../../src/engine/bitset.ts';
 import { freezeStep } from '../../src/engine/freeze.ts';
 import { finish } from '../../src/engine/pieces.ts';
 import { Roster } from '../../src/engine/roster.ts';
+import fc from '../support/fast-check.ts';
 import { stepPolicy, testAgent } from '../support/fixtures.ts';
 
 const hosts = fc.array(fc.record({ present: fc.boolean(), canary: fc.boolean() }), { maxLength: 40 });

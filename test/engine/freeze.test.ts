@@ -1,7 +1,6 @@
 // Whom a step takes in: each row worked out by hand from the design's words, on a roster with a fixed order of ranks.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import type { StepPolicy } from '../../src/domain/policy.ts';
 import { EVERYBODY, isBefore, rank } from '../../src/domain/rank.ts';
 import { schemeOf } from '../../src/domain/version/schemes.ts';
@@ -9,6 +8,7 @@ import { forEachBit } from '../../src/engine/bitset.ts';
 import { type Freeze, freezeStep, orderOf } from '../../src/engine/freeze.ts';
 import { finish } from '../../src/engine/pieces.ts';
 import { Roster } from '../../src/engine/roster.ts';
+import fc from '../support/fast-check.ts';
 import { stepPolicy, testAgent } from '../support/fixtures.ts';
 
 const SEED = 12345;
@@ -223,7 +223,7 @@ test('any steps of any lane: each only adds, none takes a member twice, the last
       }
       assert.equal(taken.size, hosts.filter((one) => !one.away && !one.has).length);
     }),
-    { numRuns: 300, seed: 3 },
+    { numRuns: 300 },
   );
 });
 

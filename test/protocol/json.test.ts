@@ -1,9 +1,9 @@
 // Strict JSON: what one reader would see differently from another is refused, however it is written.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { AppError } from '../../src/errors.ts';
 import { parseJson } from '../../src/protocol/json.ts';
+import fc from '../support/fast-check.ts';
 
 const REFUSED: [text: string, why: RegExp][] = [
   ['{"a":1,"a":2}', /stands twice/],

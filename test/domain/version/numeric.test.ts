@@ -1,9 +1,9 @@
 // The numeric scheme: real versions of products that do not follow SemVer, and its own ranges.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import type { Jump } from '../../../src/domain/version/scheme.ts';
 import { schemeOf } from '../../../src/domain/version/schemes.ts';
+import fc from '../../support/fast-check.ts';
 
 const scheme = schemeOf('numeric');
 

@@ -1,10 +1,10 @@
 // The semver scheme against npm's own order, and the texts that it must refuse.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import semver from 'semver';
 import type { Jump } from '../../../src/domain/version/scheme.ts';
 import { schemeOf } from '../../../src/domain/version/schemes.ts';
+import fc from '../../support/fast-check.ts';
 
 const scheme = schemeOf('semver');
 
