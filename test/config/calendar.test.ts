@@ -209,7 +209,8 @@ describe('an iCalendar file is refused with its line:', () => {
         event('DTSTART;VALUE=DATE:20261201', 'RRULE:FREQ=DAILY'),
         event('DTSTART;VALUE=DATE:20261201', 'RRULE:FREQ=DAILY'),
       ),
-      new RegExp(`has 1444 times in the next two years, and ${MAX_OCCURRENCES} are read; keep the freezes`),
+      // How many lie within two years depends on the day.
+      new RegExp(`has 14\\d\\d times in the next two years, and ${MAX_OCCURRENCES} are read; keep the freezes`),
     ],
     ['more than a megabyte', `BEGIN:VCALENDAR\r\n${'X'.repeat(1_048_577)}`, /cannot read .*: it is larger than 1 MiB/],
   ];

@@ -78,17 +78,19 @@ test('however grants, pauses, clock steps and restarts follow each other, no sli
       const clock = jumpingClock();
       let log = openGrantLog(clock, limits, []);
       const [truth, stored]: [number[], number[]] = [[], []];
-      let aheadMs = 0;
+      // Of the wall clock against the true time: now, and the least at which a grant was stored.
+      let [ahead, least] = [0, 0];
       for (const { kind, by } of events) {
         if (kind === 'wait') clock.advance(by * MINUTE);
         if (kind === 'jump') {
           clock.jump(by * MINUTE);
-          aheadMs += by * MINUTE;
+          ahead += by;
         }
         if (kind === 'restart') {
-          // What had been put forward is put right, or back: the stored instants lie in the past no longer than is true.
-          clock.jump(by * MINUTE - Math.max(0, aheadMs));
-          aheadMs = Math.min(0, aheadMs) + by * MINUTE;
+          // What was put forward since a grant is put right, or back: no stored instant lies longer ago than is true.
+          const after = Math.min(ahead, least) + by;
+          clock.jump((after - ahead) * MINUTE);
+          ahead = after;
           log = openGrantLog(
             clock,
             limits,
@@ -103,6 +105,7 @@ test('however grants, pauses, clock steps and restarts follow each other, no sli
           log.add(1);
           truth.push(clock.monotonic());
           stored.push(clock.now());
+          least = Math.min(least, ahead);
         }
       }
       for (const at of truth) {
