@@ -29,16 +29,22 @@ const MIGRATIONS_DIR = join(import.meta.dirname, '../../migrations');
 const MAX_TRIES = 5;
 const FIRST_PAUSE_MS = 10;
 
+// What a database in memory begins with: the migrations run once in a process.
+let migratedImage: Buffer | undefined;
+
 /**
  * `sqlite:<absolute path>`, `sqlite::memory:` or `postgres://…`. Throws `database_locked`, `database_newer`,
  * `database_unusable`; in each case the database is as it was.
  */
 export async function openDatabase(url: string, options: OpenOptions = {}): Promise<Database> {
+  const isCopied = url === 'sqlite::memory:' && options.migrationsDir === undefined;
+  if (isCopied && migratedImage !== undefined) return databaseOf(await connect(url, options, migratedImage));
   const migrations = readMigrations(options.migrationsDir ?? MIGRATIONS_DIR);
   const database = await connect(url, options);
   try {
     await migrate(database.db, database.kind, migrations, Date.now());
     database.forgetStatements();
+    if (isCopied) migratedImage = database.image?.();
   } catch (error) {
     await database.close();
     if (error instanceof AppError) throw error;
@@ -46,21 +52,29 @@ export async function openDatabase(url: string, options: OpenOptions = {}): Prom
       cause: error,
     });
   }
-  return { db: database.db, kind: database.kind, path: database.path, close: database.close };
+  return databaseOf(database);
+}
+
+function databaseOf({ db, kind, path, close }: Connected): Database {
+  return { db, kind, path, close };
 }
 
 interface Connected extends Database {
   forgetStatements(): void;
+  /** Undefined for PostgreSQL. */
+  image: (() => Buffer) | undefined;
 }
 
-async function connect(url: string, options: OpenOptions): Promise<Connected> {
+async function connect(url: string, options: OpenOptions, image?: Buffer): Promise<Connected> {
   if (url.startsWith('sqlite:')) {
-    const { db, path, forgetStatements, unlock } = openSqlite(url.slice('sqlite:'.length));
+    const opened = openSqlite(url.slice('sqlite:'.length), image);
+    const { db, unlock } = opened;
     return {
       db,
       kind: 'sqlite',
-      path,
-      forgetStatements,
+      path: opened.path,
+      forgetStatements: opened.forgetStatements,
+      image: opened.image,
       close: once(async () => {
         await db.destroy();
         unlock();
@@ -69,7 +83,14 @@ async function connect(url: string, options: OpenOptions): Promise<Connected> {
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
     const db = await openPostgres(url, options.onIdleError ?? (() => {}));
-    return { db, kind: 'postgres', path: null, forgetStatements: () => {}, close: once(() => db.destroy()) };
+    return {
+      db,
+      kind: 'postgres',
+      path: null,
+      forgetStatements: () => {},
+      image: undefined,
+      close: once(() => db.destroy()),
+    };
   }
   throw new AppError('config_invalid', 'a database is named by sqlite:<absolute path> or postgres://…');
 }

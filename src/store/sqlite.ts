@@ -30,20 +30,23 @@ export interface SqliteHandle {
   path: string | null;
   /** Forgets prepared statements; after migrations. */
   forgetStatements(): void;
+  /** The whole database, as `openSqlite` takes it for one in memory. */
+  image(): Buffer;
   /** Releases the file for other servers; after `db.destroy()`. */
   unlock(): void;
 }
 
 /**
  * Opens or creates the file (and its directory, 0700). Throws `database_locked` when another server has it,
- * `database_unusable` when it is not a Tidegate database, is damaged, or cannot be written.
+ * `database_unusable` when it is not a Tidegate database, is damaged, or cannot be written. A database in memory begins
+ * as a copy of `image`, or empty.
  */
-export function openSqlite(path: string): SqliteHandle {
+export function openSqlite(path: string, image?: Buffer): SqliteHandle {
   assertVersion(sqliteVersion());
-  if (path === MEMORY) return connect(path, () => {});
+  if (path === MEMORY) return connect(path, image ?? path, () => {});
   const unlock = lock(path);
   try {
-    return connect(path, unlock);
+    return connect(path, path, unlock);
   } catch (error) {
     unlock();
     throw error;
@@ -160,18 +163,19 @@ function lockFile(path: string): Sqlite.Database {
   return held;
 }
 
-function connect(path: string, unlock: () => void): SqliteHandle {
+function connect(path: string, source: string | Buffer, unlock: () => void): SqliteHandle {
   let raw: Sqlite.Database | undefined;
   try {
-    raw = new Sqlite(path, { timeout: BUSY_TIMEOUT_MS });
+    raw = new Sqlite(source, { timeout: BUSY_TIMEOUT_MS });
     configure(raw, path);
   } catch (error) {
     raw?.close();
     throw unusable(path, error);
   }
+  const opened = raw;
   const { database, forgetStatements } = withStatementCache(raw);
   const db = new Kysely<DB>({ dialect: new SqliteDialect({ database }) });
-  return { db, path: path === MEMORY ? null : path, forgetStatements, unlock };
+  return { db, path: path === MEMORY ? null : path, forgetStatements, image: () => opened.serialize(), unlock };
 }
 
 function configure(raw: Sqlite.Database, path: string): void {

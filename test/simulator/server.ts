@@ -1,5 +1,5 @@
 // The server under test: the real engine on a real database, which can be crashed between any two of its effects.
-import type { KyselyPlugin } from 'kysely';
+import type { QueryExecutor } from 'kysely';
 import { pino } from 'pino';
 import type { AgentReport } from '../../src/domain/agent.ts';
 import type { CheckInResult } from '../../src/domain/check-in.ts';
@@ -292,14 +292,26 @@ export async function createServer(world: World): Promise<SimServer> {
   return server;
 }
 
-/** The same database, with a word before every statement. */
+/** The same database, with a word before every statement, whether its query was compiled now or long ago. */
 function guard(database: Database, before: (kind: string) => void): Database {
-  const plugin: KyselyPlugin = {
-    transformQuery({ node }) {
-      before(node.kind);
-      return node;
-    },
-    transformResult: ({ result }) => Promise.resolve(result),
+  // An executor of its own, with the connection of all others.
+  const db = database.db.withoutPlugins();
+  guardExecutor(db.getExecutor(), before);
+  return { ...database, db };
+}
+
+function guardExecutor(executor: QueryExecutor, before: (kind: string) => void): QueryExecutor {
+  const execute = executor.executeQuery.bind(executor);
+  const withConnectionProvider = executor.withConnectionProvider.bind(executor);
+  executor.executeQuery = (compiled, options) => {
+    try {
+      before(compiled.query.kind);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return execute(compiled, options);
   };
-  return { ...database, db: database.db.withPlugin(plugin) };
+  // That of a transaction.
+  executor.withConnectionProvider = (provider) => guardExecutor(withConnectionProvider(provider), before);
+  return executor;
 }
