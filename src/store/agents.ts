@@ -1,7 +1,8 @@
 // Agents and what they run, read and written in sets; last-seen in its own narrow table.
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Agent, InstalledProduct } from '../domain/agent.ts';
-import { chunks, insertRows, integersIn, rowsAs, textsIn } from './batch.ts';
+import { chunks, insertRows, integersOf, rowsAs, rowsOf, textsIn, textsOf, toJson } from './batch.ts';
+import { prepared } from './prepared.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
 export interface Seen {
@@ -65,14 +66,12 @@ export async function findAgentByKey(db: Db | Tx, publicKey: string): Promise<Ag
 
 /** In the order of the handles; unknown ones are left out. */
 export async function loadAgentsByHandles(db: Db | Tx, handles: readonly number[]): Promise<Agent[]> {
-  const rows = await db
-    .selectFrom('agents')
-    .selectAll()
-    .where('handle', 'in', integersIn(db, handles))
-    .orderBy('handle')
-    .execute();
-  return await withProducts(db, rows);
+  return await withProducts(db, (await BY_HANDLE(db, toJson(handles))).rows);
 }
+
+const BY_HANDLE = prepared((db, handles: RawBuilder<string>) =>
+  db.selectFrom('agents').selectAll().where('handle', 'in', integersOf(db, handles)).orderBy('handle').compile(),
+);
 
 /** A page of all agents in the order of the handles; the next one starts after the last handle of this. Begin with 0. */
 export async function loadAllAgents(db: Db | Tx, afterHandle: number, limit: number): Promise<Agent[]> {
@@ -122,49 +121,55 @@ export async function listAgents(db: Db | Tx, page: AgentsPage): Promise<Agent[]
  */
 export async function saveAgents(tx: Tx, agents: readonly Agent[]): Promise<void> {
   if (agents.length === 0) return;
-  const values = rowsAs(
-    tx,
-    {
-      id: 'text',
-      platform: 'text',
-      health: 'text',
-      health_reason: 'text',
-      facts: 'text',
-      sequence: 'bigint',
-      revision: 'bigint',
-    },
-    agents.map((agent) => ({
-      id: agent.id,
-      platform: agent.platform,
-      health: agent.health,
-      health_reason: agent.healthReason,
-      facts: agent.facts === null ? null : JSON.stringify(agent.facts),
-      sequence: agent.sequence,
-      revision: agent.revision,
-    })),
-  );
-  await sql`with v as (${values})
-    update agents set platform = v.platform, health = v.health, health_reason = v.health_reason, facts = v.facts,
-      sequence = case when v.sequence > agents.sequence then v.sequence else agents.sequence end, revision = v.revision
-    from v where agents.id = v.id`.execute(tx);
+  const rows = agents.map((agent) => ({
+    id: agent.id,
+    platform: agent.platform,
+    health: agent.health,
+    health_reason: agent.healthReason,
+    facts: agent.facts === null ? null : JSON.stringify(agent.facts),
+    sequence: agent.sequence,
+    revision: agent.revision,
+  }));
+  await UPDATE(tx, toJson(rows));
   await saveProducts(tx, agents);
 }
 
+const CHANGING = {
+  id: 'text',
+  platform: 'text',
+  health: 'text',
+  health_reason: 'text',
+  facts: 'text',
+  sequence: 'bigint',
+  revision: 'bigint',
+} as const;
+
+const UPDATE = prepared((db, rows: RawBuilder<string>) =>
+  sql`with v as (${rowsOf(db, CHANGING, rows)})
+    update agents set platform = v.platform, health = v.health, health_reason = v.health_reason, facts = v.facts,
+      sequence = case when v.sequence > agents.sequence then v.sequence else agents.sequence end, revision = v.revision
+    from v where agents.id = v.id`.compile(db),
+);
+
 async function saveProducts(tx: Tx, agents: readonly Agent[]): Promise<void> {
-  const values = rowsAs(tx, PRODUCT_COLUMNS, productRows(agents));
-  const ids = textsIn(
-    tx,
-    agents.map((agent) => agent.id),
-  );
-  // One column `not in` a list, which SQLite works out once: `not exists` would read the JSON again for every row, and
-  // a pair of columns would look through the whole list for nulls.
-  await sql`delete from agent_products where agent_id in ${ids}
-    and agent_id || '/' || product not in (select agent_id || '/' || product from (${values}) as v)`.execute(tx);
-  await sql`insert into agent_products (agent_id, product, version, digest)
-    select agent_id, product, version, digest from (${values}) as v where true
-    on conflict (agent_id, product) do update set version = excluded.version, digest = excluded.digest
-    where agent_products.version <> excluded.version or agent_products.digest <> excluded.digest`.execute(tx);
+  const rows = toJson(productRows(agents));
+  await DELETE_PRODUCTS(tx, toJson(agents.map((agent) => agent.id)), rows);
+  await PUT_PRODUCTS(tx, rows);
 }
+
+// One column `not in` a list, which SQLite works out once: `not exists` would read the JSON again for every row, and
+// a pair of columns would look through the whole list for nulls.
+const DELETE_PRODUCTS = prepared((db, ids: RawBuilder<string>, rows: RawBuilder<string>) =>
+  sql`delete from agent_products where agent_id in ${textsOf(db, ids)}
+    and agent_id || '/' || product not in (
+      select agent_id || '/' || product from (${rowsOf(db, PRODUCT_COLUMNS, rows)}) as v)`.compile(db),
+);
+const PUT_PRODUCTS = prepared((db, rows: RawBuilder<string>) =>
+  sql`insert into agent_products (agent_id, product, version, digest)
+    select agent_id, product, version, digest from (${rowsOf(db, PRODUCT_COLUMNS, rows)}) as v where true
+    on conflict (agent_id, product) do update set version = excluded.version, digest = excluded.digest
+    where agent_products.version <> excluded.version or agent_products.digest <> excluded.digest`.compile(db),
+);
 
 /** One statement for every 1,000; each handle once. An older time than the known one changes nothing. */
 export async function flushSeen(tx: Tx, rows: readonly Seen[]): Promise<void> {
@@ -187,20 +192,20 @@ export async function loadSeen(db: Db | Tx): Promise<Seen[]> {
 
 async function withProducts(db: Db | Tx, rows: readonly Selectable<DB['agents']>[]): Promise<Agent[]> {
   if (rows.length === 0) return [];
-  const ids = textsIn(
-    db,
-    rows.map((row) => row.id),
-  );
-  const products = await db
-    .selectFrom('agent_products')
-    .selectAll()
-    .where('agent_id', 'in', ids)
-    .orderBy('agent_id')
-    .orderBy('product')
-    .execute();
-  const byAgent = Map.groupBy(products, (product) => product.agent_id);
+  const products = await PRODUCTS_OF(db, toJson(rows.map((row) => row.id)));
+  const byAgent = Map.groupBy(products.rows, (product) => product.agent_id);
   return rows.map((row) => toAgent(row, (byAgent.get(row.id) ?? []).map(toProduct)));
 }
+
+const PRODUCTS_OF = prepared((db, ids: RawBuilder<string>) =>
+  db
+    .selectFrom('agent_products')
+    .selectAll()
+    .where('agent_id', 'in', textsOf(db, ids))
+    .orderBy('agent_id')
+    .orderBy('product')
+    .compile(),
+);
 
 function toProduct(row: Selectable<DB['agent_products']>): InstalledProduct {
   return { product: row.product, version: row.version, digest: row.digest };

@@ -1,12 +1,13 @@
 // Attempts: written in sets, read by what the ledger and the reconciler ask; counters are folded from them for checks.
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Attempt } from '../domain/agent.ts';
 import { ATTEMPT_STATES, type AttemptState, isHot, isLive } from '../domain/attempt.ts';
 import { foldStep } from '../domain/counters.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { StepCounters } from '../domain/rollout.ts';
 import { assert } from '../errors.ts';
-import { type ColumnTypes, insertRows, rowsAs, textsIn } from './batch.ts';
+import { type ColumnTypes, insertRows, rowsOf, textsIn, textsOf, toJson } from './batch.ts';
+import { prepared } from './prepared.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
 /** Bad attempts of an agent at a version, over all rollouts and time: what quarantine is decided by. */
@@ -72,14 +73,18 @@ export async function updateAttempts(tx: Tx, attempts: readonly Attempt[]): Prom
 
 async function updateRows(tx: Tx, rows: readonly AttemptRow[]): Promise<void> {
   if (rows.length === 0) return;
-  const { id, sequence, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected } = COLUMNS;
-  const columns = { id, sequence, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected };
-  const result = await sql`with v as (${rowsAs(tx, columns, rows)})
-    update attempts set sequence = v.sequence, state = v.state, live = v.live, hot = v.hot, granted_at = v.granted_at, ended_at = v.ended_at,
-      deadline_observed = v.deadline_observed, cause = v.cause, detail = v.detail, corrected = v.corrected
-    from v where attempts.id = v.id`.execute(tx);
+  const result = await UPDATE(tx, toJson(rows));
   assert(result.numAffectedRows === BigInt(rows.length), 'every attempt that is updated exists');
 }
+
+const UPDATE = prepared((db, rows: RawBuilder<string>) => {
+  const { id, sequence, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected } = COLUMNS;
+  const columns = { id, sequence, state, live, hot, granted_at, ended_at, deadline_observed, cause, detail, corrected };
+  return sql`with v as (${rowsOf(db, columns, rows)})
+    update attempts set sequence = v.sequence, state = v.state, live = v.live, hot = v.hot, granted_at = v.granted_at, ended_at = v.ended_at,
+      deadline_observed = v.deadline_observed, cause = v.cause, detail = v.detail, corrected = v.corrected
+    from v where attempts.id = v.id`.compile(db);
+});
 
 /** All that have not ended, oldest first: what the server starts with. */
 export async function liveAttempts(db: Db | Tx): Promise<Attempt[]> {
@@ -89,16 +94,27 @@ export async function liveAttempts(db: Db | Tx): Promise<Attempt[]> {
 }
 
 export async function liveAttemptsOfAgents(db: Db | Tx, agentIds: readonly string[]): Promise<Attempt[]> {
-  const query = db.selectFrom('attempts').selectAll().where('agent_id', 'in', textsIn(db, agentIds));
-  return toAttempts(await query.where(IS_LIVE).orderBy('id').execute());
+  return toAttempts((await LIVE_OF_AGENTS(db, toJson(agentIds))).rows);
 }
+
+const LIVE_OF_AGENTS = prepared((db, ids: RawBuilder<string>) =>
+  db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('agent_id', 'in', textsOf(db, ids))
+    .where(IS_LIVE)
+    .orderBy('id')
+    .compile(),
+);
 
 /** Unknown ids are left out. */
 export async function attemptsById(db: Db | Tx, ids: readonly string[]): Promise<Attempt[]> {
-  return toAttempts(
-    await db.selectFrom('attempts').selectAll().where('id', 'in', textsIn(db, ids)).orderBy('id').execute(),
-  );
+  return toAttempts((await BY_ID(db, toJson(ids))).rows);
 }
+
+const BY_ID = prepared((db, ids: RawBuilder<string>) =>
+  db.selectFrom('attempts').selectAll().where('id', 'in', textsOf(db, ids)).orderBy('id').compile(),
+);
 
 export async function attemptsOfAgentsInLanes(
   db: Db | Tx,
@@ -115,9 +131,18 @@ export async function attemptsOfAgentsInRollouts(
   agentIds: readonly string[],
   rolloutIds: readonly string[],
 ): Promise<Attempt[]> {
-  const query = db.selectFrom('attempts').selectAll().where('agent_id', 'in', textsIn(db, agentIds));
-  return toAttempts(await query.where('rollout_id', 'in', textsIn(db, rolloutIds)).orderBy('id').execute());
+  return toAttempts((await OF_AGENTS_IN_ROLLOUTS(db, toJson(agentIds), toJson(rolloutIds))).rows);
 }
+
+const OF_AGENTS_IN_ROLLOUTS = prepared((db, agentIds: RawBuilder<string>, rolloutIds: RawBuilder<string>) =>
+  db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('agent_id', 'in', textsOf(db, agentIds))
+    .where('rollout_id', 'in', textsOf(db, rolloutIds))
+    .orderBy('id')
+    .compile(),
+);
 
 /** Agents and versions without a bad attempt are left out. */
 export async function badCounts(db: Db | Tx, agentIds: readonly string[]): Promise<BadCount[]> {
@@ -137,16 +162,26 @@ export async function badCounts(db: Db | Tx, agentIds: readonly string[]): Promi
 
 /** Live ones whose observed deadline lies before `observedMs`, the most overdue first. */
 export async function overdueAttempts(db: Db | Tx, observedMs: number, limit: number): Promise<Attempt[]> {
-  const rows = await db
-    .selectFrom('attempts')
-    .selectAll()
-    .where(IS_LIVE)
-    .where('deadline_observed', '<', observedMs)
-    .orderBy('deadline_observed')
-    .orderBy('id')
-    .limit(sql.lit(limit))
-    .execute();
-  return toAttempts(rows);
+  const overdue = overdueBy.get(limit) ?? overdueQuery(limit);
+  overdueBy.set(limit, overdue);
+  return toAttempts((await overdue(db, observedMs)).rows);
+}
+
+// The limit stands in the text: see `OF_ROLLOUT` in rollouts.ts.
+const overdueBy = new Map<number, ReturnType<typeof overdueQuery>>();
+
+function overdueQuery(limit: number) {
+  return prepared((db, observedMs: RawBuilder<number>) =>
+    db
+      .selectFrom('attempts')
+      .selectAll()
+      .where(IS_LIVE)
+      .where('deadline_observed', '<', observedMs)
+      .orderBy('deadline_observed')
+      .orderBy('id')
+      .limit(sql.lit(limit))
+      .compile(),
+  );
 }
 
 /** Offered and staged ones of a lane, oldest first. */
@@ -206,14 +241,8 @@ export async function recentBadAgents(
 ): Promise<Map<string, Set<string>>> {
   const found = new Map(lanes.map(({ id }) => [id, new Set<string>()]));
   if (lanes.length === 0) return found;
-  const ids = lanes.map((lane) => lane.id);
-  const rows = await db
-    .selectFrom('attempts')
-    .select(['lane_id', 'budget_epoch', 'agent_id', 'ended_at'])
-    .where('lane_id', 'in', textsIn(db, ids))
-    .where(sql<boolean>`state in ('rolled_back', 'failed', 'lost') and granted_at is not null`)
-    .where('ended_at', '>', Math.min(...lanes.map((lane) => lane.sinceMs)))
-    .execute();
+  const since = Math.min(...lanes.map((lane) => lane.sinceMs));
+  const { rows } = await BAD_SINCE(db, toJson(lanes.map((lane) => lane.id)), since);
   const byId = new Map(lanes.map((lane) => [lane.id, lane]));
   for (const row of rows) {
     const lane = byId.get(row.lane_id);
@@ -223,20 +252,34 @@ export async function recentBadAgents(
   return found;
 }
 
+const BAD_SINCE = prepared((db, laneIds: RawBuilder<string>, since: RawBuilder<number>) =>
+  db
+    .selectFrom('attempts')
+    .select(['lane_id', 'budget_epoch', 'agent_id', 'ended_at'])
+    .where('lane_id', 'in', textsOf(db, laneIds))
+    .where(sql<boolean>`state in ('rolled_back', 'failed', 'lost') and granted_at is not null`)
+    .where('ended_at', '>', since)
+    .compile(),
+);
+
 /** Where the agents stand that hold a slot of the limits now; few, since the limits bound them. */
 export async function hotPlaces(
   db: Db | Tx,
 ): Promise<{ agentId: string; region: string; labels: Record<string, string> }[]> {
-  const rows = await db
+  const { rows } = await HOT_PLACES(db);
+  return rows.map((row) => ({ ...row, labels: JSON.parse(row.labels) as Record<string, string> }));
+}
+
+const HOT_PLACES = prepared((db) =>
+  db
     .selectFrom('attempts')
     .innerJoin('agents', 'agents.id', 'attempts.agent_id')
     .select(['agents.id as agentId', 'agents.region', 'agents.labels'])
     // In the text, not bound: the partial index is used only for a condition that it can see.
     .where(sql<boolean>`attempts.hot = 1`)
     .orderBy('agents.id')
-    .execute();
-  return rows.map((row) => ({ ...row, labels: JSON.parse(row.labels) as Record<string, string> }));
-}
+    .compile(),
+);
 
 /** What the agents ran that took the lane's release, by lane, the most frequent first. */
 export async function cameFrom(db: Db | Tx, laneIds: readonly string[]): Promise<Record<string, string[]>> {

@@ -1,8 +1,9 @@
 // Who did what and when, as a chain: each row's hash covers the row before it, so a changed or missing row shows.
 import { createHash } from 'node:crypto';
 import { type Selectable, sql } from 'kysely';
-import { insertRows, isPostgres } from './batch.ts';
+import { insertRows } from './batch.ts';
 import { getMeta, setMeta } from './meta.ts';
+import { isPostgres, prepared } from './prepared.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
 export interface AuditEvent {
@@ -104,14 +105,17 @@ export async function listAudit(db: Db | Tx, options: { limit: number }): Promis
  */
 async function lockHead(tx: Tx): Promise<Head> {
   if (isPostgres(tx)) await sql`lock table audit in share row exclusive mode`.execute(tx);
-  const row = await tx
+  return readHead((await HEAD(tx)).rows[0]?.value);
+}
+
+const HEAD = prepared((db) =>
+  db
     .selectFrom('meta')
     .select('value')
     .where('key', '=', HEAD_KEY)
-    .$if(isPostgres(tx), (query) => query.forUpdate())
-    .executeTakeFirst();
-  return readHead(row?.value);
-}
+    .$if(isPostgres(db), (query) => query.forUpdate())
+    .compile(),
+);
 
 function readHead(value: string | undefined): Head {
   if (value === undefined) throw new Error('the head of the audit chain is missing');

@@ -1,20 +1,28 @@
 // Quarantines that people have cleared: of an agent at a release, up to which of the agent's attempts.
+import type { RawBuilder } from 'kysely';
 import type { Clearance } from '../domain/quarantine.ts';
-import { textsIn } from './batch.ts';
+import { textsOf, toJson } from './batch.ts';
+import { prepared } from './prepared.ts';
 import type { Db, Tx } from './schema.ts';
 
 export type ClearanceOfAgent = Clearance & { agentId: string };
 
 /** All of them, or those of some agents. */
 export async function listClearances(db: Db | Tx, agentIds?: readonly string[]): Promise<ClearanceOfAgent[]> {
-  const rows = await db
+  return (agentIds === undefined ? await ALL(db) : await OF_AGENTS(db, toJson(agentIds))).rows;
+}
+
+const ALL = prepared((db) => inOrder(db).compile());
+const OF_AGENTS = prepared((db, ids: RawBuilder<string>) =>
+  inOrder(db).where('agent_id', 'in', textsOf(db, ids)).compile(),
+);
+
+function inOrder(db: Db | Tx) {
+  return db
     .selectFrom('clearances')
     .select(['agent_id as agentId', 'rollout_id as rolloutId', 'sequence'])
-    .$if(agentIds !== undefined, (query) => query.where('agent_id', 'in', textsIn(db, agentIds ?? [])))
     .orderBy('agent_id')
-    .orderBy('rollout_id')
-    .execute();
-  return rows;
+    .orderBy('rollout_id');
 }
 
 /** The last one counts: it covers what those before it did. */

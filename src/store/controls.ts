@@ -2,12 +2,15 @@
 import { sql } from 'kysely';
 import type { Brake, Veto } from '../domain/directives.ts';
 import type { Baseline } from '../domain/snapshot.ts';
+import { prepared } from './prepared.ts';
 import type { Db, Tx } from './schema.ts';
 
 export async function listVetoes(db: Db | Tx): Promise<Veto[]> {
-  const rows = await db.selectFrom('vetoes').selectAll().orderBy('product').orderBy('version').execute();
+  const { rows } = await VETOES(db);
   return rows.map((row) => ({ ...row, automatic: row.automatic === 1 }));
 }
+
+const VETOES = prepared((db) => db.selectFrom('vetoes').selectAll().orderBy('product').orderBy('version').compile());
 
 /** False when it stood already. A person's replaces an automatic one, which a retry would lift, never the other way round. */
 export async function putVeto(tx: Tx, veto: Veto): Promise<boolean> {
@@ -47,8 +50,12 @@ export async function deleteVeto(tx: Tx, product: string, version: string): Prom
 }
 
 export async function listBrakes(db: Db | Tx): Promise<Brake[]> {
-  return await db.selectFrom('brakes').select(['scope', 'actor', 'reason', 'at']).orderBy('scope').execute();
+  return (await BRAKES(db)).rows;
 }
+
+const BRAKES = prepared((db) =>
+  db.selectFrom('brakes').select(['scope', 'actor', 'reason', 'at']).orderBy('scope').compile(),
+);
 
 /** False when the brake was set already; then who set it first, and why, stays. */
 export async function putBrake(tx: Tx, brake: Brake, observedMs: number): Promise<boolean> {

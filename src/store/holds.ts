@@ -1,7 +1,8 @@
 // Why lanes did not go on and for how long: one open hold for each lane, the earlier ones kept for the report.
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { HoldReason } from '../domain/holds.ts';
 import { textsIn } from './batch.ts';
+import { prepared } from './prepared.ts';
 import type { Db, Tx } from './schema.ts';
 
 export interface OpenHold {
@@ -19,13 +20,25 @@ export interface HoldDuration {
 }
 
 export async function openHolds(db: Db | Tx): Promise<OpenHold[]> {
-  return await db
+  return (await OPEN_HOLDS(db)).rows;
+}
+
+const OPEN_HOLDS = prepared((db) =>
+  db
     .selectFrom('lane_holds')
     .select(['lane_id as laneId', 'reason', 'sentence', 'since', 'until'])
     .where('ended_at', 'is', null)
     .orderBy('lane_id')
-    .execute();
-}
+    .compile(),
+);
+const OPEN_HOLD = prepared((db, laneId: RawBuilder<string>) =>
+  db
+    .selectFrom('lane_holds')
+    .select(['reason', 'sentence', 'since', 'until'])
+    .where('lane_id', '=', laneId)
+    .where('ended_at', 'is', null)
+    .compile(),
+);
 
 /**
  * Sets the lane's hold as of `at`, or ends it with null. The same reason goes on with its `since`; nothing is written
@@ -37,12 +50,7 @@ export async function changeHold(
   hold: { reason: HoldReason; sentence: string; until: number | null } | null,
   at: number,
 ): Promise<void> {
-  const open = await tx
-    .selectFrom('lane_holds')
-    .select(['reason', 'sentence', 'since', 'until'])
-    .where('lane_id', '=', laneId)
-    .where('ended_at', 'is', null)
-    .executeTakeFirst();
+  const [open] = (await OPEN_HOLD(tx, laneId)).rows;
   if (open?.reason === hold?.reason && open?.sentence === hold?.sentence && open?.until === hold?.until) return;
   if (open !== undefined) {
     const goesOn = open.reason === hold?.reason;

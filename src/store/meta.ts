@@ -1,7 +1,8 @@
 // What the fleet as a whole remembers: its id, the epoch that a restore raises, and observed time.
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { v7 } from 'uuid';
 import { assert } from '../errors.ts';
+import { prepared } from './prepared.ts';
 import type { Db, Tx } from './schema.ts';
 
 export interface Fleet {
@@ -11,17 +12,24 @@ export interface Fleet {
 }
 
 export async function getMeta(db: Db | Tx, key: string): Promise<string | undefined> {
-  const row = await db.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirst();
-  return row?.value;
+  return (await VALUE(db, key)).rows[0]?.value;
 }
 
+const VALUE = prepared((db, key: RawBuilder<string>) =>
+  db.selectFrom('meta').select('value').where('key', '=', key).compile(),
+);
+
 export async function setMeta(tx: Tx, key: string, value: string): Promise<void> {
-  await tx
+  await SET_VALUE(tx, key, value);
+}
+
+const SET_VALUE = prepared((db, key: RawBuilder<string>, value: RawBuilder<string>) =>
+  db
     .insertInto('meta')
     .values({ key, value })
     .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
-    .execute();
-}
+    .compile(),
+);
 
 export async function deleteMeta(tx: Tx, key: string): Promise<void> {
   await tx.deleteFrom('meta').where('key', '=', key).execute();
@@ -51,13 +59,17 @@ export async function loadObserved(db: Db | Tx): Promise<number> {
 
 /** Observed time only grows: a lower value changes nothing. */
 export async function saveObserved(tx: Tx, observedMs: number): Promise<void> {
-  await tx
-    .updateTable('meta')
-    .set({ value: String(Math.floor(observedMs)) })
-    .where('key', '=', 'observed_ms')
-    .where(sql<boolean>`cast(value as bigint) < ${Math.floor(observedMs)}`)
-    .execute();
+  await SAVE_OBSERVED(tx, String(Math.floor(observedMs)), Math.floor(observedMs));
 }
+
+const SAVE_OBSERVED = prepared((db, value: RawBuilder<string>, ms: RawBuilder<number>) =>
+  db
+    .updateTable('meta')
+    .set({ value })
+    .where('key', '=', 'observed_ms')
+    .where(sql<boolean>`cast(value as bigint) < ${ms}`)
+    .compile(),
+);
 
 async function loadNumber(db: Db | Tx, key: string): Promise<number> {
   const value = await getMeta(db, key);

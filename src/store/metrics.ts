@@ -1,10 +1,16 @@
 // What metrics have said of the steps of lanes that have not ended.
 import { sql } from 'kysely';
 import type { MetricTally } from '../domain/metric.ts';
+import { prepared } from './prepared.ts';
 import type { Db, Tx } from './schema.ts';
 
 export async function listTallies(db: Db | Tx): Promise<MetricTally[]> {
-  const rows = await db
+  const { rows } = await TALLIES(db);
+  return rows.map(({ lane_id: laneId, budget_epoch: budgetEpoch, ...rest }) => ({ laneId, budgetEpoch, ...rest }));
+}
+
+const TALLIES = prepared((db) =>
+  db
     .selectFrom('metric_tallies')
     .innerJoin('lanes', 'lanes.id', 'metric_tallies.lane_id')
     // In the text, not bound: a bound value is compared with the partial index anew, which plans the statement anew.
@@ -13,9 +19,8 @@ export async function listTallies(db: Db | Tx): Promise<MetricTally[]> {
     .orderBy('lane_id')
     .orderBy('step')
     .orderBy('metric')
-    .execute();
-  return rows.map(({ lane_id: laneId, budget_epoch: budgetEpoch, ...rest }) => ({ laneId, budgetEpoch, ...rest }));
-}
+    .compile(),
+);
 
 export async function saveTally(tx: Tx, { laneId, budgetEpoch, ...rest }: MetricTally): Promise<void> {
   const { step, metric, ...counts } = rest;

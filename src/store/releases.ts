@@ -1,8 +1,9 @@
 // Releases with their artifacts, what is known of each product's source, and availability by region.
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Availability } from '../domain/availability.ts';
 import type { Artifact, Release } from '../domain/release.ts';
-import { rowsAs, textsIn } from './batch.ts';
+import { rowsAs, textsIn, textsOf, toJson } from './batch.ts';
+import { prepared } from './prepared.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
 /** What the tracker remembers of one product's repository between polls. Times in milliseconds since the epoch. */
@@ -44,40 +45,37 @@ export async function listReleases(db: Db | Tx, product: string): Promise<Releas
 
 /** Product by product in that order, each as by `listReleases`. */
 export async function listReleasesOf(db: Db | Tx, products: readonly string[]): Promise<Release[]> {
-  const rows = await db.selectFrom('releases').selectAll().where('product', 'in', textsIn(db, products)).execute();
+  const { rows } = await RELEASES_OF(db, toJson(products));
   const byProduct = Map.groupBy(await withArtifacts(db, rows), (release) => release.product);
   return products.flatMap((product) => byProduct.get(product) ?? []);
 }
 
+const RELEASES_OF = prepared((db, products: RawBuilder<string>) =>
+  db.selectFrom('releases').selectAll().where('product', 'in', textsOf(db, products)).compile(),
+);
+
 /** In the order of `listReleases`; unknown ids are left out. */
 export async function releasesById(db: Db | Tx, ids: readonly string[]): Promise<Release[]> {
   if (ids.length === 0) return [];
-  return await withArtifacts(
-    db,
-    await db.selectFrom('releases').selectAll().where('id', 'in', textsIn(db, ids)).execute(),
-  );
+  return await withArtifacts(db, (await RELEASES(db, toJson(ids))).rows);
 }
 
+const RELEASES = prepared((db, ids: RawBuilder<string>) =>
+  db.selectFrom('releases').selectAll().where('id', 'in', textsOf(db, ids)).compile(),
+);
+
 async function withArtifacts(db: Db | Tx, rows: Selectable<DB['releases']>[]): Promise<Release[]> {
-  const artifacts = await db
-    .selectFrom('artifacts')
-    .selectAll()
-    .where(
-      'release_id',
-      'in',
-      textsIn(
-        db,
-        rows.map((row) => row.id),
-      ),
-    )
-    .orderBy('platform')
-    .execute();
-  const byRelease = Map.groupBy(artifacts, (artifact) => artifact.release_id);
+  const artifacts = await ARTIFACTS_OF(db, toJson(rows.map((row) => row.id)));
+  const byRelease = Map.groupBy(artifacts.rows, (artifact) => artifact.release_id);
   // Sorted here: the sort key is ordered by bytes, which a collation of PostgreSQL may see otherwise.
   return rows
     .sort((a, b) => compareText(b.sort_key, a.sort_key) || compareText(b.id, a.id))
     .map((row) => toRelease(row, byRelease.get(row.id) ?? []));
 }
+
+const ARTIFACTS_OF = prepared((db, ids: RawBuilder<string>) =>
+  db.selectFrom('artifacts').selectAll().where('release_id', 'in', textsOf(db, ids)).orderBy('platform').compile(),
+);
 
 /** Inserts the release or replaces what is known of it, artifacts included. */
 export async function saveRelease(tx: Tx, release: Release): Promise<void> {
@@ -125,8 +123,10 @@ export async function loadSource(db: Db | Tx, product: string): Promise<SourceSt
 }
 
 export async function listSources(db: Db | Tx): Promise<SourceState[]> {
-  return (await db.selectFrom('sources').selectAll().orderBy('product').execute()).map(toSource);
+  return (await SOURCES(db)).rows.map(toSource);
 }
+
+const SOURCES = prepared((db) => db.selectFrom('sources').selectAll().orderBy('product').compile());
 
 export async function saveSource(tx: Tx, state: SourceState): Promise<void> {
   const columns = {
@@ -188,7 +188,19 @@ export async function listAvailability(
   product?: string,
   versions?: readonly string[],
 ): Promise<Availability[]> {
-  const rows = await db
+  const isAll = product === undefined && versions === undefined;
+  const rows = isAll ? (await AVAILABILITY(db)).rows : await availabilityOf(db, product, versions).execute();
+  return rows.map(({ checked_at, was_absent, ...same }) => ({
+    ...same,
+    checkedAt: checked_at,
+    ...(same.status === 'unknown' && was_absent === 1 ? { wasAbsent: true } : {}),
+  }));
+}
+
+const AVAILABILITY = prepared((db) => availabilityOf(db).compile());
+
+function availabilityOf(db: Db | Tx, product?: string, versions?: readonly string[]) {
+  return db
     .selectFrom('availability')
     .selectAll()
     .$if(product !== undefined, (query) => query.where('product', '=', product as string))
@@ -196,13 +208,7 @@ export async function listAvailability(
     .orderBy('product')
     .orderBy('version')
     .orderBy('region')
-    .orderBy('platform')
-    .execute();
-  return rows.map(({ checked_at, was_absent, ...same }) => ({
-    ...same,
-    checkedAt: checked_at,
-    ...(same.status === 'unknown' && was_absent === 1 ? { wasAbsent: true } : {}),
-  }));
+    .orderBy('platform');
 }
 
 function toRelease(row: Selectable<DB['releases']>, artifacts: Selectable<DB['artifacts']>[]): Release {

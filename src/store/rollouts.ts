@@ -1,5 +1,5 @@
 // Rollouts with their lanes and steps; a lane is written only where its revision is still the one that was read.
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Policy } from '../domain/policy.ts';
 import {
   isLiveLane,
@@ -11,7 +11,8 @@ import {
 } from '../domain/rollout.ts';
 import { goesBack } from '../domain/way-back.ts';
 import { assert } from '../errors.ts';
-import { isPostgres, textsIn } from './batch.ts';
+import { textsOf, toJson } from './batch.ts';
+import { isPostgres, prepared } from './prepared.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
 export interface RolloutFilter {
@@ -84,21 +85,29 @@ export async function listRollouts(db: Db | Tx, filter: RolloutFilter = {}): Pro
 
 /** Of each of these products the newest `limitEach`, in no order that means anything. */
 export async function listRolloutsOf(db: Db | Tx, products: readonly string[], limitEach: number): Promise<Rollout[]> {
-  const place = sql<number>`row_number() over (partition by product order by created_at desc, id desc)`;
-  const rows = await db
-    .with('placed', (query) => query.selectFrom('rollouts').selectAll().select(place.as('place')))
-    .selectFrom('placed')
-    .selectAll()
-    .where('place', '<=', sql.lit(limitEach))
-    .where('product', 'in', textsIn(db, products))
-    .execute();
+  const { rows } = await ROLLOUTS_OF(db, limitEach, toJson(products));
   return await withLanes(db, rows);
 }
 
+const ROLLOUTS_OF = prepared((db, limitEach: RawBuilder<number>, products: RawBuilder<string>) => {
+  const place = sql<number>`row_number() over (partition by product order by created_at desc, id desc)`;
+  return db
+    .with('placed', (query) => query.selectFrom('rollouts').selectAll().select(place.as('place')))
+    .selectFrom('placed')
+    .selectAll()
+    .where('place', '<=', limitEach)
+    .where('product', 'in', textsOf(db, products))
+    .compile();
+});
+
 export async function loadRollout(db: Db | Tx, id: string): Promise<Rollout | undefined> {
-  const rows = await db.selectFrom('rollouts').selectAll().where('id', '=', id).execute();
+  const { rows } = await ROLLOUT(db, id);
   return (await withLanes(db, rows))[0];
 }
+
+const ROLLOUT = prepared((db, id: RawBuilder<string>) =>
+  db.selectFrom('rollouts').selectAll().where('id', '=', id).compile(),
+);
 
 /** A release has one rollout at most. */
 export async function rolloutIdOf(db: Db | Tx, product: string, version: string): Promise<string | undefined> {
@@ -108,15 +117,12 @@ export async function rolloutIdOf(db: Db | Tx, product: string, version: string)
 
 /** The regions' baseline lanes that have not ended, with their step. */
 export async function listBaselineLanes(db: Db | Tx): Promise<Lane[]> {
-  const rows = await db
-    .selectFrom('lanes')
-    .selectAll()
-    .where(GOING_BASELINE)
-    .orderBy('product')
-    .orderBy('region')
-    .execute();
-  return await withSteps(db, rows);
+  return await withSteps(db, (await BASELINE_LANES(db)).rows);
 }
+
+const BASELINE_LANES = prepared((db) =>
+  db.selectFrom('lanes').selectAll().where(GOING_BASELINE).orderBy('product').orderBy('region').compile(),
+);
 
 export async function insertLane(tx: Tx, lane: Lane): Promise<void> {
   await tx.insertInto('lanes').values(fromLane(lane)).execute();
@@ -131,15 +137,22 @@ export async function loadLanes(
   laneIds: readonly string[],
   options: { forUpdate?: boolean } = {},
 ): Promise<Lane[]> {
-  const rows = await tx
+  const load = options.forUpdate === true ? LOCKED_LANES : LANES;
+  return await withSteps(tx, (await load(tx, toJson(laneIds))).rows);
+}
+
+const LANES = prepared((db, ids: RawBuilder<string>) =>
+  db.selectFrom('lanes').selectAll().where('id', 'in', textsOf(db, ids)).orderBy('id').compile(),
+);
+const LOCKED_LANES = prepared((db, ids: RawBuilder<string>) =>
+  db
     .selectFrom('lanes')
     .selectAll()
-    .where('id', 'in', textsIn(tx, laneIds))
+    .where('id', 'in', textsOf(db, ids))
     .orderBy('id')
-    .$if(options.forUpdate === true && isPostgres(tx), (query) => query.forUpdate())
-    .execute();
-  return await withSteps(tx, rows);
-}
+    .$if(isPostgres(db), (query) => query.forUpdate())
+    .compile(),
+);
 
 /**
  * Writes state, budget epoch, allowance, approvals and revision if the stored revision is still `expectedRevision`; false if not.
@@ -211,31 +224,19 @@ export async function saveStep(tx: Tx, laneId: string, step: Step): Promise<void
 
 /** The bitset of `insertStep`; the step must have been opened. */
 export async function loadMembers(db: Db | Tx, laneId: string, step: number): Promise<Uint8Array> {
-  const row = await db
-    .selectFrom('steps')
-    .select('members')
-    .where('lane_id', '=', laneId)
-    .where('step', '=', step)
-    .executeTakeFirst();
+  const [row] = (await MEMBERS(db, laneId, step)).rows;
   assert(row !== undefined, `step ${step} of lane ${laneId} has been opened`);
   return new Uint8Array(Buffer.from(row.members, 'base64'));
 }
 
+const MEMBERS = prepared((db, laneId: RawBuilder<string>, step: RawBuilder<number>) =>
+  db.selectFrom('steps').select('members').where('lane_id', '=', laneId).where('step', '=', step).compile(),
+);
+
 async function withLanes(db: Db | Tx, rows: readonly Selectable<DB['rollouts']>[]): Promise<Rollout[]> {
   if (rows.length === 0) return [];
-  const ids = textsIn(
-    db,
-    rows.map((row) => row.id),
-  );
-  const laneRows = await db
-    .selectFrom('lanes')
-    .selectAll()
-    .where('rollout_id', 'in', ids)
-    .where(OF_ROLLOUT)
-    .orderBy('wave')
-    .orderBy('region')
-    .execute();
-  const byRollout = Map.groupBy(await withSteps(db, laneRows), (lane) => lane.rolloutId);
+  const lanes = await LANES_OF_ROLLOUTS(db, toJson(rows.map((row) => row.id)));
+  const byRollout = Map.groupBy(await withSteps(db, lanes.rows), (lane) => lane.rolloutId);
   return rows.map((row) => ({
     id: row.id,
     product: row.product,
@@ -249,22 +250,33 @@ async function withLanes(db: Db | Tx, rows: readonly Selectable<DB['rollouts']>[
   }));
 }
 
+const LANES_OF_ROLLOUTS = prepared((db, ids: RawBuilder<string>) =>
+  db
+    .selectFrom('lanes')
+    .selectAll()
+    .where('rollout_id', 'in', textsOf(db, ids))
+    .where(OF_ROLLOUT)
+    .orderBy('wave')
+    .orderBy('region')
+    .compile(),
+);
+
 async function withSteps(db: Db | Tx, rows: readonly Selectable<DB['lanes']>[]): Promise<Lane[]> {
   if (rows.length === 0) return [];
-  const ids = textsIn(
-    db,
-    rows.map((row) => row.id),
-  );
-  const steps = await db
-    .selectFrom('steps')
-    .select(STEP_COLUMNS)
-    .where('lane_id', 'in', ids)
-    .orderBy('lane_id')
-    .orderBy('step')
-    .execute();
-  const byLane = Map.groupBy(steps, (step) => step.lane_id);
+  const steps = await STEPS_OF_LANES(db, toJson(rows.map((row) => row.id)));
+  const byLane = Map.groupBy(steps.rows, (step) => step.lane_id);
   return rows.map((row) => toLane(row, (byLane.get(row.id) ?? []).map(toStep)));
 }
+
+const STEPS_OF_LANES = prepared((db, ids: RawBuilder<string>) =>
+  db
+    .selectFrom('steps')
+    .select(STEP_COLUMNS)
+    .where('lane_id', 'in', textsOf(db, ids))
+    .orderBy('lane_id')
+    .orderBy('step')
+    .compile(),
+);
 
 const MAX_POLICIES = 1_000;
 const policies = new Map<string, Policy>();

@@ -1,10 +1,15 @@
 // When the schedules of the products were looked at last.
 import type { Consideration } from '../domain/snapshot.ts';
+import { prepared } from './prepared.ts';
 import type { Db, Tx } from './schema.ts';
 
 export async function listConsidered(db: Db | Tx): Promise<Consideration[]> {
-  return await db.selectFrom('schedules').select(['product', 'considered_at as at']).orderBy('product').execute();
+  return (await CONSIDERED(db)).rows;
 }
+
+const CONSIDERED = prepared((db) =>
+  db.selectFrom('schedules').select(['product', 'considered_at as at']).orderBy('product').compile(),
+);
 
 export async function saveConsidered(tx: Tx, { product, at }: Consideration): Promise<void> {
   await tx

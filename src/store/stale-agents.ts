@@ -1,18 +1,24 @@
 // Agents that have not reported since the database was restored: all of them at the restore, one less with each report.
-import { sql } from 'kysely';
-import { textsIn } from './batch.ts';
+import { type RawBuilder, sql } from 'kysely';
+import { textsIn, textsOf, toJson } from './batch.ts';
+import { prepared } from './prepared.ts';
 import type { Db, Tx } from './schema.ts';
 
 /** All of them, or those among some agents; ids in order. */
 export async function listStale(db: Db | Tx, agentIds?: readonly string[]): Promise<string[]> {
-  const rows = await db
-    .selectFrom('stale_agents')
-    .select('agent_id')
-    .$if(agentIds !== undefined, (query) => query.where('agent_id', 'in', textsIn(db, agentIds ?? [])))
-    .orderBy('agent_id')
-    .execute();
+  const { rows } = agentIds === undefined ? await ALL(db) : await AMONG(db, toJson(agentIds));
   return rows.map((row) => row.agent_id);
 }
+
+const ALL = prepared((db) => db.selectFrom('stale_agents').select('agent_id').orderBy('agent_id').compile());
+const AMONG = prepared((db, ids: RawBuilder<string>) =>
+  db
+    .selectFrom('stale_agents')
+    .select('agent_id')
+    .where('agent_id', 'in', textsOf(db, ids))
+    .orderBy('agent_id')
+    .compile(),
+);
 
 /** Returns how many agents there are. */
 export async function markAllStale(tx: Tx): Promise<number> {
