@@ -171,8 +171,8 @@ describe('an iCalendar file is refused with its line:', () => {
     [
       'events that end before they begin',
       calendar(
-        event('SUMMARY:b', 'DTSTART:20261202T100000Z', 'DTEND:20261201T100000Z'),
-        event('DTSTART:20261202T100000Z', 'DTEND:20261201T100000Z'),
+        event('SUMMARY:b', 'DTSTART:20261202T100000Z', 'DTEND:20261201T100000Z', 'RRULE:FREQ=DAILY'),
+        event('DTSTART:20261202T100000Z', 'DTEND:20261201T100000Z', 'RRULE:FREQ=DAILY'),
       ),
       /freezes\.ics:3: the event "b" ends before it begins, and 1 more of its events cannot be read; mend its DTEND/,
     ],

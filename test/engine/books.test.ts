@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import type { AttemptState } from '../../src/domain/attempt.ts';
 import { NO_LIMITS } from '../../src/domain/limits.ts';
 import { openEngine } from '../../src/engine/engine.ts';
@@ -10,6 +9,7 @@ import { attemptsById, foldCounters } from '../../src/store/attempts.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
 import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
 import { type Fleet, type ModelAgent, openFleet } from '../support/fleet.ts';
+import { createIds } from '../support/ids.ts';
 
 const POLICY = testPolicy({ steps: [stepPolicy({ soakMs: 30_000 })] });
 
@@ -112,7 +112,7 @@ test('a slot is free again when its agent was lost while the config did not name
     database,
     clock,
     logger: pino({ level: 'silent' }),
-    newId: () => uuidv7(),
+    newId: createIds(),
     random: () => 0.5,
     products: [rules(POLICY, { name: 'other' })],
     regions: ['eu-west-1'],

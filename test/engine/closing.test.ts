@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import { NO_LIMITS } from '../../src/domain/limits.ts';
 import { openEngine } from '../../src/engine/engine.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { rules, testClock, testPolicy } from '../support/fixtures.ts';
 import { openFleet } from '../support/fleet.ts';
+import { createIds } from '../support/ids.ts';
 
 test('an engine closes although its database has gone, and says what it could not write', async () => {
   const database = await openDatabase('sqlite::memory:');
@@ -16,7 +16,7 @@ test('an engine closes although its database has gone, and says what it could no
     database,
     clock: testClock(),
     logger: pino({ level: 'error' }, { write: (line: string) => void log.push(line) }),
-    newId: () => uuidv7(),
+    newId: createIds(),
     random: () => 0.5,
     products: [rules(testPolicy())],
     regions: ['eu-west-1'],

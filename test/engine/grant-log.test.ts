@@ -5,7 +5,7 @@ import { CEILING_MS, fullCeiling } from '../../src/domain/ceilings.ts';
 import { NO_LIMITS } from '../../src/domain/limits.ts';
 import type { Clock } from '../../src/engine/clock.ts';
 import { neededGrants, openGrantLog } from '../../src/engine/grant-log.ts';
-import fc from '../support/fast-check.ts';
+import fc, { drawsFixed } from '../support/fast-check.ts';
 import { START } from '../support/fixtures.ts';
 
 const MINUTE = 60_000;
@@ -116,5 +116,5 @@ test('however grants, pauses, clock steps and restarts follow each other, no sli
     }),
     { numRuns: 200 },
   );
-  assert(held > 100, 'the ceilings were reached');
+  assert(held > 100 || !drawsFixed, 'the ceilings were reached');
 });

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { pino } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import type { InstalledProduct, ReportedAttempt } from '../../src/domain/agent.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied, type Place } from '../../src/domain/limits.ts';
 import { type Engine, openEngine } from '../../src/engine/engine.ts';
 import { type Database, openDatabase, transaction } from '../../src/store/database.ts';
 import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
 import { insertEnrolToken } from '../../src/store/tokens.ts';
-import fc from '../support/fast-check.ts';
+import fc, { drawsFixed } from '../support/fast-check.ts';
 import { digestOf, rules, START, stepPolicy, testClock, testPolicy, testRelease } from '../support/fixtures.ts';
+import { createIds } from '../support/ids.ts';
 
 const PRODUCTS = ['agentd', 'helper'];
 const REGIONS = ['eu-west-1', 'us-east-1'];
@@ -66,6 +66,7 @@ interface Host {
 
 class World {
   readonly clock = testClock();
+  readonly newId = createIds();
   readonly faults: string[] = [];
   readonly hosts: Host[] = [];
   readonly database: Database;
@@ -81,7 +82,7 @@ class World {
       database: this.database,
       clock: this.clock,
       logger: pino({ level: 'error' }, { write: (line: string) => void this.faults.push(line) }),
-      newId: () => uuidv7(),
+      newId: this.newId,
       random: () => 0.5,
       products: PRODUCTS.map((name) => rules(POLICY, { name })),
       regions: REGIONS,
@@ -177,7 +178,7 @@ async function openWorld(): Promise<World> {
   await publish(world.database, '1.0.0');
   await world.open();
   for (let index = 0; index < AGENTS; index += 1) {
-    const tokenId = uuidv7();
+    const tokenId = world.newId();
     // The sites lie in both regions, the last ones are at none.
     const labels = index < 6 ? { [SITE]: index < 3 ? 'r0' : 'r1' } : {};
     const place: Place = { region: REGIONS[index % 2] as string, labels };
@@ -281,8 +282,9 @@ test('in any order of grants, outcomes, losses and restarts no limit is overshot
       }
     }),
     // Not shrunk: each try is a server's life, and the seed leads to the same one again.
-    { numRuns: 10, endOnFailure: true },
+    { numRuns: 12, endOnFailure: true },
   );
+  if (!drawsFixed) return;
   assert.deepEqual([...seen.full].sort(), ['eu-west-1', 'fleet', 'r0', 'r1', 'us-east-1'], 'each limit was used');
   assert(
     seen.above > 0 && seen.lost > 0 && seen.two > 0,

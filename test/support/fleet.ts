@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import type { AgentReport, InstalledProduct, ReportedAttempt } from '../../src/domain/agent.ts';
 import type { CheckInResult } from '../../src/domain/check-in.ts';
 import { NO_LIMITS } from '../../src/domain/limits.ts';
@@ -15,6 +14,7 @@ import { type Database, openDatabase, transaction } from '../../src/store/databa
 import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
 import { insertEnrolToken } from '../../src/store/tokens.ts';
 import { digestOf, START, testClock, testRelease } from './fixtures.ts';
+import { createIds } from './ids.ts';
 
 export interface Fleet {
   engine: Engine;
@@ -42,7 +42,7 @@ export async function openFleet(
   regions = ['eu-west-1'],
   url = 'sqlite::memory:',
   surroundings: Partial<Surroundings> = {},
-  { newId = uuidv7, startAt = START }: { newId?: () => string; startAt?: number } = {},
+  { newId = createIds(), startAt = START }: { newId?: () => string; startAt?: number } = {},
 ): Promise<Fleet> {
   const database = await openDatabase(url);
   const clock = testClock(startAt);
@@ -100,7 +100,7 @@ export async function openFleet(
   };
   fleet.enrol = async (name, options = {}) => {
     const { region = regions[0] as string, version = '1.0.0', labels = {} } = options;
-    const tokenId = uuidv7();
+    const tokenId = newId();
     await transaction(database, (tx) =>
       insertEnrolToken(tx, {
         id: tokenId,
