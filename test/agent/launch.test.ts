@@ -148,13 +148,14 @@ describe('runLauncher', () => {
   });
 
   it('lets a version be that was proven in the meantime', async () => {
-    putOnTrial(STAY, { proveWithinMs: 200, stableForMs: 50 });
+    // Long enough for a busy machine to start it and to prove it; the trial ends after twice both.
+    putOnTrial(STAY, { proveWithinMs: 700, stableForMs: 50 });
     start();
     await eventually('a start', () => starts().length === 1);
     renameMarker(paths.state, readMarker(paths.state), 'proven');
     const pid = Number(starts()[0]?.split(' ')[1]);
     // Past its trial's end it must still be the same process.
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await new Promise((resolve) => setTimeout(resolve, 1700));
     process.kill(pid, 0);
     assert.deepEqual(versions(), ['2.0.0']);
   });

@@ -245,7 +245,7 @@ describe('runAgent', () => {
     await more(1);
     const own = new AbortController();
     const second = runAgent(paths.root, { ownDir: realpathSync(paths.current), signal: own.signal });
-    const timer = setTimeout(() => own.abort(), 300);
+    const timer = setTimeout(() => own.abort(), 20_000);
     await assert.rejects(second, (error) => error instanceof AppError && error.code === 'conflict');
     clearTimeout(timer);
   });

@@ -80,7 +80,7 @@ describe('long poll', () => {
     await held;
     const before = performance.now();
     await server.harness.app.close();
-    assert.ok(performance.now() - before < 2000);
+    assert.ok(performance.now() - before < 10_000);
     for (const reply of await Promise.all(replies)) {
       assert.equal(reply.status, 200);
       assert.equal(reply.headers.get('connection'), 'close');
