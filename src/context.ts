@@ -12,6 +12,7 @@ import { type Config, calendarsOf, rulesOf } from './config.ts';
 import { type Clock, systemClock } from './engine/clock.ts';
 import { openEngine } from './engine/engine.ts';
 import { type Database, openDatabase } from './store/database.ts';
+import { takeOver } from './store/take-over.ts';
 import { openArtifactCache } from './tracker/artifact-cache.ts';
 import { openGitHubSource } from './tracker/github.ts';
 import { METRICS_CRON, openMetrics } from './tracker/metrics.ts';
@@ -74,10 +75,11 @@ async function build(
   const { dataDir } = config.server;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
 
-  const database = await openDatabase(config.database, {
+  const opened = await openDatabase(config.database, {
     onIdleError: (error) => logger.warn({ err: error }, 'an idle connection to the database has ended'),
   });
-  closers.push(() => database.close());
+  closers.push(() => opened.close());
+  const database = await takeOver(opened, clock.now());
   const keys = openServerKeys(dataDir);
   const firstToken = await ensureOperatorToken(database, dataDir, clock.now());
 

@@ -46,11 +46,11 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   });
   app.addHook('preClose', async () => waits.end());
 
-  app.get(
-    '/healthz',
-    { schema: { response: { 200: Type.Object({ ok: Type.Boolean() }), ...PROBLEMS } } },
-    async () => ({ ok: true }),
-  );
+  app.get('/healthz', { schema: { response: { 200: Type.Object({ ok: Type.Boolean() }), ...PROBLEMS } } }, async () => {
+    const lost = deps.database.fence?.lost() ?? null;
+    if (lost !== null) throw lost;
+    return { ok: true };
+  });
   agentRoutes(app, deps, limits, waits);
   operatorRoutes(app, deps);
 

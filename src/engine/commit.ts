@@ -25,7 +25,6 @@ import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { countGrants, downloadingPlaces } from '../store/grants.ts';
 import { listPins } from '../store/pins.ts';
-import { checkEpoch } from '../store/restored.ts';
 import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 import { forgetStale, listStale } from '../store/stale-agents.ts';
 import { bookCheckIn } from './book.ts';
@@ -51,8 +50,6 @@ export interface CommitDeps {
   clock: Clock;
   observed: ObservedTime;
   newId: () => string;
-  /** The fleet's, as this server has read it at its start. */
-  epoch: number;
   /** Called after a commit with what has to be asked again. */
   wake: (wakes: readonly Wake[]) => void;
   /** Called after a commit that moved a lane. */
@@ -81,7 +78,6 @@ interface Batch {
 
 async function writeBatch(deps: CommitDeps, tx: Tx, items: readonly LedgerItem[]): Promise<Batch> {
   const reports = items.flatMap((item) => (item.kind === 'check_in' ? [item.report] : []));
-  await checkEpoch(deps.database, tx, deps.epoch);
   const set = await load(deps, tx, reports);
   const context = { memory: deps.memory, now: deps.clock.now(), observedMs: deps.observed.now(), newId: deps.newId };
   const settled: Settled<LedgerResult>[] = [];

@@ -21,7 +21,7 @@ import { findAgent, flushSeen } from '../store/agents.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { listGrants } from '../store/grants.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
-import { checkEpoch } from '../store/restored.ts';
+import { takeOver } from '../store/take-over.ts';
 import { answerAtOnce, answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
 import { startOfWatch, trustClock } from './clock-doubt.ts';
@@ -71,7 +71,8 @@ const FLUSH_ROWS = 1_000;
 const FLUSH_ROUNDS = 20;
 
 export async function openEngine(deps: EngineDeps) {
-  const { database, clock, logger } = deps;
+  const { clock, logger } = deps;
+  const database = await takeOver(deps.database, clock.now());
   const mark = deps.mark ?? (() => {});
   const fleet = await transaction(database, (tx) => ensureFleet(tx, clock.now()));
   const watch = watchClock(clock, await startOfWatch(database.db));
@@ -95,7 +96,6 @@ export async function openEngine(deps: EngineDeps) {
       clock,
       observed,
       newId: deps.newId,
-      epoch: fleet.epoch,
       wake,
       exclusive,
       mark,
@@ -103,7 +103,7 @@ export async function openEngine(deps: EngineDeps) {
     });
   });
   /** Somebody must act when planning fails: nothing moves until it works again. */
-  const nudge = () => void planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
+  const nudge = () => void planning().catch(planningFailed);
 
   const commit = committer({
     database,
@@ -112,7 +112,6 @@ export async function openEngine(deps: EngineDeps) {
     clock,
     observed,
     newId: deps.newId,
-    epoch: fleet.epoch,
     wake,
     nudge,
     mark,
@@ -144,6 +143,7 @@ export async function openEngine(deps: EngineDeps) {
   await planning();
 
   async function flush(): Promise<void> {
+    if (database.fence.lost() !== null) return;
     for (let round = 0; round < FLUSH_ROUNDS; round += 1) {
       const rows = roster.takeUnflushed(FLUSH_ROWS);
       if (rows.length === 0) break;
@@ -158,10 +158,23 @@ export async function openEngine(deps: EngineDeps) {
     if (memory.hasLiveLane()) await transaction(database, (tx) => saveObserved(tx, observed.now()));
   }
 
+  let isLossSaid = false;
+  /** What has taken this server's place is said once: nothing that it does later changes that. */
+  function planningFailed(error: unknown): void {
+    const isLoss = error === database.fence.lost();
+    if (!isLoss || !isLossSaid) logger.error({ err: error }, 'planning failed');
+    isLossSaid ||= isLoss;
+  }
+
+  /** Memory is of the past once another server writes. Throws `not_ready`. */
+  function standing(): void {
+    const lost = database.fence.lost();
+    if (lost !== null) throw lost;
+  }
+
   /** Memory before the acknowledgement: what a person has stopped is in force even when planning fails. */
   async function commitVerb(verb: () => Promise<VerbEffects>): Promise<boolean> {
     return await exclusive(async () => {
-      await checkEpoch(database, database.db, fleet.epoch);
       const { changed, lanes, withdrawnLanes, vetoes, brakes } = await verb();
       mark('verb.committed');
       for (const laneId of withdrawnLanes) roster.dropUngranted(laneId);
@@ -172,7 +185,7 @@ export async function openEngine(deps: EngineDeps) {
 
   async function perform(verb: () => Promise<VerbEffects>): Promise<boolean> {
     const changed = await commitVerb(verb);
-    await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
+    await planning().catch(planningFailed);
     mark('verb.replying');
     return changed;
   }
@@ -214,9 +227,14 @@ export async function openEngine(deps: EngineDeps) {
         const region = roster.regionOf(handle);
         return region === undefined ? undefined : { id: roster.idOf(handle), region };
       },
-      checkIn: (report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult> =>
-        answerCheckIn(checkIn, report, waitMs, signal),
-      answerAtOnce: (report: AgentReport): CheckInResult | undefined => answerAtOnce(checkIn, report),
+      async checkIn(report: AgentReport, waitMs: number, signal: AbortSignal): Promise<CheckInResult> {
+        standing();
+        return await answerCheckIn(checkIn, report, waitMs, signal);
+      },
+      answerAtOnce(report: AgentReport): CheckInResult | undefined {
+        standing();
+        return answerAtOnce(checkIn, report);
+      },
       epoch: () => fleet.epoch,
     },
     operator: {
@@ -233,7 +251,7 @@ export async function openEngine(deps: EngineDeps) {
         const parts = { database, memory, roster, clock, observed, newId: deps.newId };
         const created = await exclusive(() => createRollout(parts, options));
         // Lanes open and memory hears of them before the reply, which shows them.
-        await planning().catch((error: unknown) => logger.error({ err: error }, 'planning failed'));
+        await planning().catch(planningFailed);
         return created;
       },
       async setBrake(options: BrakeOptions): Promise<boolean> {
@@ -319,7 +337,7 @@ export async function openEngine(deps: EngineDeps) {
     flush,
     /** Begins to tick: plans every second, flushes last-seen times every five. */
     start() {
-      ticking = startTicking({ logger, plan: planning, flush });
+      ticking = startTicking({ logger, plan: () => planning().catch(planningFailed), flush });
     },
     ledgerStats: () => ledger.stats(),
     async close() {
@@ -328,7 +346,9 @@ export async function openEngine(deps: EngineDeps) {
       waiters.close();
       await ledger.close();
       // What cannot be written at the end is found again by the next start; the rest of the server closes all the same.
-      const failed = (error: unknown) => logger.error({ err: error }, 'the last writes before the end failed');
+      const failed = (error: unknown) => {
+        if (error !== database.fence.lost()) logger.error({ err: error }, 'the last writes before the end failed');
+      };
       await planning().catch(failed);
       roster.oweAll();
       await flush().catch(failed);

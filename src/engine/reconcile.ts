@@ -7,7 +7,6 @@ import { appendAudits } from '../store/audit.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
 import { changeHold, openHolds } from '../store/holds.ts';
 import { saveObserved } from '../store/meta.ts';
-import { checkEpoch } from '../store/restored.ts';
 import type { CensusInput } from './census.ts';
 import type { Clock } from './clock.ts';
 import { noteDoubt } from './clock-doubt.ts';
@@ -26,8 +25,6 @@ export interface ReconcileDeps {
   clock: Clock;
   observed: ObservedTime;
   newId: () => string;
-  /** The fleet's, as this server has read it at its start. */
-  epoch: number;
   wake: (wakes: readonly Wake[]) => void;
   /** Runs one thing at a time, from the first read until memory has been told: else memory could be told in another order. */
   exclusive: <T>(run: () => Promise<T>) => Promise<T>;
@@ -58,7 +55,6 @@ async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   deps.mark('reconcile.begin');
   const now = deps.clock.now();
   const done = await transaction(deps.database, async (tx) => {
-    await checkEpoch(deps.database, tx, deps.epoch);
     await noteDoubt(tx, deps.memory.clock.look(), now);
     const { snapshot, census } = await loadSnapshot(tx, deps.memory, deps.roster, deps.observed.now(), now);
     const done = await moveAll(deps, tx, { snapshot, census, now });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { AppError } from '../errors.ts';
+import type { Fence } from './fence.ts';
 import { type DatabaseKind, migrate, readMigrations } from './migrate.ts';
 import { openPostgres, sqlState } from './postgres.ts';
 import type { Db, Tx } from './schema.ts';
@@ -15,6 +16,8 @@ export interface Database {
   kind: DatabaseKind;
   /** File of a SQLite database; null in memory and for PostgreSQL. */
   path: string | null;
+  /** Of a server, since it has taken over: asked in every transaction. */
+  fence?: Fence;
   close(): Promise<void>;
 }
 
@@ -102,7 +105,7 @@ function once(close: () => Promise<void>): () => Promise<void> {
 
 /**
  * Runs `fn` in one transaction and commits, or rolls back when it throws. `fn` may run up to five times and must
- * have no effect outside of `tx`: use what it returns.
+ * have no effect outside of `tx`: use what it returns. Throws `not_ready` where another server has taken over.
  *
  * SQLite: `begin immediate`, so there is one writer at a time. PostgreSQL: serializable. Rows that decide are locked in
  * sorted order by the queries (`forUpdate`), which makes rivals wait; serializable catches what no row lock can see, a
@@ -121,7 +124,11 @@ export async function transaction<T>(database: Database, fn: (tx: Tx) => Promise
   }
 }
 
-async function runOnce<T>(database: Database, fn: (tx: Tx) => Promise<T>, queue: boolean): Promise<T> {
+async function runOnce<T>(database: Database, run: (tx: Tx) => Promise<T>, queue: boolean): Promise<T> {
+  const fn = async (tx: Tx) => {
+    await database.fence?.check(tx);
+    return await run(tx);
+  };
   if (database.kind === 'sqlite') return await database.db.transaction().execute(fn);
   return await database.db
     .transaction()

@@ -1,10 +1,9 @@
 // What a restore leaves in the database, whoever brought the rows back: a new epoch, the fleet's brake, every agent stale.
-import { AppError } from '../errors.ts';
 import { appendAudit } from './audit.ts';
 import { listBrakes } from './controls.ts';
 import { type Database, transaction } from './database.ts';
-import { ensureFleet, loadEpoch, loadObserved, setMeta } from './meta.ts';
-import type { Db, Tx } from './schema.ts';
+import { ensureFleet, loadObserved, setMeta } from './meta.ts';
+import type { Tx } from './schema.ts';
 import { markAllStale } from './stale-agents.ts';
 
 export interface RestoreMark {
@@ -49,17 +48,6 @@ export async function markRestored(database: Database, mark: RestoreMark): Promi
       data: { from: mark.from, was: fleet.epoch, epoch, stale },
     });
     return { epoch, stale };
-  });
-}
-
-/**
- * No commit under an old epoch. On SQLite a restore needs the file's lock, so nobody can have it open meanwhile; on
- * PostgreSQL a server may have been left running. Throws `not_ready`.
- */
-export async function checkEpoch({ kind }: Database, db: Db | Tx, epoch: number): Promise<void> {
-  if (kind === 'sqlite' || (await loadEpoch(db)) === epoch) return;
-  throw new AppError('not_ready', 'the database was restored while this server was running', {
-    hint: 'Restart the server: what it has in memory is of before.',
   });
 }
 

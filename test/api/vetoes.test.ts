@@ -31,11 +31,11 @@ test('a release that was never rolled out is vetoed, and goes out once a person 
   const again = await ok(VetoReply, '/vetoes', { ...VETO, reason: 'another' });
   assert.deepEqual([again.changed, again.veto.reason], [false, VETO.reason], 'who vetoed first, and why, stays');
   await fleet.publish('1.1.0');
-  await fleet.restart();
-  assert.deepEqual(await lanesOf(served, '1.1.0'), []);
   const unknown = await refused('/vetoes', { ...VETO, version: '7.0.0' });
   assert.deepEqual([unknown.code, unknown.hint], ['not_found', 'The newest are: 1.1.0, 1.0.0.']);
   assert.equal((await refused('/vetoes', { ...VETO, product: 'agentx' })).hint, 'There are: agentd.');
+  await fleet.restart();
+  assert.deepEqual(await lanesOf(served, '1.1.0'), []);
 
   await fleet.engine.operator.setVeto({ ...LIFT, actor: 'me' });
   assert.equal((await agent.checkIn()).answer.kind, 'instruction');
