@@ -20,6 +20,8 @@ interface Life {
   crashAt: string | null;
   /** Whoever waits for an answer when it dies gets none. */
   waiting: Set<(error: AppError) => void>;
+  /** The database as this process has it: dead with it. */
+  database: Database;
 }
 
 export interface SimServer {
@@ -134,6 +136,7 @@ export async function createServer(world: World): Promise<SimServer> {
       queriesLeft: Number.POSITIVE_INFINITY,
       crashAt: null,
       waiting: new Set(),
+      database: guard(database, (kind) => beforeQuery(mine, kind)),
     };
     life = mine;
     closing = false;
@@ -143,7 +146,7 @@ export async function createServer(world: World): Promise<SimServer> {
       if (!mine.dead) world.broken('D0', `the engine has logged an error: ${line}`);
     };
     const opened = await openEngine({
-      database: guard(database, (kind) => beforeQuery(mine, kind)),
+      database: mine.database,
       clock,
       logger: pino({ level: 'error' }, { write }),
       newId: () => world.newId(),
@@ -161,13 +164,7 @@ export async function createServer(world: World): Promise<SimServer> {
       mark: (name) => atMark(mine, name),
     });
     if (mine.dead) return;
-    if (keys !== undefined)
-      door = await openHttpDoor(
-        opened,
-        guard(database, (kind) => beforeQuery(mine, kind)),
-        plan,
-        { keys, clock },
-      );
+    if (keys !== undefined) door = await openHttpDoor(opened, mine.database, plan, { keys, clock });
     if (mine.dead) return;
     engine = opened;
     truth.starts += 1;
@@ -204,10 +201,7 @@ export async function createServer(world: World): Promise<SimServer> {
         if (mine.dead || !mine.waiting.delete(reject)) return;
         settle();
       };
-      run(
-        running,
-        guard(database, (kind) => beforeQuery(mine, kind)),
-      ).then(
+      run(running, mine.database).then(
         (value) => end(() => resolve(value)),
         (error: unknown) => end(() => reject(error)),
       );
