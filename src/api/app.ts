@@ -28,6 +28,10 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   const limits: ApiLimits = { ...DEFAULT_LIMITS, ...deps.limits };
   const app = Fastify(optionsOf(deps)) as unknown as App;
   const waits = createWaits();
+  if (deps.compilers !== undefined) {
+    app.setValidatorCompiler(deps.compilers.validator);
+    app.setSerializerCompiler(deps.compilers.serializer);
+  }
 
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply));
   app.setNotFoundHandler((request, reply) =>

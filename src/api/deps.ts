@@ -3,6 +3,9 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type {
   FastifyBaseLogger,
   FastifyInstance,
+  FastifySchema,
+  FastifySchemaCompiler,
+  FastifySerializerCompiler,
   RawReplyDefaultExpression,
   RawRequestDefaultExpression,
   RawServerDefault,
@@ -25,6 +28,13 @@ export interface ApiDeps {
   logger: Logger;
   /** Overrides of single bounds; see DEFAULT_LIMITS. */
   limits?: Partial<ApiLimits>;
+  /** Those of an earlier app of this process. To compile all schemas takes longer than a thousand check-ins. */
+  compilers?: SchemaCompilers;
+}
+
+export interface SchemaCompilers {
+  validator: FastifySchemaCompiler<FastifySchema>;
+  serializer: FastifySerializerCompiler<FastifySchema>;
 }
 
 export interface ApiLimits {

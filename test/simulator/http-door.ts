@@ -1,7 +1,9 @@
 // The real routes in front of the engine: check-ins through `inject`, with real sessions and real signatures.
 import { randomBytes } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { buildApp } from '../../src/api/app.ts';
+import type { SchemaCompilers } from '../../src/api/deps.ts';
 import type { ServerKeys } from '../../src/api/keys.ts';
 import { createSessionTokens } from '../../src/api/session-token.ts';
 import type { Engine } from '../../src/engine/engine.ts';
@@ -19,6 +21,23 @@ export type OpenedReply = Omit<CheckInReply, 'answer'> & {
 export interface HttpDoor {
   checkIn(handle: number, body: string, waitMs: number): Promise<OpenedReply>;
   close(): Promise<void>;
+}
+
+let compilers: SchemaCompilers | undefined;
+
+/** Each schema is compiled once in this process, not at every start of every server. */
+function keepCompilers({ validatorCompiler: validate, serializerCompiler: serialize }: FastifyInstance): void {
+  if (compilers !== undefined || validate === undefined || serialize === undefined) return;
+  const serializers = new WeakMap<object, ReturnType<typeof serialize>>();
+  compilers = {
+    // It knows the schemas that it has compiled.
+    validator: validate,
+    serializer(route) {
+      const known = serializers.get(route.schema) ?? serialize(route);
+      serializers.set(route.schema, known);
+      return known;
+    },
+  };
 }
 
 export function newServerKeys(): ServerKeys {
@@ -53,7 +72,9 @@ export async function openHttpDoor(
     },
     clock,
     logger: pino({ level: 'silent' }),
+    ...(compilers === undefined ? {} : { compilers }),
   });
+  keepCompilers(app);
   return {
     async checkIn(handle, body, waitMs) {
       const response = await app.inject({
