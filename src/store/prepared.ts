@@ -2,6 +2,7 @@
 import { type CompiledQuery, PostgresAdapter, type QueryResult, type RawBuilder, sql } from 'kysely';
 import { assert } from '../errors.ts';
 import type { Db, Tx } from './schema.ts';
+import { DirectAdapter } from './sqlite.ts';
 
 /** Stands in a query for a value that is bound when it runs. */
 class Slot {
@@ -21,10 +22,12 @@ export function prepared<Values extends readonly unknown[], Row>(
   build: (db: Db | Tx, ...slots: Slots<Values>) => CompiledQuery<Row>,
 ): (db: Db | Tx, ...values: Values) => Promise<QueryResult<Row>> {
   const compiled: { sqlite?: CompiledQuery<Row>; postgres?: CompiledQuery<Row> } = {};
-  return (db, ...values) => {
+  return async (db, ...values) => {
     const query = (compiled[isPostgres(db) ? 'postgres' : 'sqlite'] ??= compile(db, build));
     const parameters = query.parameters.map((one) => (one instanceof Slot ? values[one.at] : one));
-    return db.executeQuery({ ...query, parameters });
+    const bound = { ...query, parameters };
+    const { adapter } = db.getExecutor();
+    return adapter instanceof DirectAdapter && db.isTransaction ? adapter.run(bound) : await db.executeQuery(bound);
   };
 }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../../src/engine/clock.ts';
 import { type Engine, openEngine } from '../../src/engine/engine.ts';
 import { AppError } from '../../src/errors.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
+import { DirectAdapter } from '../../src/store/sqlite.ts';
 import { type HttpDoor, newServerKeys, type OpenedReply, openHttpDoor } from './http-door.ts';
 import type { Settings } from './seed-plan.ts';
 import type { World } from './world.ts';
@@ -297,6 +298,7 @@ function guard(database: Database, before: (kind: string) => void): Database {
 function guardExecutor(executor: QueryExecutor, before: (kind: string) => void): QueryExecutor {
   const execute = executor.executeQuery.bind(executor);
   const withConnectionProvider = executor.withConnectionProvider.bind(executor);
+  const { adapter } = executor;
   executor.executeQuery = (compiled, options) => {
     try {
       before(compiled.query.kind);
@@ -305,7 +307,18 @@ function guardExecutor(executor: QueryExecutor, before: (kind: string) => void):
     }
     return execute(compiled, options);
   };
+  if (adapter instanceof DirectAdapter)
+    Object.defineProperty(executor, 'adapter', { value: guardAdapter(adapter, before) });
   // That of a transaction.
   executor.withConnectionProvider = (provider) => guardExecutor(withConnectionProvider(provider), before);
   return executor;
+}
+
+function guardAdapter(adapter: DirectAdapter, before: (kind: string) => void): DirectAdapter {
+  const guarded: DirectAdapter = Object.create(DirectAdapter.prototype);
+  guarded.run = (compiled) => {
+    before(compiled.query.kind);
+    return adapter.run(compiled);
+  };
+  return guarded;
 }
