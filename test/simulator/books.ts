@@ -1,7 +1,8 @@
 // Reads what was committed since the last look: the new audit rows, and the rows of today that the promises compare.
-import { CompiledQuery } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Policy } from '../../src/domain/policy.ts';
-import type { Database } from '../../src/store/database.ts';
+import type { Database, Tx } from '../../src/store/database.ts';
+import { prepared } from '../../src/store/prepared.ts';
 
 export interface AuditRow {
   seq: number;
@@ -64,47 +65,64 @@ export interface Books {
 const ATTEMPT =
   'id, agent_id, lane_id, step, member, budget_epoch, product, version, from_version, platform, sha256, state, live, hot, granted_at, corrected, hop';
 
+const NEWS = prepared((db, seq: RawBuilder<number>) =>
+  sql<Omit<AuditRow, 'data'> & { data: string }>`
+    select seq, at, actor, action, subject, data from audit where seq > ${seq} order by seq`.compile(db),
+);
+const ATTEMPTS = prepared((db, ids: RawBuilder<string>) =>
+  sql<AttemptRow>`select ${sql.raw(ATTEMPT)} from attempts where id in (select value from json_each(${ids}))`.compile(
+    db,
+  ),
+);
+const LIVE_ATTEMPTS = prepared((db) =>
+  sql<AttemptRow>`select ${sql.raw(ATTEMPT)} from attempts where live = 1`.compile(db),
+);
+const LANES = prepared((db) =>
+  sql<Omit<LaneRow, 'policy'>>`
+    select l.id, l.rollout_id, l.kind, l.product, l.region, l.wave, l.state, l.budget_epoch, r.version, r.ended_at
+    from lanes l join rollouts r on r.id = l.rollout_id`.compile(db),
+);
+const POLICY = prepared((db, id: RawBuilder<string>) =>
+  sql<{ policy: string }>`select policy from rollouts where id = ${id}`.compile(db),
+);
+const HOLDS = prepared((db) =>
+  sql<{ lane_id: string; reason: string }>`select lane_id, reason from lane_holds where ended_at is null`.compile(db),
+);
+const VETOES = prepared((db) => sql<{ key: string }>`select product || '@' || version as key from vetoes`.compile(db));
+const BRAKES = prepared((db) => sql<{ scope: string }>`select scope from brakes`.compile(db));
+
+/** Reads all of it in one transaction: no more than one commit can lie between two looks. */
 export function createReader(database: Database): () => Promise<Books> {
   let lastSeq = 0;
   const policies = new Map<string, Policy>();
-  const read = async <T>(text: string, parameters: unknown[] = []): Promise<T[]> =>
-    (await database.db.executeQuery<T>(CompiledQuery.raw(text, parameters))).rows;
 
-  return async () => {
-    const rows = await read<Omit<AuditRow, 'data'> & { data: string }>(
-      'select seq, at, actor, action, subject, data from audit where seq > ? order by seq',
-      [lastSeq],
-    );
-    const news = rows.map((row) => ({ ...row, data: JSON.parse(row.data) as Record<string, unknown> }));
-    lastSeq = news.at(-1)?.seq ?? lastSeq;
-    const ids = [...new Set(news.filter((row) => row.action.startsWith('attempt.')).map((row) => row.subject))];
-    const marks = ids.map(() => '?').join(', ');
-    const attempts =
-      ids.length === 0 ? [] : await read<AttemptRow>(`select ${ATTEMPT} from attempts where id in (${marks})`, ids);
-    const lanes = await read<Omit<LaneRow, 'policy'> & { policy: string }>(
-      'select l.id, l.rollout_id, l.kind, l.product, l.region, l.wave, l.state, l.budget_epoch, r.version, r.ended_at, r.policy from lanes l join rollouts r on r.id = l.rollout_id',
-    );
-    const policyOf = (id: string, text: string) => {
-      const known = policies.get(id) ?? (JSON.parse(text) as Policy);
-      policies.set(id, known);
-      return known;
-    };
-    return {
-      news,
-      attempts: new Map(attempts.map((row) => [row.id, row])),
-      live: await read<AttemptRow>(`select ${ATTEMPT} from attempts where live = 1`),
-      lanes: new Map(lanes.map((row) => [row.id, { ...row, policy: policyOf(row.rollout_id, row.policy) }])),
-      holds: new Map(
-        (
-          await read<{ lane_id: string; reason: string }>(
-            'select lane_id, reason from lane_holds where ended_at is null',
-          )
-        ).map((row) => [row.lane_id, row.reason]),
-      ),
-      vetoes: new Set(
-        (await read<{ key: string }>("select product || '@' || version as key from vetoes")).map((row) => row.key),
-      ),
-      brakes: new Set((await read<{ scope: string }>('select scope from brakes')).map((row) => row.scope)),
-    };
-  };
+  /** A rollout keeps its policy. */
+  async function policyOf(tx: Tx, id: string): Promise<Policy> {
+    const known = policies.get(id) ?? (JSON.parse((await POLICY(tx, id)).rows[0]?.policy ?? 'null') as Policy);
+    policies.set(id, known);
+    return known;
+  }
+
+  return () =>
+    database.db.transaction().execute(async (tx) => {
+      const news = (await NEWS(tx, lastSeq)).rows.map((row) => ({
+        ...row,
+        data: JSON.parse(row.data) as Record<string, unknown>,
+      }));
+      lastSeq = news.at(-1)?.seq ?? lastSeq;
+      const ids = new Set(news.filter((row) => row.action.startsWith('attempt.')).map((row) => row.subject));
+      const attempts = ids.size === 0 ? [] : (await ATTEMPTS(tx, JSON.stringify([...ids]))).rows;
+      const lanes = new Map<string, LaneRow>();
+      for (const row of (await LANES(tx)).rows)
+        lanes.set(row.id, { ...row, policy: await policyOf(tx, row.rollout_id) });
+      return {
+        news,
+        attempts: new Map(attempts.map((row) => [row.id, row])),
+        live: (await LIVE_ATTEMPTS(tx)).rows,
+        lanes,
+        holds: new Map((await HOLDS(tx)).rows.map((row) => [row.lane_id, row.reason])),
+        vetoes: new Set((await VETOES(tx)).rows.map((row) => row.key)),
+        brakes: new Set((await BRAKES(tx)).rows.map((row) => row.scope)),
+      };
+    });
 }

@@ -39,7 +39,7 @@ export const MAX_MESSAGES = 1500;
 /** Beyond these messages the faults end, so that there are enough left for the end. */
 const CALM_MESSAGES = 600;
 const DEAR_EVERY = 12;
-const OVER_HTTP_EVERY = 10;
+export const OVER_HTTP_EVERY = 10;
 
 /** One seed in nine tells of L2, one of L4. */
 function storyOf(seed: number): Story {

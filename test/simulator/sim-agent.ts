@@ -226,8 +226,8 @@ export function createSimAgent(disk: Disk, world: AgentWorld): SimAgent {
       const abort = new AbortController();
       let cancelDue = (): void => {};
       if (waitSeconds > 0) {
-        interruptible(() => abort.abort());
-        cancelDue = time.after(dueIn(states.values(), nowMs()) * scale, () => abort.abort());
+        interruptible(() => abort.abort(INTERRUPTED));
+        cancelDue = time.after(dueIn(states.values(), nowMs()) * scale, () => abort.abort(INTERRUPTED));
       }
       let reply: AgentReply;
       try {
@@ -312,9 +312,12 @@ export function createSimAgent(disk: Disk, world: AgentWorld): SimAgent {
   };
 }
 
+/** Made once: each would bring a stack. */
+const INTERRUPTED = new Error('interrupted');
+
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('interrupted')), { once: true });
+    signal.addEventListener('abort', () => reject(INTERRUPTED), { once: true });
   });
 }
 

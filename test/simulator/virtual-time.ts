@@ -68,7 +68,11 @@ export function createVirtualTime(rounds = 1): VirtualTime {
     async step() {
       const entry = pop(heap);
       if (entry === undefined) return false;
-      if (entry.run === undefined) return true;
+      if (entry.run === undefined) {
+        // What was set going from outside of any event comes to rest here, too, before somebody looks at it.
+        await settle();
+        return true;
+      }
       if (entry.isTimer && entry.at < timersHeldUntil) {
         push(heap, { ...entry, at: timersHeldUntil });
         return true;
