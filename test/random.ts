@@ -18,7 +18,7 @@ const times = Number(values.times);
 if (!Number.isInteger(times) || times < 1) throw new Error(`--times ${values.times}: want a number from 1 on`);
 const files = globSync('test/**/*.test.ts', { cwd: ROOT })
   .filter((file) => file.includes(positionals[0] ?? ''))
-  .filter((file) => readFileSync(join(ROOT, file), 'utf8').includes('support/fast-check.ts'))
+  .filter((file) => /support\/(?:fast-check|laws)\.ts/.test(readFileSync(join(ROOT, file), 'utf8')))
   .sort();
 let failed = 0;
 for (let round = 1; round <= times; round += 1) for (const file of files) runWith(file, randomInt(MAX_SEED));

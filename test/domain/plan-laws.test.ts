@@ -1,62 +1,21 @@
 // The laws of plan on random snapshots: determinism, plan again gives nothing, no broken promise, a reason for all that waits.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { applyActions } from '../../src/domain/apply.ts';
 import { violations } from '../../src/domain/check.ts';
 import { acceptedBy, chooseRelease, objectionTo } from '../../src/domain/choose.ts';
 import { vetoFor } from '../../src/domain/directives.ts';
 import { HOLD_REASONS } from '../../src/domain/holds.ts';
 import { plan } from '../../src/domain/plan.ts';
 import { isTerminalLane, type Lane } from '../../src/domain/rollout.ts';
-import type { Plan, Snapshot } from '../../src/domain/snapshot.ts';
 import { successorOf } from '../../src/domain/supersede.ts';
 import { schemeOf } from '../../src/domain/version/schemes.ts';
-import fc, { drawsFixed } from '../support/fast-check.ts';
+import { drawsFixed } from '../support/fast-check.ts';
 import { START } from '../support/fixtures.ts';
-import { anySnapshot, deepFreeze, vetoOf } from '../support/snapshots.ts';
+import { lawsOver } from '../support/laws.ts';
+import { NOW } from '../support/plans.ts';
+import { vetoOf } from '../support/snapshots.ts';
 
-const NOW = START + 60_000;
-const RUNS = { numRuns: 600 };
-
-interface Case {
-  snapshot: Snapshot;
-  planned: Plan;
-  after: Snapshot;
-}
-
-let drawn: Case[] | undefined;
-
-/** To draw a case takes longer than to hold a law against it, so all laws have the same ones. */
-function cases(): Case[] {
-  drawn ??= fc.sample(anySnapshot(), RUNS.numRuns).map((one) => caseOf(one));
-  return drawn;
-}
-
-function caseOf(one: Snapshot): Case {
-  const snapshot = deepFreeze(one);
-  const planned = plan(snapshot, NOW);
-  return { snapshot, planned, after: apply(snapshot, planned) };
-}
-
-function law(title: string, holds: (one: Case) => void): void {
-  test(title, () => {
-    try {
-      for (const one of cases()) holds(one);
-    } catch (error) {
-      // With a smaller snapshot, where there is one.
-      fc.assert(
-        fc.property(anySnapshot(), (snapshot) => holds(caseOf(snapshot))),
-        RUNS,
-      );
-      throw error;
-    }
-  });
-}
-
-function apply(snapshot: Snapshot, { actions }: Plan): Snapshot {
-  let made = 0;
-  return applyActions(snapshot, actions, { now: NOW, newId: () => `new:${(made += 1)}` });
-}
+const { cases, law } = lawsOver(600);
 
 law('same input, same output, byte for byte, and the input is not changed', ({ snapshot, planned }) => {
   const copy = structuredClone(snapshot);
