@@ -1,28 +1,38 @@
 // Whether something may start in a region now, by its windows and the freezes that cover it.
 import type { Calendar } from './snapshot.ts';
-import { type Freeze, type WindowStatus, windowStatus } from './window.ts';
+import { type Freeze, type WindowSpan, type WindowStatus, windowSpan } from './window.ts';
+
+type Rules = { calendars: readonly Calendar[]; freezes: readonly Freeze[] };
 
 /** A region that the config does not name is never opened. `now` in milliseconds since the epoch. */
-export function regionStatus(
-  { calendars, freezes }: { calendars: readonly Calendar[]; freezes: readonly Freeze[] },
-  region: string,
-  now: number,
-): WindowStatus {
+export function regionStatus(rules: Rules, region: string, now: number): WindowStatus {
+  return regionSpan(rules, region, now).status;
+}
+
+/** From `fromMs` until before `untilMs` the status holds word for word. */
+export interface RegionSpan {
+  status: WindowStatus;
+  fromMs: number;
+  untilMs: number;
+}
+
+/** The status with the time for which it need not be asked for again. */
+export function regionSpan({ calendars, freezes }: Rules, region: string, now: number): RegionSpan {
   const known = remembered(calendars, freezes);
   const found = known.get(region);
-  if (found !== undefined && found.fromMs <= now && now < found.untilMs) return found.status;
-  const status = reckon({ calendars, freezes }, region, now);
-  // It holds until one of its instants; none means that none is near.
-  const untilMs = (status.open ? status.closesAt : status.opensAt) ?? now + HOUR_MS;
-  known.set(region, { status, fromMs: now, untilMs });
-  return status;
+  if (found !== undefined && found.fromMs <= now && now < found.untilMs) return found;
+  const { status, untilMs } = reckon({ calendars, freezes }, region, now);
+  // None means that none is near.
+  const span = { status, fromMs: now, untilMs: untilMs ?? now + HOUR_MS };
+  known.set(region, span);
+  return span;
 }
 
 const HOUR_MS = 3_600_000;
 
 interface Remembered {
   freezes: readonly Freeze[];
-  byRegion: Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>;
+  byRegion: Map<string, RegionSpan>;
 }
 
 const last = new WeakMap<readonly Calendar[], Remembered>();
@@ -36,15 +46,12 @@ function remembered(calendars: readonly Calendar[], freezes: readonly Freeze[]):
   return byRegion;
 }
 
-function reckon(
-  { calendars, freezes }: { calendars: readonly Calendar[]; freezes: readonly Freeze[] },
-  region: string,
-  now: number,
-): WindowStatus {
+function reckon({ calendars, freezes }: Rules, region: string, now: number): WindowSpan {
   const calendar = calendars.find((one) => one.region === region);
   if (calendar === undefined) {
-    return { open: false, reason: 'outside_window', detail: `the config does not name ${region}`, opensAt: null };
+    const detail = `the config does not name ${region}`;
+    return { status: { open: false, reason: 'outside_window', detail, opensAt: null }, untilMs: null };
   }
   const here = freezes.filter((one) => one.regions === null || one.regions.includes(region));
-  return windowStatus(calendar.windows, here, calendar.timeZone, now);
+  return windowSpan(calendar.windows, here, calendar.timeZone, now);
 }

@@ -45,6 +45,12 @@ export type WindowStatus =
   | { open: true; closesAt: number | null }
   | { open: false; reason: 'outside_window' | 'frozen'; detail: string; opensAt: number | null };
 
+/** A region that stays closed may be so for another reason before it opens. */
+export interface WindowSpan {
+  status: WindowStatus;
+  untilMs: number | null;
+}
+
 /** Nothing opens or closes later than this that a person would want to be told. */
 const HORIZON_DAYS = 400;
 const DAY_MS = 86_400_000;
@@ -56,15 +62,25 @@ const DAY_MS = 86_400_000;
  * `now` in milliseconds since the epoch; `zone` is an IANA name.
  */
 export function windowStatus(rules: WindowRules, freezes: readonly Freeze[], zone: string, now: number): WindowStatus {
+  return windowSpan(rules, freezes, zone, now).status;
+}
+
+/** The same with the instant until which it holds word for word; null: as far as one can see. */
+export function windowSpan(rules: WindowRules, freezes: readonly Freeze[], zone: string, now: number): WindowSpan {
   const here = placeOf(now, zone);
   const refused = refusal(rules, freezes, here);
   const left = notOver(freezes, zone, now);
+  let untilMs: number | null = null;
   for (const instant of boundaries(rules, left, zone, now)) {
     const there = refusal(rules, left, placeOf(instant, zone));
-    if (refused === undefined && there !== undefined) return { open: true, closesAt: instant };
-    if (refused !== undefined && there === undefined) return { open: false, ...refused, opensAt: instant };
+    if (there?.reason !== refused?.reason || there?.detail !== refused?.detail) untilMs ??= instant;
+    if (refused === undefined && there !== undefined) return { status: { open: true, closesAt: instant }, untilMs };
+    if (refused !== undefined && there === undefined)
+      return { status: { open: false, ...refused, opensAt: instant }, untilMs };
   }
-  return refused === undefined ? { open: true, closesAt: null } : { open: false, ...refused, opensAt: null };
+  const status: WindowStatus =
+    refused === undefined ? { open: true, closesAt: null } : { open: false, ...refused, opensAt: null };
+  return { status, untilMs };
 }
 
 /** Those that are over have no say any more; a day more, since a date may come back where clocks go back at midnight. */

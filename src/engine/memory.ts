@@ -20,7 +20,7 @@ import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } fr
 import { givesWayTo, undisplaced } from '../domain/supersede.ts';
 import type { Silence } from '../domain/verdict.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
-import type { Freeze, WindowStatus } from '../domain/window.ts';
+import type { Freeze } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
 import { type ClockWatch, SOUND_CLOCK } from './clock-watch.ts';
 import { type GrantLog, NO_GRANTS } from './grant-log.ts';
@@ -79,7 +79,6 @@ export interface DirectiveRows {
 
 /** Nobody writes to the sets that memory gives out. */
 const NOBODY = newBitset();
-const LONGEST_WINDOW_MS = 3_600_000;
 
 export class Memory {
   readonly rules: readonly ProductRules[];
@@ -113,7 +112,6 @@ export class Memory {
   /** What was granted of late, for the ceilings. */
   readonly grants: GrantLog;
   readonly clock: ClockWatch;
-  private readonly windows = new Map<string, { status: WindowStatus; fromMs: number; untilMs: number }>();
   private occupied: Occupied = countOccupied([], NO_LIMITS);
 
   constructor(
@@ -218,7 +216,7 @@ export class Memory {
       silence: (laneId, step) => this.silence(laneId, step),
       availability: this.availability,
       baseline: this.baselineInput(baselineLane, rows.recentBad ?? this.recentBad),
-      window: this.windowOf(region, now),
+      window: regionStatus(this.surroundings, region, now),
       limits: this.surroundings.limits,
       occupied,
       givesWayTo:
@@ -244,16 +242,6 @@ export class Memory {
     return this.rollouts.flatMap(({ product, lanes }) =>
       lanes.flatMap(({ state }) => (state.name === 'rolling_back' ? [{ product, version: state.to.version }] : [])),
     );
-  }
-
-  /** Reckoned anew only when the answer may have changed: it costs more than all the rest of a directive. */
-  private windowOf(region: string, now: number): WindowStatus {
-    const known = this.windows.get(region);
-    if (known !== undefined && known.fromMs <= now && now < known.untilMs) return known.status;
-    const status = regionStatus(this.surroundings, region, now);
-    const edge = status.open ? status.closesAt : status.opensAt;
-    this.windows.set(region, { status, fromMs: now, untilMs: edge ?? now + LONGEST_WINDOW_MS });
-    return status;
   }
 
   /** The highest release that may be let out, as of the last plan. */

@@ -2,7 +2,7 @@
 import { assert } from '../../errors.ts';
 import { applyActions } from '../apply.ts';
 import { plan } from '../plan.ts';
-import { regionStatus } from '../region-window.ts';
+import { regionSpan } from '../region-window.ts';
 import { isUsable } from '../release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../rollout.ts';
 import { nextRun } from '../schedule.ts';
@@ -148,6 +148,7 @@ function settle(world: World, snapshot: Snapshot, report: readonly Hold[]): void
       place.directive = null;
       if (place.ready.size > 0) letGo(world, place);
       else noteHold(record, 'agents', undefined, world.now);
+      if (lane.state.name === 'open' || lane.state.name === 'waiting') lookAtEdge(world, lane.region);
       if (!isLiveLane(lane.state.name)) continue;
       // What was withdrawn elsewhere may have made room for downloads.
       quench(world, place);
@@ -157,7 +158,6 @@ function settle(world: World, snapshot: Snapshot, report: readonly Hold[]): void
       if (isNews) for (const agent of idle) world.events.push(world.now, { kind: 'ask', place, agent });
       else place.idle = idle;
       place.idleSince = lane.revision;
-      if (lane.state.name === 'open') lookAtEdge(world, lane.region);
     }
   }
   // A ceiling lets agents go one by one, which is no matter of planning.
@@ -169,9 +169,11 @@ function settle(world: World, snapshot: Snapshot, report: readonly Hold[]): void
 }
 
 function lookAtEdge(world: World, region: string): void {
-  const status = regionStatus(world.base, region, world.now);
+  const { status, untilMs } = regionSpan(world.base, region, world.now);
   const edge = status.open ? status.closesAt : status.opensAt;
   if (edge !== null) lookAt(world, edge);
+  // Another reason may keep it closed until then.
+  if (edge !== null) lookAt(world, untilMs);
 }
 
 export function lookAt(world: World, at: number): void {
