@@ -17,14 +17,33 @@ export function releaseAt(releases: readonly Release[], product: string, version
   return byVersion(releases, `${product} ${version}`);
 }
 
-const byPlace = lookup((row: Availability) => placeKey(row.product, row.version, row.region, row.platform));
+const platformsByPlace = indexing((rows: readonly Availability[]) => {
+  const products = new Map<string, Map<string, Map<string, Availability[]>>>();
+  for (const row of rows) {
+    const versions = products.get(row.product) ?? new Map<string, Map<string, Availability[]>>();
+    const regions = versions.get(row.version) ?? new Map<string, Availability[]>();
+    const there = regions.get(row.region) ?? [];
+    there.push(row);
+    products.set(row.product, versions.set(row.version, regions.set(row.region, there)));
+  }
+  return products;
+});
 
+/** Level by level: to put the four names together into one key for each question costs more than to look them up. */
 export function availabilityAt(
   rows: readonly Availability[],
-  place: Pick<Availability, 'product' | 'version' | 'region' | 'platform'>,
+  { product, version, region, platform }: Pick<Availability, 'product' | 'version' | 'region' | 'platform'>,
 ): Availability | undefined {
-  return byPlace(rows, placeKey(place.product, place.version, place.region, place.platform));
+  const there = platformsByPlace(rows).get(product)?.get(version)?.get(region);
+  return there?.find((row) => row.platform === platform);
 }
+
+/** The product's rollouts, in the order of the list. */
+export function rolloutsOf(rollouts: readonly Rollout[], product: string): readonly Rollout[] {
+  return rolloutsByProduct(rollouts, product);
+}
+
+const rolloutsByProduct = grouping((rollouts: readonly Rollout[]) => Map.groupBy(rollouts, (one) => one.product));
 
 /** A lane with its rollout. */
 export interface Place {
@@ -53,35 +72,30 @@ const baselinesByPlace = grouping((baselines: readonly Baseline[]) =>
   Map.groupBy(baselines, ({ product, region }) => `${product} ${region}`),
 );
 
-// Names hold no blanks.
-function placeKey(product: string, version: string, region: string, platform: string): string {
-  return `${product} ${version} ${region} ${platform}`;
-}
-
 /**
  * Remembers a list's rows by key for as long as the list itself is kept; the lists of a snapshot are replaced and never
  * changed. The first row of a key wins, as `find` has it.
  */
 function lookup<Row>(keyOf: (row: Row) => string): (rows: readonly Row[], key: string) => Row | undefined {
-  const known = new WeakMap<readonly Row[], Map<string, Row>>();
-  return (rows, key) => {
-    let index = known.get(rows);
-    if (index === undefined) {
-      index = new Map(rows.toReversed().map((row) => [keyOf(row), row]));
-      known.set(rows, index);
-    }
-    return index.get(key);
-  };
+  const indexOf = indexing((rows: readonly Row[]) => new Map(rows.toReversed().map((row) => [keyOf(row), row])));
+  return (rows, key) => indexOf(rows).get(key);
 }
 
 /** Remembers the groups of a list in the same way. */
 function grouping<List extends object, Row>(
   group: (list: List) => Map<string, Row[]>,
 ): (list: List, key: string) => readonly Row[] {
-  const known = new WeakMap<List, Map<string, Row[]>>();
-  return (list, key) => {
-    const groups = known.get(list) ?? group(list);
-    known.set(list, groups);
-    return groups.get(key) ?? [];
+  const groupsOf = indexing(group);
+  return (list, key) => groupsOf(list).get(key) ?? [];
+}
+
+function indexing<List extends object, Index>(make: (list: List) => Index): (list: List) => Index {
+  const known = new WeakMap<List, Index>();
+  return (list) => {
+    const found = known.get(list);
+    if (found !== undefined) return found;
+    const index = make(list);
+    known.set(list, index);
+    return index;
   };
 }

@@ -3,6 +3,7 @@ import { baselineOf } from './choose.ts';
 import { doubtHold } from './clock-doubt.ts';
 import { brakeFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
+import { rolloutsOf } from './lookup.ts';
 import { isTerminalLane, type Lane, type Rollout } from './rollout.ts';
 import type { Action, Baseline, Hold, ProductRules, Snapshot } from './snapshot.ts';
 
@@ -44,10 +45,8 @@ export function outdatedBaselines(snapshot: Snapshot): Set<string> {
 export function baselineFor(snapshot: Snapshot, product: string, region: string): Baseline | undefined {
   const own = baselineOf(snapshot, product, region);
   if (own !== undefined) return own;
-  const passed = snapshot.rollouts.filter(
-    (rollout) =>
-      rollout.product === product &&
-      rollout.lanes.some((lane) => lane.region === region && lane.state.name === 'completed'),
+  const passed = rolloutsOf(snapshot.rollouts, product).filter((rollout) =>
+    rollout.lanes.some((lane) => lane.region === region && lane.state.name === 'completed'),
   );
   // Nearly always: then nothing of the other regions counts, and looking there for every region is dear.
   if (passed.length === 0) return undefined;
@@ -72,7 +71,8 @@ export function baselineHaltReason(bad: number, budget: number): string {
 }
 
 function rolloutOf(snapshot: Snapshot, baseline: Baseline | undefined): Rollout | undefined {
-  return snapshot.rollouts.find((one) => one.product === baseline?.product && one.version === baseline.version);
+  if (baseline === undefined) return undefined;
+  return rolloutsOf(snapshot.rollouts, baseline.product).find((one) => one.version === baseline.version);
 }
 
 function holdsOf(snapshot: Snapshot, lane: Lane): Hold[] {

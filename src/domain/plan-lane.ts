@@ -13,7 +13,7 @@ import type { Action, Snapshot } from './snapshot.ts';
 export interface LaneInput {
   snapshot: Snapshot;
   /** All rollouts of the product, oldest first. */
-  rollouts: Rollout[];
+  rollouts: readonly Rollout[];
   rollout: Rollout;
   lane: Lane;
   now: number;

@@ -4,6 +4,7 @@ import { allTerminal, applyActions } from './apply.ts';
 import { chooseRelease, creationOf } from './choose.ts';
 import { doubtHold, planDoubted } from './clock-doubt.ts';
 import { sentenceOf } from './holds.ts';
+import { rolloutsOf } from './lookup.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
 import type { Policy } from './policy.ts';
@@ -50,7 +51,7 @@ function planOnce(snapshot: Snapshot, now: number): Plan {
 }
 
 function planProduct(snapshot: Snapshot, product: ProductRules, now: number, actions: Action[], report: Hold[]): void {
-  const rollouts = snapshot.rollouts.filter((rollout) => rollout.product === product.name);
+  const rollouts = rolloutsOf(snapshot.rollouts, product.name);
   const doubted = snapshot.clock !== null;
   const creation = planCreation(snapshot, product, rollouts, now);
   if ('action' in creation) {
@@ -83,7 +84,7 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
 function planCreation(
   snapshot: Snapshot,
   product: ProductRules,
-  rollouts: Rollout[],
+  rollouts: readonly Rollout[],
   now: number,
 ): { action: Action } | { hold: Hold | null } {
   if (snapshot.clock !== null) return { hold: { subject: { product: product.name }, ...doubtHold(snapshot.clock) } };
@@ -109,7 +110,11 @@ function planCreation(
  * A higher one was the choice although this one had been published, and has not ended: when that halts, what came before
  * it is no fix. A rollout of it would take the halted one's place, and nobody could retry it or roll it back any more.
  */
-function isPassedOver({ scheme: name }: ProductRules, { version, publishedAt }: Release, rollouts: Rollout[]): boolean {
+function isPassedOver(
+  { scheme: name }: ProductRules,
+  { version, publishedAt }: Release,
+  rollouts: readonly Rollout[],
+): boolean {
   const scheme = schemeOf(name);
   return rollouts.some(
     (one) =>
@@ -150,6 +155,6 @@ function scheduleHold(
   return { hold: { subject: { product: product.name }, reason: 'outside_window', sentence, until } };
 }
 
-function hasWork(rollouts: Rollout[]): boolean {
+function hasWork(rollouts: readonly Rollout[]): boolean {
   return rollouts.some((rollout) => rollout.endedAt === null);
 }

@@ -81,25 +81,38 @@ function seatsGate(input: LaneInput, step: Step): AskedGate {
  * what stands behind the first that stops the step can be shown too.
  */
 function verdictIf(
-  { snapshot, rollout, lane }: LaneInput,
-  step: Step,
-  { counters = {}, silence = {} }: { counters?: Partial<StepCounters>; silence?: Partial<Silence> },
+  { rollout, lane }: LaneInput,
+  { size }: Step,
+  { counters, silence }: { counters: StepCounters; silence: Silence },
 ): Verdict {
-  const seen = { ...silenceOf(snapshot.lanes, lane.id, step.step), ...silence };
-  return verdict(step.size, { ...step.counters, ...counters }, seen, rollout.policy, lane.allowance);
+  return verdict(size, counters, silence, rollout.policy, lane.allowance);
 }
 
-const withinBudget = (input: LaneInput, step: Step) => verdictIf(input, step, { counters: { bad: 0 } });
+const withinBudget = (input: LaneInput, step: Step) =>
+  verdictIf(input, step, { counters: withoutBad(step.counters), silence: silenceIn(input, step) });
 const withoutSilence = (input: LaneInput, step: Step) =>
-  verdictIf(input, step, { counters: { bad: 0 }, silence: { replaceable: 1 } });
+  verdictIf(input, step, { counters: withoutBad(step.counters), silence: replaced(silenceIn(input, step)) });
 const withoutSetbacks = (input: LaneInput, step: Step) =>
-  verdictIf(input, step, {
-    counters: { bad: 0, declined: 0, failedBeforeGrant: 0, inconclusive: 0 },
-    silence: { replaceable: 1 },
-  });
+  verdictIf(input, step, { counters: onlyGood(step.counters), silence: replaced(silenceIn(input, step)) });
+
+// Copied only where something is to be left out: nearly every step that is open has nothing of all this.
+
+function withoutBad(counters: StepCounters): StepCounters {
+  return counters.bad === 0 ? counters : { ...counters, bad: 0 };
+}
+
+function onlyGood(counters: StepCounters): StepCounters {
+  const { declined, failedBeforeGrant, inconclusive } = counters;
+  if (declined + failedBeforeGrant + inconclusive === 0) return withoutBad(counters);
+  return { ...counters, bad: 0, declined: 0, failedBeforeGrant: 0, inconclusive: 0 };
+}
+
+function replaced(silence: Silence): Silence {
+  return silence.replaceable > 0 ? silence : { ...silence, replaceable: 1 };
+}
 
 function budgetGate(input: LaneInput, step: Step): AskedGate {
-  const found = verdictIf(input, step, {});
+  const found = verdictIf(input, step, { counters: step.counters, silence: silenceIn(input, step) });
   const { bad } = step.counters;
   if (found.kind !== 'halt') return pass('budget', `${bad} bad of ${found.budget} that halt ${nameOf(step)}`);
   const reason = haltReason(step, found.budget);

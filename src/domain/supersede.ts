@@ -2,7 +2,7 @@
 import { type Veto, vetoFor } from './directives.ts';
 import { hold } from './gate.ts';
 import { verdictOf } from './lane-verdict.ts';
-import { lanesThere, type Place, releaseOf } from './lookup.ts';
+import { lanesThere, type Place, releaseOf, rolloutsOf } from './lookup.ts';
 import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, passesWave, type Rollout } from './rollout.ts';
@@ -22,7 +22,7 @@ export interface Candidates {
  * one that may not, or that a person has cancelled everywhere, takes nobody's place.
  */
 export function successorOf(candidates: Candidates, rollout: Rollout): Rollout | undefined {
-  const rollouts = candidates.rollouts.filter((one) => one.product === rollout.product);
+  const rollouts = rolloutsOf(candidates.rollouts, rollout.product);
   const place = rollouts.findIndex((one) => one.id === rollout.id);
   return rollouts.findLast((one, index) => index > place && !isBarred(candidates, one) && !isCancelled(one));
 }
