@@ -129,6 +129,8 @@ export function instructionOf(
 }
 
 function refuseTwice<T extends { product: string }>(items: readonly T[], pointer: string): readonly T[] {
+  // Most agents run one product, and have one attempt at the most.
+  if (items.length < 2) return items;
   const seen = new Set<string>();
   for (const [index, { product }] of items.entries()) {
     if (seen.has(product)) {

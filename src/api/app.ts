@@ -1,6 +1,7 @@
 // Builds the HTTP server: bounds, strict parsing, one shape of error, and the routes. It does not listen.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { Type } from 'typebox';
@@ -11,7 +12,6 @@ import { type ApiDeps, type ApiLimits, type App, DEFAULT_LIMITS } from './deps.t
 import { PROBLEM_TYPE, PROBLEMS, problemOf, sendProblem } from './http-errors.ts';
 import { readJsonBodies } from './json-body.ts';
 import { operatorRoutes } from './operator-routes.ts';
-import { createSlots } from './slots.ts';
 import { createWaits } from './waits.ts';
 
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -42,13 +42,12 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     ),
   );
   readJsonBodies(app);
-  admitRequests(app, limits.inFlight);
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    // A connection kept alive would keep the server from closing.
-    if (waits.ended()) void reply.header('connection', 'close');
-    done();
+  const open = admitRequests(app, limits.inFlight);
+  app.addHook('preClose', async () => {
+    // A connection kept alive would keep the server from closing. To requests that still come Fastify says it itself.
+    for (const reply of open) if (!reply.headersSent) reply.setHeader('connection', 'close');
+    waits.end();
   });
-  app.addHook('preClose', async () => waits.end());
 
   app.get('/healthz', { schema: { response: { 200: Type.Object({ ok: Type.Boolean() }), ...PROBLEMS } } }, async () => {
     const lost = deps.database.fence?.lost() ?? null;
@@ -120,20 +119,27 @@ function readTlsFile(field: string, file: string): Buffer {
   }
 }
 
-/** Bounds how many are answered at once, and says of every answer how it may be kept. One hook, and with a callback: each costs. */
-function admitRequests(app: App, limit: number): void {
-  const slots = createSlots(limit);
+/**
+ * Bounds how many are answered at once, and says of every answer how it may be kept. Returns those that are being
+ * answered. One hook, with a callback, and one listener for all: each costs.
+ */
+function admitRequests(app: App, limit: number): ReadonlySet<ServerResponse> {
+  const open = new Set<ServerResponse>();
+  function leave(this: ServerResponse): void {
+    open.delete(this);
+  }
   app.addHook('onRequest', (_request, reply, done) => {
     void reply.headers(EVERY_ANSWER);
-    const free = slots.take();
-    if (free === undefined) {
+    if (open.size >= limit) {
       done(new AppError('overloaded', 'too many requests at once', { retryAfterMs: RETRY_MS }));
       return;
     }
+    open.add(reply.raw);
     // It comes once for every answer, so `once` would only add to it.
-    reply.raw.on('close', free);
+    reply.raw.on('close', leave);
     done();
   });
+  return open;
 }
 
 /** What is not HTTP, or came too slowly: Node has no request for it, so the answer is written by hand. */

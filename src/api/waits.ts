@@ -6,7 +6,6 @@ export interface Waits {
   signalFor(reply: FastifyReply): AbortSignal;
   /** Ends every wait, those to come included. */
   end(): void;
-  ended(): boolean;
 }
 
 export function createWaits(): Waits {
@@ -29,6 +28,5 @@ export function createWaits(): Waits {
       for (const controller of waiting) controller.abort();
       waiting.clear();
     },
-    ended: () => over,
   };
 }
