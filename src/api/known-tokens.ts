@@ -43,7 +43,7 @@ export function openKnownTokens(): KnownTokens {
 
 /**
  * Every character is looked at, whichever differs, so that the time does not tell how much of a token was right. By hand:
- * to copy it into bytes for `timingSafeEqual` takes ten times as long as to compare it.
+ * to copy it into bytes for `timingSafeEqual` costs far more than to compare it.
  */
 function isSame(block: Buffer, start: number, token: string): boolean {
   let differing = (block[start] as number) ^ token.length;
