@@ -78,6 +78,20 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
 
 export const EVIDENCE_COMMIT_PROMISES: readonly CommitPromise[] = [
   {
+    name: 'C2.silent',
+    says: 'nobody is taken for silent just after a start',
+    onCommit({ books, model, truth }) {
+      const upMs = truth.observableMs - truth.upSinceMs;
+      for (const [id, reason] of books.holds) {
+        const lane = books.lanes.get(id);
+        if (reason !== 'silent' || model.silent.has(id) || lane === undefined) continue;
+        if (upMs < lane.policy.staleAfterMs - SLACK_MS)
+          return `${lane.version} in ${lane.region} is held as silent ${upMs} ms after the start`;
+      }
+      return undefined;
+    },
+  },
+  {
     name: 'S4.halt',
     says: 'a spent budget halts the lane in the transaction that books it',
     onCommit({ books, model }) {

@@ -46,12 +46,13 @@ const FAULTS: Record<FaultEvent, (parts: Parts) => void> = {
     server.restart(random.pick([0, 5 * SECOND, HOUR]));
   },
   reload({ world, server, random }) {
-    const { regions, productNames, scale } = world.plan;
+    const { regions, productNames, scale, theme } = world.plan;
     const drawn = drawSettings(random.fork(`reload ${world.time.now()}`), {
       regions,
       productNames,
       scale,
       unit: scale * SECOND,
+      theme,
     });
     const freezes = random.chance(20) ? [freezeToday(server)] : [];
     server.settings = { ...drawn, freezes };
@@ -67,6 +68,8 @@ const FAULTS: Record<FaultEvent, (parts: Parts) => void> = {
     const ms = random.chance(50) ? size : -size;
     world.marks.hit(ms > 0 ? 'clock_stepped_forward' : 'clock_stepped_back');
     if (size > DAY) world.marks.hit('clock_stepped_years');
+    if (size === SECOND) world.marks.hit('clock_stepped_by_a_second');
+    if (size === HOUR || size === DAY) world.marks.hit('clock_stepped_by_hours');
     world.say(`clock: steps by ${ms / SECOND} s`);
     server.stepClock(ms);
     // Somebody notices.

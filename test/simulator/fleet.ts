@@ -16,6 +16,7 @@ import { transaction } from '../../src/store/database.ts';
 import { insertEnrolToken } from '../../src/store/tokens.ts';
 import type { Github } from './github.ts';
 import { noteHold } from './happenings.ts';
+import type { Mark } from './marks.ts';
 import type { Network } from './network.ts';
 import { hash32, type Random } from './random.ts';
 import type { SimServer } from './server.ts';
@@ -52,6 +53,13 @@ export interface FleetParts {
 }
 
 const LATE_MS = 1_800_000;
+
+const FAILS: Partial<Record<Quality, Mark>> = {
+  crashes: 'release_failed_everywhere',
+  crashes_on_some: 'release_failed_on_some',
+  crashes_in_one_region: 'release_failed_in_one_region',
+  crashes_late: 'release_failed_after_half_an_hour',
+};
 
 export function createFleet(parts: FleetParts): Fleet {
   const { world, server, network, github } = parts;
@@ -243,13 +251,17 @@ export function createFleet(parts: FleetParts): Fleet {
       const release = truth.releases.get(releaseKey(product, version));
       if (release === undefined) return 'good';
       const { quality } = release;
-      if (quality === 'crashes_on_some') return hash32(`${identity.id} ${version}`) % 10 < 2 ? 'crashes' : 'good';
+      if (quality === 'crashes_on_some') return hash32(`${identity.id} ${version}`) % 10 < 1 ? 'crashes' : 'good';
       if (quality === 'crashes_in_one_region') return release.region === identity.region ? 'crashes' : 'good';
       return quality;
     }
 
     function fateOf(running: readonly RunningProduct[], by: Random): Fate {
       const qualities = running.map(qualityOf);
+      for (const one of running) {
+        const mark = FAILS[truth.releases.get(releaseKey(one.product, one.version))?.quality ?? 'good'];
+        if (mark !== undefined && ['crashes', 'crashes_late'].includes(qualityOf(one))) marks.hit(mark);
+      }
       if (qualities.includes('crashes')) return { diesAfterMs: by.between(1, 3000), mute: false };
       if (qualities.includes('crashes_late')) return { diesAfterMs: LATE_MS, mute: false };
       return { diesAfterMs: null, mute: qualities.includes('cannot_reach_server') };

@@ -16,8 +16,8 @@ export interface Github {
   changeAvailability(): Promise<void>;
   /** The newest release of a product, or the one before it, is deleted or changed. */
   spoil(): Promise<void>;
-  /** A release gets another file: for a platform that it lacked, or for one that nobody here has. */
-  arrive(): Promise<void>;
+  /** One of the last releases, or that one, gets another file: for a platform that it lacked, or that nobody here has. */
+  arrive(of?: { product: string; version: string }): Promise<void>;
   /** The version that comes after the newest. */
   nextVersion(product: string): string;
   availableEverywhere(): Promise<void>;
@@ -142,8 +142,9 @@ export function createGithub(world: World, server: SimServer): Github {
         await save.release(next);
       });
     },
-    async arrive() {
-      const release = arrivals.pick([...stored.values()].slice(-2));
+    async arrive(of) {
+      const known = of === undefined ? undefined : stored.get(releaseKey(of.product, of.version));
+      const release = known ?? arrivals.pick([...stored.values()].slice(-2));
       const { product, version } = release;
       const truly = truth.releases.get(releaseKey(product, version));
       const lacked = [...plan.platforms, 'darwin-arm64'].find((one) => truly?.digests.has(one) === false);

@@ -61,8 +61,10 @@ export interface Model {
   takenBack: Set<string>;
   /** The server's clock is doubted. */
   clockDoubted: boolean;
-  /** When grants were committed, milliseconds since the world began; ascending. */
-  grants: number[];
+  /** When grants were committed: milliseconds since the world began, ascending, and by the server's clock. */
+  grants: { at: number; wall: number }[];
+  /** Lanes that were held as silent at the last look. */
+  silent: Set<string>;
 }
 
 /** What the world was like when a row was written. */
@@ -85,6 +87,7 @@ export function newModel(): Model {
     takenBack: new Set(),
     clockDoubted: false,
     grants: [],
+    silent: new Set(),
   };
 }
 
@@ -145,7 +148,7 @@ export function applyRow(model: Model, row: AuditRow, books: Books, moment: Mome
   }
   if (row.action === 'clock.suspected') model.clockDoubted = true;
   if (row.action === 'clock.trusted') model.clockDoubted = false;
-  if (row.action === 'attempt.granted') model.grants.push(now);
+  if (row.action === 'attempt.granted') model.grants.push({ at: now, wall: row.at });
   if (about === 'attempt') {
     const attempt = books.attempts.get(row.subject);
     const known = model.attempts.get(row.subject);

@@ -15,6 +15,8 @@ export interface Operators {
   liftAll(): Promise<void>;
   /** The policy's own approvals, and nothing else. */
   approve(): Promise<void>;
+  /** Sets or lifts one. */
+  brake(scope: string, on: boolean): Promise<void>;
   /** Brakes whose setting was acknowledged. */
   brakes: Set<string>;
 }
@@ -70,6 +72,9 @@ export function createOperators(world: World, server: SimServer, github: Github)
         world.say(`operator: ${name} → ${outcome}`);
         if (outcome === 'changed' || outcome === 'unreachable') return;
       }
+    },
+    async brake(scope, on) {
+      await setBrake(world, server, operators, scope, on);
     },
     async liftAll() {
       for (const scope of [...operators.brakes]) {
@@ -171,6 +176,16 @@ async function brake({ world, server, random, operators }: Parts): Promise<Outco
   ];
   const scope = brakes.size > 0 && random.chance(60) ? random.pick([...brakes]) : random.pick(scopes);
   const on = brakes.has(scope) ? random.chance(10) : random.chance(90);
+  return await setBrake(world, server, operators, scope, on);
+}
+
+async function setBrake(
+  world: World,
+  server: SimServer,
+  { brakes }: Operators,
+  scope: string,
+  on: boolean,
+): Promise<Outcome> {
   const outcome = await ask(world, () =>
     server.call((engine) => engine.operator.setBrake({ scope, on, ...someone('something smells') })),
   );

@@ -1,7 +1,8 @@
 // One seed, one history: builds the world, lets it run with its faults, then calmly to the end, and checks all the way.
 import { AppError } from '../../src/errors.ts';
+import { createAims } from './aims.ts';
 import { createApprovers } from './approvers.ts';
-import { type Books, createReader } from './books.ts';
+import { type AuditRow, type Books, createReader } from './books.ts';
 import { checkAcknowledged, checkAtEnd, checkDearly } from './dear-promises.ts';
 import { createFaults } from './faults.ts';
 import { createFleet, type Fleet } from './fleet.ts';
@@ -18,6 +19,7 @@ import { randomOf } from './random.ts';
 import { drawSeed, type SeedPlan, type Story, unhindered } from './seed-plan.ts';
 import { createServer, type SimServer } from './server.ts';
 import { couldStandIn, runStory } from './stories.ts';
+import { themeOf } from './themes.ts';
 import { createTrace } from './trace.ts';
 import { createVirtualTime } from './virtual-time.ts';
 import { disagreement } from './window-edges.ts';
@@ -50,7 +52,9 @@ function storyOf(seed: number): Story {
 export async function runSeed(seed: number, print?: (line: string) => void): Promise<SeedResult> {
   const startedAt = process.cpuUsage();
   const random = randomOf(seed);
-  const plan = drawSeed(random.fork('plan'), seed % OVER_HTTP_EVERY === 0, storyOf(seed));
+  const overHttp = seed % OVER_HTTP_EVERY === 0;
+  const story = storyOf(seed);
+  const plan = drawSeed(random.fork('plan'), overHttp, story, themeOf(seed, overHttp, story));
   const time = createVirtualTime(plan.overHttp ? 12 : 1);
   const restoreTimers = time.takeOverTimers();
   const trace = createTrace(print);
@@ -143,7 +147,7 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   );
   if (plan.story !== 'faulty') {
     const run = { until, isBroken, isConverged: () => isConverged(parts), whatIsStuck: () => whatIsStuck(parts) };
-    await runStory(parts, plan.story, run);
+    await runStory({ ...parts, onRow: (listen) => check.listen(listen) }, plan.story, run);
     if (!isBroken()) await check.atEnd();
     return;
   }
@@ -171,7 +175,7 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     world,
     plan.operatorEveryMs / 2,
     () => !truth.calm,
-    () => void approvers.act().catch(bug),
+    () => void (plan.theme === 'consent' ? undefined : approvers.act().catch(bug)),
   );
   every(
     world,
@@ -194,6 +198,7 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   const idleMs = 90 * 60_000 * plan.scale;
   const calmSince = time.now();
   let isOver = false;
+  let newcomers = plan.theme === 'latecomers' ? 1 : 0;
   while (!isOver && !isBroken()) {
     if (time.now() - Math.max(check.lastNewsAt(), calmSince) > idleMs) {
       world.broken('L5', `the fix has not reached everyone: ${await whatIsStuck(parts)}`);
@@ -209,6 +214,14 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     await operators.liftAll();
     await operators.approve();
     isOver = await isConverged(parts);
+    if (!isOver || newcomers === 0) continue;
+    // Who comes when everything is over is brought to what the others run.
+    newcomers -= 1;
+    isOver = false;
+    marks.hit('newcomer_after_the_end');
+    const before = fleet.members.length;
+    await fleet.enrol('1.0.0');
+    await until(() => fleet.members.length > before);
   }
   if (isBroken()) return;
   marks.hit('fix_reached_everyone');
@@ -399,6 +412,8 @@ function createChecks(parts: Parts) {
   const { truth, time } = world;
   const model = newModel();
   const read = createReader(server.database);
+  const aims = createAims(parts);
+  const listeners: ((row: AuditRow) => void)[] = [];
   let commits = 0;
   let starts = 0;
   let newsAt = 0;
@@ -430,12 +445,15 @@ function createChecks(parts: Parts) {
       }
       world.say(`  ${row.action} ${JSON.stringify(row.data).slice(0, 120)}`);
       noteMarks(world.marks, books, model, row);
+      aims.onRow(row, books);
+      for (const listen of listeners) listen(row);
       applyRow(model, row, books, { now: time.now(), observable: truth.observableMs, filesOf });
     }
     for (const promise of COMMIT_PROMISES) {
       const objection = promise.onCommit(facts);
       if (objection !== undefined) return world.broken(promise.name, objection);
     }
+    model.silent = new Set([...books.holds].flatMap(([id, reason]) => (reason === 'silent' ? [id] : [])));
     for (const reason of books.holds.values()) noteHold(world.marks, reason);
     for (const { reason } of server.engine()?.operator.productHolds() ?? []) noteHold(world.marks, reason);
     if (truth.starts !== starts) {
@@ -454,6 +472,7 @@ function createChecks(parts: Parts) {
   return {
     afterCommit,
     lastNewsAt: () => newsAt,
+    listen: (listener: (row: AuditRow) => void) => void listeners.push(listener),
     async atEnd(): Promise<void> {
       note(await checkDearly({ world, server, fleet, model }));
       note(await checkAtEnd({ world, server, fleet, model }));

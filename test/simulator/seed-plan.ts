@@ -6,6 +6,7 @@ import { DAYS, type Freeze, type WeeklyWindow } from '../../src/domain/window.ts
 import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
 import { drawMetrics, drawWay, NO_WAY } from './draw-ways.ts';
 import type { Random } from './random.ts';
+import { agentsOf, bend, regionsOf, scalesOf, type Theme, twoProductsOf } from './themes.ts';
 
 export interface Settings {
   products: ProductRules[];
@@ -67,6 +68,7 @@ export interface SeedPlan {
   faults: Faults;
   overHttp: boolean;
   story: Story;
+  theme: Theme;
   /** Mean time between what operators do; the same for GitHub and for faults. */
   operatorEveryMs: number;
   githubEveryMs: number;
@@ -89,13 +91,13 @@ const STARTS = [
 ];
 
 /** `overHttp`: what is signed cannot be slowed down, so such a world has the pace of a real one. */
-export function drawSeed(random: Random, overHttp: boolean, story: Story): SeedPlan {
-  const scale = overHttp ? 1 : random.pick([1, 5, 20, 60]);
+export function drawSeed(random: Random, overHttp: boolean, story: Story, theme: Theme): SeedPlan {
+  const scale = overHttp ? 1 : random.pick(scalesOf(theme));
   const unit = scale * 1000;
-  const regions = ['eu', 'us', 'ap'].slice(0, random.between(1, 3));
-  const productNames = random.chance(35) ? ['agentd', 'collector'] : ['agentd'];
+  const regions = ['eu', 'us', 'ap'].slice(0, random.between(1, regionsOf(theme)));
+  const productNames = random.chance(twoProductsOf(theme)) ? ['agentd', 'collector'] : ['agentd'];
   const calmAt = random.between(25, 45) * 60 * unit;
-  const plan = { regions, productNames, scale, unit };
+  const plan = { regions, productNames, scale, unit, theme };
   const drawn = drawSettings(random.fork('settings'), plan);
   return {
     ...plan,
@@ -104,7 +106,7 @@ export function drawSeed(random: Random, overHttp: boolean, story: Story): SeedP
     pollMs: MINUTE,
     tickMs: random.between(90, 200) * unit,
     calmAt,
-    agents: story === 'a_fifth_gone' ? random.between(5, 8) : random.between(2, 6),
+    agents: story === 'a_fifth_gone' ? random.between(5, 8) : random.between(...agentsOf(theme)),
     settings: story === 'faulty' ? drawn : openToAll(drawn),
     faults: drawFaults(random.fork('faults'), unit),
     overHttp,
@@ -121,9 +123,14 @@ interface Names {
   scale: number;
   /** Virtual milliseconds of one second of an agent. */
   unit: number;
+  theme: Theme;
 }
 
 export function drawSettings(random: Random, names: Names): Settings {
+  return bend(names.theme, drawFreely(random, names), random, names.unit);
+}
+
+function drawFreely(random: Random, names: Names): Settings {
   const { regions, productNames, scale } = names;
   const supersede = random.chance(60) ? random.pick(['finish', 'replace-unstarted', 'replace'] as const) : undefined;
   return {

@@ -143,6 +143,7 @@ export async function createServer(world: World): Promise<SimServer> {
     closing = false;
     inForce = settings;
     truth.upSinceMs = truth.observableMs;
+    truth.startedAt = time.now();
     const write = (line: string) => {
       if (!mine.dead) world.broken('D0', `the engine has logged an error: ${line}`);
     };

@@ -1,4 +1,5 @@
 // L2 and L4 as worlds of their own: nothing goes wrong, and the settings stay as they were drawn until the end.
+import type { AuditRow } from './books.ts';
 import type { Fleet, Member } from './fleet.ts';
 import type { Github } from './github.ts';
 import type { Operators } from './operators.ts';
@@ -11,6 +12,8 @@ export interface StoryParts {
   github: Github;
   fleet: Fleet;
   operators: Operators;
+  /** Told of every row of the audit, after the commit. */
+  onRow(listen: (row: AuditRow) => void): void;
 }
 
 interface Run {
@@ -34,7 +37,17 @@ export async function runStory(parts: StoryParts, story: 'undisturbed' | 'a_fift
   const promise = story === 'undisturbed' ? 'L2' : 'L4';
   truth.calm = true;
   await run.until(() => fleet.members.length >= plan.agents && time.now() > 2 * unit);
-  if (story === 'a_fifth_gone') leave(world, fleet);
+  if (story === 'a_fifth_gone' && world.random.fork('when').chance(50)) leave(world, fleet);
+  else if (story === 'a_fifth_gone') {
+    // Those who were counted in.
+    let isFirst = true;
+    parts.onRow(({ action }) => {
+      if (action !== 'step.opened' || !isFirst) return;
+      isFirst = false;
+      marks.hit('left_in_the_middle_of_a_step');
+      leave(world, fleet);
+    });
+  }
   for (const version of ['1.0.1', '1.1.0']) {
     const next = time.now() + world.random.between(1, 30) * unit;
     await run.until(() => time.now() >= next);

@@ -82,6 +82,8 @@ export interface Truth {
   darkForMs: number;
   /** Until then no offer of the last product comes through. */
   loseOffersUntil: number;
+  /** When the server came up last, milliseconds since the world began. */
+  startedAt: number;
   /** How often the server has come up. */
   starts: number;
   /** When the server's clock was last put by more than a minute, milliseconds since the world began. */
@@ -106,6 +108,7 @@ export function newTruth(): Truth {
     messages: 0,
     darkForMs: 0,
     loseOffersUntil: 0,
+    startedAt: 0,
     starts: 0,
     clockSteppedAt: Number.NEGATIVE_INFINITY,
   };

@@ -646,8 +646,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/book.ts',
-        from: '  set.putAgent({ ...agent, sequence });\n  set.putAttempt(attempt, context.now);\n',
-        to: '  set.putAttempt(attempt, context.now);\n',
+        from: "return attempt.state === 'offered' && attempt.sequence <= Math",
+        to: "return attempt.state === 'offered' && attempt.sequence < -Math",
       },
     ],
   },
