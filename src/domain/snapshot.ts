@@ -107,6 +107,8 @@ export interface LaneCensus {
     /** Members that run the release, and how many of them are present. */
     updated: number;
     updatedPresent: number;
+    /** Others of those that run the release: not silent, but not heard either since this server started. */
+    unheard: number;
   }[];
   /** Agents that run the release which the lane takes back; only while it does. */
   back?: BackCensus;

@@ -209,14 +209,23 @@ function presentGate(input: LaneInput, step: Step, leftMs: number, policy: StepP
   const seen = seenIn(censusOf(input), step);
   // The roster counts a step that has just opened in the next pass.
   if (seen === undefined) return pend('present', `the members of ${nameOf(step)} are being counted`);
-  const { updated, updatedPresent } = seen;
+  const { updated, updatedPresent, unheard } = seen;
   const detail = `${updatedPresent} of ${updated} updated agents of ${nameOf(step)} are present`;
   if (updatedPresent * 10 >= updated * 9) return pass('present', detail);
   const remedy = `passes when ${Math.ceil((updated * 9) / 10)} of them are`;
   // As long again is given to those that are away; then it is more than a pause.
   const moreMs = leftMs + policy.soakMs;
-  if (moreMs <= 0) return wait('present', { reason: 'silent', detail, remedy });
+  if (moreMs <= 0 && !mayBePresent(seen)) return wait('present', { reason: 'silent', detail, remedy });
+  if (moreMs <= 0) {
+    const since = `${detail}, ${unheard} not heard yet since the server started`;
+    return wait('present', { reason: 'soaking', detail: since, remedy });
+  }
   return wait('present', { reason: 'soaking', detail, until: input.now + moreMs, remedy });
+}
+
+/** A server that has just started knows nothing yet of those that have not come by: they are not silent for that. */
+function mayBePresent({ updated, updatedPresent, unheard }: LaneCensus['steps'][number]): boolean {
+  return (updatedPresent + unheard) * 10 >= updated * 9;
 }
 
 /** Asked only when all else has passed. Who has approved the step before need not be asked again. */

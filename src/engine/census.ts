@@ -233,7 +233,7 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
   const fitness = roster.byKind((kind) => (way === undefined ? 'unfit' : fitnessOf(way, lane.product, kind)));
   const platforms = input.releases.find((one) => one.id === rollout.releaseId)?.artifacts.map((one) => one.platform);
   const order = orderIn(input, rollout);
-  const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, settled: 0 };
+  const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, unheard: 0, settled: 0 };
   yield* eachBit(input.members(lane.id, step.step), (handle) => {
     const entry = roster.entry(handle);
     const running = entry?.region === lane.region ? runningOf(entry, lane) : undefined;
@@ -242,6 +242,7 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
       found.updated += 1;
       const silent = roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
       if (!silent && roster.hasHeard(handle)) found.updatedPresent += 1;
+      else if (!silent) found.unheard += 1;
     }
     const live = liveIn(roster, lane, handle);
     // What is hot or bad stands in the counters.
@@ -258,7 +259,7 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
   });
   // Brought to the release, or beyond it, by somebody else: no evidence, and none to come.
   const byHand = Math.max(0, found.settled - step.counters.succeeded);
-  const { gone, ineligible, updated, updatedPresent } = found;
+  const { gone, ineligible, updated, updatedPresent, unheard } = found;
   return {
     step: step.step,
     gone,
@@ -266,6 +267,7 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
     replaceable: gone === 0 ? 0 : (yield* candidatesFor(input, rollout, lane, step.step, gone)).length,
     updated,
     updatedPresent,
+    unheard,
   };
 }
 

@@ -273,7 +273,7 @@ function busySnapshot(products: number): Snapshot {
       platforms: ['linux-x64'],
       floors: [],
       previews: [{ step: 1, members: 430, eligible: 430 }],
-      steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: 400, updated: 20, updatedPresent: 20 }],
+      steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: 400, updated: 20, updatedPresent: 20, unheard: 0 }],
     })),
     overdue: [],
     metrics: [],

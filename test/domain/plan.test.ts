@@ -295,7 +295,9 @@ describe('an open lane', () => {
       going({
         lanes: [open()],
         census: {
-          eu: { steps: [{ step: 0, gone: 3, ineligible: 0, replaceable: 0, updated: 0, updatedPresent: 0 }] },
+          eu: {
+            steps: [{ step: 0, gone: 3, ineligible: 0, replaceable: 0, updated: 0, updatedPresent: 0, unheard: 0 }],
+          },
         },
       }),
       ['hold eu silent'],
@@ -360,6 +362,14 @@ describe('soak, approval, pause, halt', () => {
     ],
     ['as long again', going({ lanes: [soaking(119_999)], census: { eu: seen(10, 8) } }), ['hold eu soaking']],
     ['then they are silent', going({ lanes: [soaking(120_000)], census: { eu: seen(10, 8) } }), ['hold eu silent']],
+    [
+      'but nobody is who may be heard yet by a server that has just started',
+      going({
+        lanes: [soaking(120_000)],
+        census: { eu: { steps: seen(10, 8).steps.map((one) => ({ ...one, unheard: 1 })) } },
+      }),
+      ['hold eu soaking'],
+    ],
     [
       'they come back late',
       going({ lanes: [soaking(500_000)], census: { eu: seen(10, 9) } }),

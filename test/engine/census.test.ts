@@ -133,6 +133,13 @@ function counted(kinds: Member[], counters: Partial<StepCounters> = {}) {
   return { gone, ineligible, replaceable, updated, updatedPresent };
 }
 
+test('who has the release and has not come by since the start is neither present nor silent', () => {
+  const { input } = world([{ version: '1.1.0', silent: true }]);
+  const early = { ...input, observedMs: POLICY.staleAfterMs - 1 };
+  const found = finish(countLanes(early))[0]?.steps[0];
+  assert.deepEqual([found?.updated, found?.updatedPresent, found?.unheard], [1, 0, 1]);
+});
+
 describe('one member', () => {
   const NOTHING = { gone: 0, ineligible: 0, replaceable: 0, updated: 0, updatedPresent: 0 };
   const rows: [title: string, Member, Partial<StepCounters>, Partial<typeof NOTHING>][] = [

@@ -86,6 +86,6 @@ export const soaking = (soakedMs: number, name: 'soaking' | 'approval' | 'paused
   });
 };
 export const seen = (updated: number, updatedPresent: number, rest: Partial<LaneCensus> = {}) => ({
-  steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: 0, updated, updatedPresent }],
+  steps: [{ step: 0, gone: 0, ineligible: 0, replaceable: 0, updated, updatedPresent, unheard: 0 }],
   ...rest,
 });

@@ -123,6 +123,7 @@ export function censusOf(rollout: Rollout, lane: Lane, overrides: Partial<LaneCe
       replaceable: 0,
       updated: counters.succeeded,
       updatedPresent: counters.succeeded,
+      unheard: 0,
     })),
     ...overrides,
   };
@@ -513,6 +514,7 @@ function anyCensus(gen: Gen, rollout: Rollout, lane: Lane): LaneCensus {
       replaceable: chance(gen, 80) ? 0 : upTo(gen, 0, 3),
       updated: counters.succeeded,
       updatedPresent: chance(gen, 60) ? counters.succeeded : upTo(gen, 0, counters.succeeded),
+      unheard: 0,
     })),
     ...(lane.state.name === 'rolling_back' && chance(gen, 90)
       ? { back: { left: chance(gen, 50) ? 0 : 3, out: upTo(gen, 0, 2), gone: upTo(gen, 0, 2), platforms: [PLATFORM] } }

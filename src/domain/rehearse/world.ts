@@ -197,6 +197,7 @@ function laneRow(world: World, place: Place, rollout: Rollout): LaneCensus {
       replaceable: 0,
       updated: succeeded,
       updatedPresent: succeeded,
+      unheard: 0,
     })),
   };
 }
