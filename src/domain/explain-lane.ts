@@ -42,7 +42,9 @@ function overruling(input: LaneInput): { gate: Gate; step: LaneStep } | undefine
   if (alarm !== undefined) return { gate: overruleGate('alarm', alarm, input), step: alarm };
   const clock = heldByClock(input);
   if (clock !== undefined) return { gate: overruleGate('clock', clock, input), step: clock };
-  const back = snapshot.clock === null ? planRollBack(input) : undefined;
+  // While it is doubted nothing goes back, or gives way.
+  if (snapshot.clock !== null) return undefined;
+  const back = planRollBack(input);
   if (back !== undefined) return { gate: overruleGate('rollback', back, input), step: back };
   const newer = planSupersede(input);
   return newer === undefined ? undefined : { gate: overruleGate('newer_release', newer, input), step: newer };

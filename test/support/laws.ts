@@ -7,6 +7,8 @@ import fc from './fast-check.ts';
 import { NOW } from './plans.ts';
 import { anySnapshot, deepFreeze } from './snapshots.ts';
 
+const MAX_SHRINK_MS = 20_000;
+
 export interface Case {
   snapshot: Snapshot;
   planned: Plan;
@@ -34,7 +36,7 @@ export function lawsOver(numRuns: number, among: fc.Arbitrary<Snapshot> = anySna
         // The same case again, and then a smaller one.
         fc.assert(
           fc.property(among, (snapshot) => holds(caseOf(snapshot))),
-          { numRuns },
+          { numRuns, interruptAfterTimeLimit: MAX_SHRINK_MS },
         );
         throw error;
       }
