@@ -20,10 +20,10 @@ import { schemeOf } from '../../src/domain/version/schemes.ts';
 import { allSteps, hotIn, wayBackOf } from '../../src/domain/way-back.ts';
 import { AppError } from '../../src/errors.ts';
 import fc, { drawsFixed } from '../support/fast-check.ts';
-import { START } from '../support/fixtures.ts';
+import { START, testRelease } from '../support/fixtures.ts';
 import { lawsOver } from '../support/laws.ts';
 import { NOW } from '../support/plans.ts';
-import { anySnapshot, vetoOf } from '../support/snapshots.ts';
+import { anySnapshot, laneIn, rolloutOf, snapshotOf, stateNamed, vetoOf } from '../support/snapshots.ts';
 
 const { compare, jump } = schemeOf('semver');
 
@@ -395,4 +395,15 @@ test('the cases reach what the laws are about', { skip: !drawsFixed }, () => {
     Object.values(found).every((count) => count >= 5),
     JSON.stringify(found),
   );
+});
+
+test('explainLane: while the clock is doubted, a halted lane is not said to give way to a newer release', () => {
+  const older = rolloutOf('1.1.0', [laneIn('eu', stateNamed('halted'))]);
+  const newer = rolloutOf('1.2.0', [laneIn('eu', stateNamed('waiting'))], { createdAt: START + 1 });
+  const releases = [testRelease('1.1.0'), testRelease('1.2.0')];
+  const clock = { since: START, why: 'it went 2 h forward', until: START + 300_000 };
+  const snapshot = snapshotOf({ releases, rollouts: [older, newer], regions: ['eu'] });
+  const said = (one: Snapshot) => explainLane(inputsOf(one)[0] as LaneInput).sentence;
+  assert.equal(said(snapshot), '1.2.0 takes its place now');
+  assert.match(said({ ...snapshot, clock }), /^the rollout is halted in this region: because; /);
 });
