@@ -39,6 +39,7 @@ import { viewRegions } from './regions-view.ts';
 import { rehearsalRoutes } from './rehearsals.ts';
 import { createRolloutRoute } from './rollout-create.ts';
 import { explainRolloutRoute } from './rollout-explain.ts';
+import { runningTroubles } from './running-troubles.ts';
 import { viewBrakes, viewStatus } from './status-view.ts';
 import { vetoRoute } from './veto-route.ts';
 import { viewAgents, viewHistory, viewRollouts } from './views.ts';
@@ -71,6 +72,7 @@ const AgentsQuery = Type.Object(
     limit: Type.Optional(Limit),
     region: Type.Optional(Name),
     product: Type.Optional(Name),
+    facts: Type.Optional(Type.String({ pattern: '^(true|false)$' })),
   },
   { additionalProperties: false },
 );
@@ -196,11 +198,14 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     async ({ query }) => {
       const limit = Number(query.limit ?? DEFAULT_LIMIT);
       // One more than asked for tells whether there is a next page.
-      const { after = null, limit: _, ...filter } = query;
+      const { after = null, limit: _, facts, ...filter } = query;
       const rows = await listAgents(db, { ...filter, after, limit: limit + 1 });
       const page = rows.slice(0, limit);
       const next = rows.length > limit ? (page.at(-1)?.id ?? null) : null;
-      return { agents: await viewAgents(db, operator, page), next };
+      const agents = await viewAgents(db, operator, page);
+      const told =
+        facts === 'true' ? agents.map((one, index) => ({ ...one, facts: page[index]?.facts ?? null })) : agents;
+      return { agents: told, next };
     },
   );
 
@@ -214,6 +219,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
       return {
         agent,
         facts: (await findAgent(db, id))?.facts ?? null,
+        troubles: await runningTroubles(db, agent),
         products,
         history: viewHistory(await historyOfAgent(db, id, HISTORY)),
       };

@@ -22,7 +22,7 @@ export function agentsPage(agents: readonly AgentView[], shown: AgentsShown, sty
   const products = new Set(agents.flatMap((agent) => listed(agent, shown).map(({ product }) => product)));
   // The only product that there is need not be named in each row.
   const named = products.size > 1;
-  // Last, where what does not fit is cut.
+  // Last, where what does not fit is cut; on a narrow terminal they stand below.
   const labelled = style.width >= LABELS_FROM_WIDTH && agents.some((agent) => labelsOf(agent) !== '');
   const head = [
     ...['NAME', 'REGION', ...(named ? ['PRODUCT'] : []), 'VERSION', 'ATTEMPT', 'HEALTH', 'SEEN'],
@@ -36,7 +36,7 @@ export function agentsPage(agents: readonly AgentView[], shown: AgentsShown, sty
     first,
     ...sorted.flatMap((agent, index) => [
       ...(rows[index] ?? []).map(({ colour }) => painted(lines[at++] ?? '', colour, style)),
-      ...remarks(agent, twice, shown.now, style),
+      ...remarks(agent, twice, { now: shown.now, labels: !labelled }, style),
     ]),
     '',
     ...footer(agents.length, shown, style),
@@ -85,12 +85,24 @@ function namedTwice(agents: readonly AgentView[]): Set<string> {
   return new Set(agents.flatMap(({ name }) => (seen.size === seen.add(name).size ? [name] : [])));
 }
 
-function remarks(agent: AgentView, twice: ReadonlySet<string>, now: number, style: Style): string[] {
+/** `labels`: they have no column. */
+function remarks(
+  agent: AgentView,
+  twice: ReadonlySet<string>,
+  { now, labels }: { now: number; labels: boolean },
+  style: Style,
+): string[] {
+  const label = labels ? labelsOf(agent) : '';
+  const facts = factsOf(agent);
+  const told = [...(label === '' ? [] : [`labels ${label}`]), ...(facts === '' ? [] : [`facts ${facts}`])];
+  const about = told
+    .flatMap((text) => wrap(text, style.width - 2, '  '))
+    .map((line) => style.paint('dim', `  ${line}`));
   const id = twice.has(agent.name) ? [`  ${agent.id}`] : [];
   const { status, reason } = agent.health;
   const ails = [...(reason === null ? [] : [`${status}: ${reason}`]), ...restraintsOf(agent, now)];
   const why = ails.flatMap((text) => wrap(text, style.width - 2, '  '));
-  return [...id, ...why.map((line) => style.paint('yellow', `  ${line}`))];
+  return [...id, ...about, ...why.map((line) => style.paint('yellow', `  ${line}`))];
 }
 
 /** What a person, its own failures, or a build that no release has, keep the agent from, a sentence each. */
@@ -112,6 +124,12 @@ export function restraintsOf(
         `quarantined at ${product} ${version}, ${attempts} of ${limit} attempts: ${clearCommand({ name, product, version })}`,
     ),
   ];
+}
+
+/** `kernel 5.10, os debian`, by name; empty where nothing was asked for or reported. */
+export function factsOf({ facts }: Pick<AgentView, 'facts'>): string {
+  const known = Object.entries(facts ?? {}).sort(([a], [b]) => order(a, b));
+  return known.map(([name, value]) => `${name} ${value}`).join(', ');
 }
 
 /** `ring=canary, tier=1`. */

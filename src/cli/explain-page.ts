@@ -1,6 +1,6 @@
 // Why an agent is answered what it is answered: one sentence per product, the rules in their order, then its history.
 import type { AgentView, ExplainReply } from '../protocol/operator.ts';
-import { labelsOf, restraintsOf } from './agents-page.ts';
+import { factsOf, labelsOf, restraintsOf } from './agents-page.ts';
 import { age, clean, duration, pad, table, wrap } from './render.ts';
 import { colourOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
@@ -12,6 +12,7 @@ export function explainPage(reply: ExplainReply, now: number, style: Style): str
   return [
     ...agentLines(reply.agent, now, style),
     ...factLines(reply.facts ?? {}, style),
+    ...(reply.troubles ?? []).flatMap((text) => indented(text, style).map((line) => style.paint('yellow', line))),
     ...reply.products.flatMap((product) => ['', ...productLines(product, style)]),
     '',
     ...historyLines(reply.history, now, style),
@@ -48,8 +49,8 @@ function agentLines(agent: AgentView, now: number, style: Style): string[] {
 
 /** By name, as many in a line as there is room for. */
 function factLines(facts: Record<string, string>, style: Style): string[] {
-  const names = Object.keys(facts).sort();
-  return names.length === 0 ? [] : indented(names.map((name) => `${name} ${facts[name]}`).join(', '), style);
+  const text = factsOf({ facts });
+  return text === '' ? [] : indented(`facts ${text}`, style);
 }
 
 function productLines(product: Explained, style: Style): string[] {

@@ -36,6 +36,28 @@ export function isPromoted(lane: Lane, { expectedStep, policy }: Pick<VerbInput,
   return opened?.done === true && last !== null && (last > expectedStep || lane.state.name === 'completed');
 }
 
+/** What a person can do who would promote a lane that waits for nobody; undefined where its state says enough. */
+export function insteadOfPromote({ state }: Lane, { policy }: Pick<VerbInput, 'policy'>): string | undefined {
+  switch (state.name) {
+    case 'open':
+    case 'soaking': {
+      const step = `step ${state.step + 1}`;
+      const asked = policy.steps[state.step]?.manual === true;
+      if (!asked)
+        return `The policy asks no person after ${step}: it goes on by itself once it is done and has soaked.`;
+      return `A person is asked once ${step} is done and has soaked. To say yes ahead of that: rollout approve --step ${state.step + 1}.`;
+    }
+    case 'paused':
+      return 'Resume it first.';
+    case 'halted':
+      return 'A promotion does not lift a halt: a retry does, which begins the step anew.';
+    case 'waiting':
+      return 'It has not opened, and opens by itself: tidegate explain says what it waits for.';
+    default:
+      return undefined;
+  }
+}
+
 function mayAskAfter({ steps, metrics = [] }: Policy, step: number): boolean {
   return steps[step]?.manual === true || metrics.some(({ dryRun }) => !dryRun);
 }

@@ -1,14 +1,15 @@
 // What a person's rollback of a lane or a rollout comes to, or why it cannot be.
 import { AppError } from '../errors.ts';
 import type { VerbOptions } from './requests.ts';
-import { backTargetOf, newerIn, rollBackAction } from './roll-back.ts';
+import { backTargetOf, newerIn, rollBackAction, runningIn } from './roll-back.ts';
 import { type Lane, type Rollout, wordsOf } from './rollout.ts';
 import type { Action, Snapshot } from './snapshot.ts';
 import { checkRevision, checkStep, effectOf, legalStates } from './verbs.ts';
+import { hotIn } from './way-back.ts';
 
 /**
- * What a person's rollback does. Of a whole rollout: every region that has begun goes back, those that wait are
- * cancelled; where a newer release has gone beyond it, nothing is done. No actions: it was done before. Throws
+ * What a person's rollback does. Of a whole rollout: every region that has begun goes back, also one that was cancelled
+ * or skipped since and where agents run the release; those that wait are cancelled; where a newer release has gone beyond it, nothing is done. No actions: it was done before. Throws
  * `not_found`, `illegal_transition`, and `conflict` where there is nothing to go back to.
  */
 export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: VerbOptions): Action[] {
@@ -22,8 +23,8 @@ export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: Ve
   if (named.length === 0)
     throw new AppError('not_found', `the rollout of ${rollout.version} has no lane in ${region ?? 'any region'}`);
   const rollouts = snapshot.rollouts.filter((one) => one.product === rollout.product);
-  const begun = named.filter((lane) => effectOf('rollback', lane.state.name) !== undefined);
-  if (begun.length === 0) throw illegal(named);
+  const begun = named.filter((lane) => isBegun(snapshot, rollout, lane));
+  if (begun.length === 0) throw illegal(rollout, named);
   for (const lane of begun) {
     checkRevision(lane, 'rollback', options.expectedRevision ?? null);
     checkStep(lane, expectedStep);
@@ -52,8 +53,19 @@ export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: Ve
   return [...back, ...cancelled];
 }
 
-function illegal(lanes: readonly Lane[]): AppError {
-  const states = [...new Set(lanes.map((lane) => `${lane.region} is ${wordsOf(lane.state.name)}`))].join(', ');
+/** What was cancelled or skipped goes back only where somebody runs the release, or is at it. */
+function isBegun(snapshot: Snapshot, { product, version }: Rollout, lane: Lane): boolean {
+  if (lane.state.name !== 'cancelled') return effectOf('rollback', lane.state.name) !== undefined;
+  return hotIn(lane) > 0 || runningIn(snapshot, product, version, lane.region).length > 0;
+}
+
+function illegal({ version }: Rollout, lanes: readonly Lane[]): AppError {
+  const none = `, and no agent there runs ${version}`;
+  const states = [
+    ...new Set(
+      lanes.map(({ region, state: { name } }) => `${region} is ${wordsOf(name)}${name === 'cancelled' ? none : ''}`),
+    ),
+  ].join(', ');
   return new AppError('illegal_transition', `rollback: ${states}`, {
     hint: `rollback is for lanes that are ${legalStates('rollback')}.`,
   });

@@ -69,7 +69,8 @@ function floorBetween({ products }: Snapshot, product: string, to: string, from:
     ?.version;
 }
 
-function runningIn({ census }: Snapshot, product: string, version: string, region: string) {
+/** The rows of the census about who runs the version in the region. */
+export function runningIn({ census }: Snapshot, product: string, version: string, region: string) {
   return census.filter((row) => row.product === product && row.region === region && row.version === version);
 }
 

@@ -50,7 +50,8 @@ const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
   completed: ['rolling_back'],
   rolled_back: [],
   superseded: [],
-  cancelled: [],
+  // Who took the release before is still there.
+  cancelled: ['rolling_back'],
 };
 
 const LIVE = new Set<LaneStateName>(['open', 'soaking', 'approval', 'paused', 'rolling_back']);

@@ -2,7 +2,7 @@
 import { AppError, assert } from '../errors.ts';
 import { accept } from './accept.ts';
 import { lastStep, withdrawn } from './apply.ts';
-import { approve, isPromoted } from './approve.ts';
+import { approve, insteadOfPromote, isPromoted } from './approve.ts';
 import { isMarked } from './lift.ts';
 import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
@@ -76,6 +76,7 @@ const LEGAL: Record<LaneVerb, Partial<Record<LaneStateName, 'does' | 'done'>>> =
     paused: 'does',
     halted: 'does',
     completed: 'does',
+    cancelled: 'does',
     rolling_back: 'done',
     rolled_back: 'done',
   },
@@ -132,7 +133,8 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {
     throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${wordsOf(lane.state.name)}`, {
-      hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
+      hint:
+        (verb === 'promote' && insteadOfPromote(lane, input)) || `${verb} is for lanes that are ${legalStates(verb)}.`,
     });
   }
   if (!isLegal(verb, lane)) {

@@ -96,7 +96,14 @@ export interface OperatorClient {
   /** For another person, by name. */
   createOperatorToken(request: CreateOperatorTokenRequest): Promise<CreateOperatorTokenReply>;
   /** One page, in the order of the ids. */
-  agents(page?: { after?: string; limit?: number; region?: string; product?: string }): Promise<AgentsReply>;
+  agents(page?: {
+    after?: string;
+    limit?: number;
+    region?: string;
+    product?: string;
+    /** With what they report of their hosts. */
+    facts?: 'true';
+  }): Promise<AgentsReply>;
   /** By id, or by name when only one agent has it. */
   explain(agent: string): Promise<ExplainReply>;
   /** Without a version: the newest of each product and those going out. */

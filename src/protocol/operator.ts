@@ -212,6 +212,8 @@ export const AgentView = Strict({
   lastSeenAt: Nullable(Integer),
   attempts: Type.Array(Strict({ id: Text, product: Text, version: Text, state: Text })),
   labels: Type.Optional(Type.Record(Type.String(), Text)),
+  /** What it reports of its host, where it was asked for; null: nothing yet. */
+  facts: Type.Optional(Nullable(Type.Record(Type.String(), Text))),
   pins: Type.Optional(Type.Array(PinView)),
   /** Releases at which it has used up its attempts, `limit` of them. */
   quarantined: Type.Optional(Type.Array(Strict({ product: Text, version: Text, attempts: Integer, limit: Integer }))),
@@ -228,6 +230,8 @@ export const ExplainReply = Strict({
   agent: AgentView,
   /** What the agent reports of its host; null: nothing yet. */
   facts: Type.Optional(Nullable(Type.Record(Type.String(), Text))),
+  /** What stands against the versions that it runs: vetoed, withdrawn, cancelled or halted here; a sentence each. */
+  troubles: Type.Optional(Type.Array(Text)),
   products: Type.Array(
     Strict({
       product: Text,

@@ -54,18 +54,24 @@ describe('agentsPage', () => {
     ]);
   });
 
-  it('says who has pinned an agent and why; labels have a column where there is room', () => {
+  it('says who has pinned an agent and why; labels have a column where there is room, else a line', () => {
     const pin = { product: 'agentd', version: '1.0.0', actor: 'anna', reason: 'kernel bug 4711', at: NOW - MINUTE };
     const pinned = agent('edge-01', 'eu', { pins: [pin], labels: { ring: 'canary', site: 'lab' } });
-    assert.deepEqual(agentsPage([pinned], { more: false, now: NOW }, STYLE).slice(0, 3), [
+    assert.deepEqual(agentsPage([pinned], { more: false, now: NOW }, STYLE).slice(0, 4), [
       'NAME     REGION  VERSION  ATTEMPT  HEALTH  SEEN',
       'edge-01  eu      1.0.0             ok      5s ago',
+      '  labels ring=canary, site=lab',
       '  pinned at agentd 1.0.0 by anna 1m ago: kernel bug 4711',
     ]);
     assert.deepEqual(agentsPage([pinned], { more: false, now: NOW }, { ...STYLE, width: 100 }).slice(0, 2), [
       'NAME     REGION  VERSION  ATTEMPT  HEALTH  SEEN    LABELS',
       'edge-01  eu      1.0.0             ok      5s ago  ring=canary, site=lab',
     ]);
+  });
+
+  it('shows facts where they were asked for', () => {
+    const told = agent('edge-01', 'eu', { facts: { os: 'debian', kernel: '6.1' } });
+    assert.equal(agentsPage([told], { more: false, now: NOW }, STYLE)[2], '  facts kernel 6.1, os debian');
   });
 
   it('names one product in no row, and no other product when one is asked for', () => {

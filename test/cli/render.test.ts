@@ -167,6 +167,7 @@ it('explainPage: the last rule for an agent that is asked nothing is the end, no
       {
         agent: { ...agent, health: { status: 'ok', reason: null }, lastSeenAt: null },
         facts: { os: 'debian', kernel: '6.1\u001b[2J' },
+        troubles: ['it runs p 1.1.0, which is vetoed by dana: it burns'],
         products: [{ product: 'p', answer, sentence: 's', trace }],
         history: [],
       },
@@ -175,7 +176,8 @@ it('explainPage: the last rule for an agent that is asked nothing is the end, no
     ).join('\n');
   assert.match(page('none'), /deny {2}brake.*\n {2}end {3}version {2}runs 1\.1\.0 already/);
   assert.match(page('hold'), /deny {2}version/);
-  assert.match(page('none'), /^ {2}kernel 6\.1\P{Cc}*, os debian$/mu);
+  assert.match(page('none'), /^ {2}it runs p 1\.1\.0, which is vetoed by dana: it burns$/m);
+  assert.match(page('none'), /^ {2}facts kernel 6\.1\P{Cc}*, os debian$/mu);
 });
 
 it('bar', () => {

@@ -70,6 +70,7 @@ const LEGAL = new Set([
   'rolling_back → rolled_back',
   'rolling_back → halted',
   'completed → rolling_back',
+  'cancelled → rolling_back',
 ]);
 
 describe('mayMoveLane and moveLane', () => {

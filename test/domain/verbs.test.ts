@@ -7,6 +7,7 @@ import type { Policy } from '../../src/domain/policy.ts';
 import type { Lane, LaneState, LaneStateName } from '../../src/domain/rollout.ts';
 import { applyVerb, LANE_VERBS, type LaneVerb, type VerbInput } from '../../src/domain/verbs.ts';
 import { NO_SILENCE, verdict } from '../../src/domain/verdict.ts';
+import type { AppError } from '../../src/errors.ts';
 import fc from '../support/fast-check.ts';
 import { START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { counts, laneIn, OBSERVED, openedStep, stateNamed } from '../support/snapshots.ts';
@@ -88,6 +89,25 @@ describe('applyVerb: every verb in every state', () => {
         assert.deepEqual(applyVerb(lane, verb, input({ count: verb === 'accept' ? 1 : 0 })), after, 'the same again');
       });
     }
+  }
+});
+
+describe('a promotion that is refused says what would help', () => {
+  const rows: [name: LaneStateName, manual: boolean, hint: RegExp][] = [
+    ['open', true, /^A person is asked once step 1 is done .* rollout approve --step 1\.$/],
+    ['soaking', true, /rollout approve --step 1\.$/],
+    ['soaking', false, /^The policy asks no person after step 1/],
+    ['paused', true, /^Resume it first/],
+    ['halted', true, /^A promotion does not lift a halt/],
+    ['waiting', true, /tidegate explain/],
+    ['completed', true, /^promote is for lanes that are waiting for approval\.$/],
+  ];
+  for (const [name, manual, hint] of rows) {
+    test(`${name}, manual ${manual}`, () => {
+      const policy = { ...POLICY, steps: POLICY.steps.map((step) => ({ ...step, manual })) };
+      const act = () => applyVerb(laneAs(name), 'promote', input({ policy }));
+      assert.throws(act, (error: AppError) => error.code === 'illegal_transition' && hint.test(error.hint ?? ''));
+    });
   }
 });
 

@@ -12,6 +12,7 @@ interface Flags extends ConnectionFlags {
   region?: string;
   product?: string;
   limit: number;
+  facts?: true;
   json?: true;
 }
 
@@ -26,13 +27,14 @@ export function agentsCommand(program: Command, context: CliContext): void {
     .description('the enrolled agents: what they run, how they are, when they were seen')
     .option('--region <name>', 'in one region')
     .option('--product <name>', 'that run this product')
+    .option('--facts', 'with what they report of their hosts')
     .option('--limit <number>', 'how many to show at most', readLimit, DEFAULT_LIMIT)
     .option('--json', 'as the server sent it');
   addConnectionFlags(command).action(async (flags: Flags) => {
     const { terminal, settings, interrupted, now } = context;
     const client = await openClient(flags, settings, interrupted);
     const filter = filterOf(flags);
-    const found = await collect(client, filter, flags.limit);
+    const found = await collect(client, flags.facts ? { ...filter, facts: 'true' } : filter, flags.limit);
     if (found.agents.length === 0) await checkNames(client, filter);
     const page = () => agentsPage(found.agents, { ...filter, more: found.next !== null, now: now() }, terminal);
     terminal.print(flags.json ? json(found) : page());
@@ -46,7 +48,7 @@ function filterOf({ region, product }: Flags): Filter {
 }
 
 /** `next`: the cursor behind the last one, null when that was all. */
-async function collect(client: OperatorClient, filter: Filter, limit: number) {
+async function collect(client: OperatorClient, filter: Filter & { facts?: 'true' }, limit: number) {
   const agents: AgentView[] = [];
   let next: string | null = null;
   do {

@@ -1,12 +1,12 @@
 // tidegate rollout approve | promote | accept | skip-region | pause | resume | halt | retry | cancel | rollback
 import { type Command, InvalidArgumentError } from 'commander';
 import { AppError } from '../../errors.ts';
-import type { LaneView, RolloutView, Verb, VerbReply } from '../../protocol/operator.ts';
+import type { LaneView, RolloutView, Verb } from '../../protocol/operator.ts';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
-import { json, shellWord, table, wrap } from '../render.ts';
+import { json, shellWord } from '../render.ts';
 import { findRollout } from '../rollout-name.ts';
-import type { Terminal } from '../terminal.ts';
+import { verbPage } from '../verb-page.ts';
 
 interface Flags extends ConnectionFlags {
   region?: string;
@@ -31,19 +31,6 @@ const DOES: Record<Verb, string> = {
   retry: 'begin the step anew after a halt; failures so far are forgiven',
   cancel: 'end it for good',
   rollback: 'bring its agents back to what their region had completed before, and veto the release',
-};
-
-const DONE: Record<Verb, string> = {
-  approve: 'approved',
-  promote: 'promoted',
-  accept: 'going on',
-  'skip-region': 'skipped',
-  pause: 'paused',
-  resume: 'resumed',
-  halt: 'halted',
-  retry: 'retried',
-  cancel: 'cancelled',
-  rollback: 'rolled back',
 };
 
 export function verbCommands(group: Command, rollout: string, context: CliContext): void {
@@ -102,8 +89,7 @@ async function perform(context: CliContext, verb: Verb, name: string, flags: Fla
     ...(verb === 'halt' ? { scope: flags.release ? 'release' : 'lane' } : {}),
   });
   if (flags.json) return terminal.print(json(reply));
-  if (flags.baseline) return terminal.print(baselineLines(verb, reply, flags, terminal));
-  terminal.print(verb === 'halt' ? haltLines(reply, flags, terminal) : verbLines(verb, before, reply, flags, terminal));
+  terminal.print(verbPage({ verb, flags }, before, reply, terminal));
 }
 
 /** Who promotes says which step: between looking and deciding another may have been reached. */
@@ -124,7 +110,7 @@ function askForStep(verb: 'promote' | 'approve', rollout: RolloutView, name: str
     const states = named.map((lane) => `${lane.region} is ${lane.state}`).join(', ');
     const [what, hint] =
       verb === 'promote'
-        ? ['waits for a promotion', 'promote is for lanes that are waiting for approval.']
+        ? ['waits for a promotion', insteadOfPromote(named, name, flags)]
         : ['asks a person', 'approve is for steps that are open and whose policy says `promotion: manual`.'];
     return new AppError('illegal_transition', `no step of ${title} ${what}: ${states}`, { hint });
   }
@@ -134,6 +120,18 @@ function askForStep(verb: 'promote' | 'approve', rollout: RolloutView, name: str
   return new AppError('usage', `name the step to ${verb} with --step; ${where}`, {
     hint: `Run: ${commands.join(' ; ')}`,
   });
+}
+
+/** Who would promote too early can say yes ahead of time, where the policy asks for it at all. */
+function insteadOfPromote(lanes: readonly LaneView[], name: string, flags: Flags): string {
+  const asked = lanes.filter((lane) => (lane.state === 'open' || lane.state === 'soaking') && lane.approval != null);
+  if (asked.length > 0) {
+    const commands = new Set(asked.map((lane) => commandFor('approve', lane, asked, name, flags)));
+    return `A person is asked once the step has soaked. To say yes ahead of that, run: ${[...commands].join(' ; ')}`;
+  }
+  if (lanes.some((lane) => lane.state === 'open' || lane.state === 'soaking'))
+    return 'The policy asks no person after this step: it goes on by itself once it has soaked.';
+  return `promote is for lanes that are waiting for approval; tidegate explain ${shellWord(name)} says what they wait for.`;
 }
 
 function place(lane: LaneView): string {
@@ -152,58 +150,4 @@ function commandFor(verb: Verb, lane: LaneView, waiting: readonly LaneView[], na
     ...(flags.caFile === undefined ? [] : ['--ca-file', flags.caFile]),
   ];
   return words.map(shellWord).join(' ');
-}
-
-function baselineLines(verb: Verb, { rollout, changed }: VerbReply, flags: Flags, terminal: Terminal): string[] {
-  const title = `the baseline ${rollout.product} ${rollout.version}`;
-  const text = changed ? `${title} is ${DONE[verb]}` : `nothing changed: ${title} was already ${DONE[verb]}`;
-  const about = (rollout.baselines ?? []).filter((one) => flags.region === undefined || one.region === flags.region);
-  const rows = about.map((one) => [one.region, one.state, one.sentence]);
-  return [...wrap(text, terminal.width, '  '), ...table(rows, terminal.width)];
-}
-
-function haltLines({ rollout, changed }: VerbReply, flags: Flags, terminal: Terminal): string[] {
-  const halted = rollout.lanes.filter((lane) => lane.state === 'halted').map((lane) => lane.region);
-  const title = `${rollout.product} ${rollout.version}`;
-  const veto = flags.release ? '; the release is vetoed' : '';
-  const where = halted.length === 0 ? 'in no region' : `in ${halted.join(', ')}`;
-  const text = changed ? `${title} is halted ${where}${veto}` : `nothing was left to halt: ${title} is halted ${where}`;
-  return wrap(text, terminal.width, '  ');
-}
-
-/** One line for what was done, then every lane that it was about as it now is. */
-function verbLines(
-  verb: Verb,
-  before: RolloutView,
-  { rollout, changed }: VerbReply,
-  flags: Flags,
-  terminal: Terminal,
-): string[] {
-  const was = new Map(before.lanes.map((lane) => [lane.id, lane]));
-  const about = rollout.lanes.filter((lane) => {
-    if (flags.region !== undefined) return lane.region === flags.region;
-    const before = was.get(lane.id);
-    return !changed || before?.state !== lane.state || before.step !== lane.step || before.revision !== lane.revision;
-  });
-  const title = `${rollout.product} ${rollout.version}`;
-  const where = flags.region === undefined ? '' : ` in ${flags.region}`;
-  const already = verb === 'resume' ? `is not paused${where}` : `was already ${DONE[verb]}${where}`;
-  const being = verb === 'rollback' ? 'being ' : '';
-  const done = changed ? `${title} is ${being}${DONE[verb]}${where}` : `nothing changed: ${title} ${already}`;
-  const consents = verb === 'promote' || verb === 'approve';
-  const text = (consents && lackingLine(changed, about, title)) || done;
-  const rows = about.map((lane) => [lane.region, lane.state, (consents && lane.next) || lane.sentence]);
-  return [...wrap(text, terminal.width, '  '), ...table(rows, terminal.width)];
-}
-
-/** One person is not enough for the step, and the same one counts once. */
-function lackingLine(changed: boolean, lanes: readonly LaneView[], title: string): string | undefined {
-  const lacking = lanes.flatMap(({ approval }) =>
-    approval != null && approval.given.length < approval.needed ? approval : [],
-  );
-  const [first] = lacking;
-  if (first === undefined) return undefined;
-  const tally = `${first.given.length} of ${first.needed} approvals`;
-  const whose = changed ? 'your approval is noted' : 'nothing changed: your approval counts already, once';
-  return `${whose}; ${title} has ${tally}: it takes another person`;
 }
