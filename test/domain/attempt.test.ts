@@ -13,6 +13,7 @@ import {
   worst,
 } from '../../src/domain/attempt.ts';
 import { isSetback } from '../../src/domain/counters.ts';
+import fc from '../support/fast-check.ts';
 
 const LEGAL = new Set([
   'offered → staged',
@@ -118,4 +119,25 @@ describe('worst', () => {
 test('setbacks speak against the host, not the release', () => {
   const all: Weight[] = ['none', 'succeeded', 'inconclusive', 'declined', 'failed_before_grant', 'bad'];
   assert.deepEqual(all.filter(isSetback), ['inconclusive', 'declined', 'failed_before_grant']);
+});
+
+test('law: the worst does not depend on the order or on the grouping, and is one of them; follow takes no attempt back to life', () => {
+  const weights = fc.array(
+    fc.constantFrom<Weight>('none', 'succeeded', 'inconclusive', 'declined', 'failed_before_grant', 'bad'),
+    { minLength: 1, maxLength: 6 },
+  );
+  const state = fc.constantFrom(...ATTEMPT_STATES);
+  fc.assert(
+    fc.property(weights, weights, state, state, state, (some, others, a, b, c) => {
+      const all = worst([...some, ...others]);
+      assert.equal(worst([...others, ...some].reverse()), all);
+      assert.equal(worst([worst(some), worst(others)]), all);
+      assert([...some, ...others].includes(all));
+      if (mayFollow(a, b) && mayFollow(b, c)) {
+        assert(isLive(a) && (isLive(b) || b === 'lost'), `${a}, ${b}, ${c}`);
+        assert(!isHot(a) || isHot(b) || b === 'lost', 'what is hot ends, or is lost');
+      }
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -6,6 +6,7 @@ import {
   judge,
   type MetricPolicy,
   type MetricTally,
+  meets,
   metricVerdict,
   parseCondition,
   printCondition,
@@ -152,5 +153,31 @@ test('law: what has failed stays failed, nothing passes without all its good sam
       }
     }),
     { numRuns: 200 },
+  );
+});
+
+test('law: a condition is read as it is printed, and a value either meets it or its opposite; a query keeps all other words', () => {
+  const opposite = { '<': '>=', '>=': '<', '<=': '>', '>': '<=', '==': '!=', '!=': '==' } as const;
+  const op = fc.constantFrom('<', '<=', '>', '>=', '==', '!=');
+  const limit = fc.integer({ min: -5000, max: 5000 }).map((one) => one / 1000);
+  const word = fc.constantFrom('{product}', '{region}', '{step}', '{version}', '{other}', ' + ', '{', '$&');
+  fc.assert(
+    fc.property(op, limit, limit, fc.array(word, { maxLength: 6 }), (one, bound, value, words) => {
+      const condition = { op: one, limit: bound };
+      assert.deepEqual(parseCondition(printCondition(condition)), condition);
+      assert.notEqual(meets(value, condition), meets(value, { op: opposite[one], limit: bound }));
+      assert.equal(judge(value, { passWhen: condition, failWhen: null }), meets(value, condition) ? 'good' : 'failed');
+      assert.equal(judge(value, { passWhen: null, failWhen: condition }), meets(value, condition) ? 'failed' : 'good');
+      const place = { product: 'p', version: '{region}', region: 'r', step: 2 };
+      const filled: Record<string, string> = {
+        '{product}': 'p',
+        '{version}': '{region}',
+        '{region}': 'r',
+        '{step}': '3',
+      };
+      const wanted = words.map((known) => filled[known] ?? known).join('');
+      if (!words.includes('{')) assert.equal(queryFor({ query: words.join('') }, place), wanted);
+    }),
+    { numRuns: 300 },
   );
 });

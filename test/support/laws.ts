@@ -7,7 +7,7 @@ import fc from './fast-check.ts';
 import { NOW } from './plans.ts';
 import { anySnapshot, deepFreeze } from './snapshots.ts';
 
-const MAX_SHRINK_MS = 20_000;
+const MAX_SHRINK_MS = 3_000;
 
 export interface Case {
   snapshot: Snapshot;
