@@ -37,12 +37,14 @@ export function foldStep(attempts: readonly Attempt[], attemptsPerAgent: number,
 
 /**
  * Which of one agent's attempts in one step count in the budget epoch: those of the epoch; while it has none, the
- * successes before it, since an agent that runs the release has nothing left to prove after a retry.
+ * successes of the last epoch in which it has some, since an agent that runs the release has nothing left to prove after a retry.
  */
 export function counted(attempts: readonly Attempt[], budgetEpoch: number): Attempt[] {
   const present = attempts.filter((attempt) => attempt.budgetEpoch === budgetEpoch);
   if (present.length > 0) return present;
-  const earlier = attempts.filter((attempt) => attempt.budgetEpoch < budgetEpoch);
+  // A retry takes over what counted in the epoch before it, which rests on the agent's last epoch with an attempt.
+  const last = Math.max(...attempts.map((one) => one.budgetEpoch).filter((epoch) => epoch < budgetEpoch));
+  const earlier = attempts.filter((attempt) => attempt.budgetEpoch === last);
   return worst(earlier.map(weigh)) === 'succeeded' ? earlier.filter((attempt) => attempt.state === 'succeeded') : [];
 }
 

@@ -132,6 +132,18 @@ describe('foldStep with two attempts per agent', () => {
   }
 });
 
+test('a retry takes over the successes that counted before it, and no others', () => {
+  const list = attempts([
+    ['a', 'succeeded', { grantedAt: 1, budgetEpoch: 0 }],
+    ['b', 'succeeded', { grantedAt: 1, budgetEpoch: 0 }],
+    ['b', 'withdrawn', { budgetEpoch: 1 }],
+    ['c', 'rolled_back', { grantedAt: 1, budgetEpoch: 0 }],
+    ['c', 'succeeded', { grantedAt: 1, budgetEpoch: 1 }],
+  ]);
+  // What the retry carries over is the number alone: the fold has to come to the same one.
+  for (const epoch of [1, 2, 3]) assert.equal(foldStep(list, 2, epoch).succeeded, 2, `epoch ${epoch}`);
+});
+
 /** Which of the agents acts, and a number that picks what it does. */
 const anyMoves = fc.array(fc.tuple(fc.nat(4), fc.nat(99)), { maxLength: 60 });
 
