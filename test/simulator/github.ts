@@ -33,12 +33,29 @@ export function createGithub(world: World, server: SimServer): Github {
     return createHash('sha256').update(`${product} ${version} ${platform}`).digest('hex');
   }
 
-  /** The tracker writes when the server runs; else it finds the same at its next poll. One transaction, all or nothing. */
+  const due: ((save: Save) => Promise<void>)[] = [];
+  let isRetrying = false;
+
+  /**
+   * The tracker writes when the server runs; else it finds the same at its next poll, and never what is older after what
+   * is newer. One transaction, all or nothing.
+   */
   async function write(run: (save: Save) => Promise<void>): Promise<void> {
-    if (!server.isUp() || time.now() < server.pausedUntil()) {
-      time.after(60_000, () => void write(run));
-      return;
-    }
+    due.push(run);
+    if (!server.isUp() || time.now() < server.pausedUntil()) return retryLater();
+    for (let next = due.shift(); next !== undefined; next = due.shift()) await perform(next);
+  }
+
+  function retryLater(): void {
+    if (isRetrying) return;
+    isRetrying = true;
+    time.after(60_000, () => {
+      isRetrying = false;
+      void write(async () => {});
+    });
+  }
+
+  async function perform(run: (save: Save) => Promise<void>): Promise<void> {
     await transaction(server.database, async (tx) => {
       await run({
         release: (release) => saveRelease(tx, release),
