@@ -1,11 +1,10 @@
-// `npm run simulate -- --seeds N [--from S] [--seed S] [--json]`: runs seeds in two processes; exits 1 at a broken promise.
+// `npm run simulate -- --seeds N [--from S] [--seed S] [--jobs 2] [--json]`: runs seeds in two processes; exits 1 at a broken promise.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { MARKS, type Mark, RARE_MARKS } from './marks.ts';
 import { OVER_HTTP_EVERY, runSeed, type SeedResult } from './run-seed.ts';
 
-const WORKERS = 2;
 /** So many seeds have to see every mark. */
 const SEEDS_FOR_MARKS = 300;
 
@@ -15,6 +14,8 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
+    /** Processes that share the seeds. */
+    jobs: { type: 'string', default: '2' },
     quiet: { type: 'boolean', default: false },
     /** Goes on after a broken promise. */
     all: { type: 'boolean', default: false },
@@ -55,8 +56,9 @@ function shareOf(seed: number, of: number): number {
 async function runAll(): Promise<number> {
   const startedAt = performance.now();
   const results: SeedResult[] = [];
-  const children = Array.from({ length: WORKERS }, (_, at) => {
-    const args = [import.meta.filename, ...process.argv.slice(2), '--share', `${at}/${WORKERS}`];
+  const jobs = Number(values.jobs);
+  const children = Array.from({ length: jobs }, (_, at) => {
+    const args = [import.meta.filename, ...process.argv.slice(2), '--share', `${at}/${jobs}`];
     return spawn(process.execPath, [...process.execArgv, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   });
   const stop = () => {

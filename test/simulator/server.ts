@@ -75,6 +75,8 @@ export const CRASH_MARKS = [
 ];
 
 const LOOK_MS = 50_000;
+/** Microtasks that a write takes. */
+const WRITE_TURNS = 24;
 
 export async function createServer(world: World): Promise<SimServer> {
   const { time, plan, truth } = world;
@@ -318,8 +320,17 @@ function guardExecutor(executor: QueryExecutor, before: (kind: string) => void):
 function guardAdapter(adapter: DirectAdapter, before: (kind: string) => void): DirectAdapter {
   const guarded: DirectAdapter = Object.create(DirectAdapter.prototype);
   guarded.run = (compiled) => {
-    before(compiled.query.kind);
-    return adapter.run(compiled);
+    const { kind } = compiled.query;
+    before(kind);
+    const result = adapter.run(compiled);
+    // `prepared` waits for either.
+    return kind === 'SelectQueryNode' ? result : (afterAWhile(result) as unknown as typeof result);
   };
   return guarded;
+}
+
+/** A write takes long enough for a reply that does not wait for it to get away. */
+async function afterAWhile<T>(result: T): Promise<T> {
+  for (let turn = 0; turn < WRITE_TURNS; turn += 1) await undefined;
+  return result;
 }
