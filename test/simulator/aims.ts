@@ -130,14 +130,18 @@ function stops(moment: Moment): boolean {
 }
 
 /** The clock is put forward past the end of a ceiling that is full, and back later. */
-function ceilings({ world, server, random, row, after }: Moment): boolean {
-  if (row.action !== 'attempt.granted' || !random.chance(60)) return false;
+function ceilings({ world, server, fleet, random, row, after }: Moment): boolean {
+  if (row.action !== 'attempt.granted' || !random.chance(40)) return false;
   const ms = random.pick([HOUR, 2 * HOUR, 24 * HOUR]);
-  after(random.between(1, 10) * MINUTE, () => {
+  const at = random.between(1, 10) * MINUTE;
+  after(at, () => {
     world.marks.hit('clock_put_forward_at_a_ceiling');
     step(world, server, ms);
   });
-  after(random.between(20, 50) * MINUTE, () => step(world, server, -ms));
+  // Whoever gets ready by the new time asks for a grant that has to be counted.
+  for (const later of [6, 10])
+    if (fleet.members.length < MOST_HOSTS) after(at + later * MINUTE, () => void fleet.enrol('1.0.0'));
+  after(at + random.between(20, 45) * MINUTE, () => step(world, server, -ms));
   return true;
 }
 

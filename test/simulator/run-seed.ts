@@ -158,12 +158,13 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     () => void githubMoves(),
   );
   // A world has something to do soon.
-  time.after(plan.tickMs, () => void publishSome());
+  time.after(plan.tickMs, () => void publishFirst());
   every(
     world,
     plan.githubEveryMs * 1.5,
     () => !truth.calm,
-    () => void github.arrive(),
+    // Of consent to certain files too little would be left.
+    () => void (plan.theme === 'consent' ? undefined : github.arrive()),
   );
   every(
     world,
@@ -253,6 +254,12 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     if (what === 'spoil') return await github.spoil();
     if (what === 'enrol') return fleet.members.length < 9 ? await fleet.enrol('1.0.0') : undefined;
     await publishSome();
+  }
+
+  /** A theme needs a release that goes out. */
+  async function publishFirst(): Promise<void> {
+    if (plan.theme === 'none') return await publishSome();
+    for (const product of plan.productNames) await github.publish(product, github.nextVersion(product), 'good', true);
   }
 
   async function publishSome(): Promise<void> {
