@@ -106,10 +106,11 @@ function stops(moment: Moment): boolean {
   if (lane?.kind !== 'rollout' || soakMs === 0) return false;
   const from = Math.floor(soakMs * (0.1 + 0.4 * random.next()));
   const forMs = Math.floor(soakMs * (0.6 + 0.6 * random.next()));
-  const way = random.pick(['pause', 'brake', 'stand still'] as const);
+  const way = random.pick(['pause', 'brake', 'stand still', 'stand still'] as const);
   if (way === 'stand still') {
     after(from, () => {
       world.marks.hit('stood_still_in_a_soak');
+      world.say(`server: stands still for ${Math.round(forMs / 1000)} s`);
       server.pause(forMs);
     });
   } else if (way === 'pause') {

@@ -89,6 +89,7 @@ export async function createServer(world: World): Promise<SimServer> {
   let life: Life | undefined;
   let offsetMs = 0;
   let pausedUntil = 0;
+  let stopCreditMs = 0;
   let written = false;
   let closing = false;
   const clock: Clock = {
@@ -99,7 +100,10 @@ export async function createServer(world: World): Promise<SimServer> {
   time.onAdvance((from, to) => {
     if (engine === undefined) return;
     const stopped = Math.max(0, Math.min(to, pausedUntil) - from);
-    truth.observableMs += to - from - stopped + (stopped > 0 ? Math.min(stopped, 60_000) : 0);
+    // Of each stop a minute at most, whatever else happens meanwhile.
+    const counted = Math.min(stopped, stopCreditMs);
+    stopCreditMs -= counted;
+    truth.observableMs += to - from - stopped + counted;
     if (pausedUntil >= to) return;
     // The real server looks at its clock every second; more rarely than once a minute would not count as observed.
     for (let at = Math.max(from, pausedUntil) + LOOK_MS; at < to; at += LOOK_MS) {
@@ -194,6 +198,8 @@ export async function createServer(world: World): Promise<SimServer> {
   }
 
   async function call<T>(run: (engine: Engine, database: Database) => Promise<T>): Promise<T> {
+    // A process that stands still takes nothing until it goes on.
+    if (time.now() < pausedUntil) await new Promise<void>((resolve) => time.at(pausedUntil, resolve));
     const [mine, running] = [life, engine];
     if (mine === undefined || running === undefined || closing) {
       world.marks.hit('server_away');
@@ -261,6 +267,7 @@ export async function createServer(world: World): Promise<SimServer> {
     },
     pause(ms) {
       pausedUntil = time.now() + ms;
+      stopCreditMs = 60_000;
       time.holdTimers(pausedUntil);
     },
     pausedUntil: () => pausedUntil,

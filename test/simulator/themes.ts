@@ -4,6 +4,7 @@ import { NO_LIMITS } from '../../src/domain/limits.ts';
 import type { Policy, StepPolicy } from '../../src/domain/policy.ts';
 import { DAYS } from '../../src/domain/window.ts';
 import { stepPolicy } from '../support/fixtures.ts';
+import { NO_WAY } from './draw-ways.ts';
 import type { Random } from './random.ts';
 import type { Settings, Story } from './seed-plan.ts';
 
@@ -68,8 +69,9 @@ const MINUTE = 60_000;
 const FAR_ZONES = ['Pacific/Kiritimati', 'Pacific/Marquesas', 'Asia/Kathmandu', 'America/St_Johns', 'Pacific/Chatham'];
 
 /** `unit`: virtual milliseconds of one second of an agent. */
-export function bend(theme: Theme, settings: Settings, random: Random, unit: number): Settings {
+export function bend(theme: Theme, drawn: Settings, random: Random, unit: number): Settings {
   const minute = 60 * unit;
+  const settings = theme === 'none' ? drawn : wayIsFree(drawn);
   switch (theme) {
     case 'consent':
       return withPolicies(withoutLimits(settings), (policy) => ({
@@ -85,12 +87,12 @@ export function bend(theme: Theme, settings: Settings, random: Random, unit: num
         ...policy,
         ...PLAIN,
         metrics: [],
-        steps: policy.steps.map((step) => ({ ...step, manual: false, soakMs: random.pick([4, 8, 12]) * minute })),
+        doneRatio: 5000,
+        steps: policy.steps.map((step) => ({ ...step, manual: false, soakMs: random.pick([3, 5, 8]) * minute })),
       }));
     case 'ceilings':
       return {
         ...withPolicies(settings, (policy) => ({ ...policy, ...PLAIN, ...AT_ONCE, metrics: [] })),
-        calendars: settings.calendars.map((calendar) => ({ ...calendar, windows: { allow: [], deny: [] } })),
         limits: { ...NO_LIMITS, perHour: random.pick([1, 1, 2]), perDay: random.chance(30) ? 4 : null },
       };
     case 'doubt':
@@ -126,6 +128,15 @@ const AT_ONCE = { steps: [stepPolicy({ soakMs: 0 })], maxHot: 10, doneRatio: 500
 function inTwo(random: Random): StepPolicy[] {
   const first = random.chance(50) ? { percent: null, count: 2 } : { percent: random.between(30, 60) };
   return [stepPolicy({ ...first, soakMs: 0, budget: 'loose' }), stepPolicy({ soakMs: 0, budget: 'loose' })];
+}
+
+/** Nothing else may keep the release of the theme from going out. */
+function wayIsFree(settings: Settings): Settings {
+  return {
+    ...settings,
+    products: settings.products.map((product) => ({ ...product, ...NO_WAY, accept: null })),
+    calendars: settings.calendars.map((calendar) => ({ ...calendar, windows: { allow: [], deny: [] } })),
+  };
 }
 
 function withoutLimits(settings: Settings): Settings {
