@@ -94,6 +94,11 @@ export function subjectOf({ release, policy }: Subject, step: number): string {
   ].join('\n');
 }
 
+/** Whether a subject is of this release at this step, whatever its files and the policy were. */
+export function isBoundTo(subject: string, releaseId: string, step: number): boolean {
+  return subject.startsWith(`release ${releaseId} `) && subject.endsWith(`\nstep ${step}`);
+}
+
 function lapseOf(approval: Approval, present: string, now: number): string | undefined {
   if (approval.subject !== present) return `is void: ${differenceOf(approval.subject, present)}`;
   return now < approval.expiresAt ? undefined : `has expired at ${instantOf(approval.expiresAt)}`;

@@ -1,5 +1,7 @@
 // The gates of a lane that rolls back: whether what it goes back to still stands, what it has cost, and who is left.
 import { objectionToGrant } from './availability.ts';
+import { ceilingGates } from './ceilings.ts';
+import { sayDoubt } from './clock-doubt.ts';
 import { vetoFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, numberOf, pass, pend, wait } from './gate.ts';
 import { availabilityAt, releaseOf } from './lookup.ts';
@@ -17,6 +19,8 @@ export function backGates(input: LaneInput, to: BackTo): AskGate[] {
     () => budgetGate(input),
     () => agentsGate(input, to),
     () => brakeGate(input),
+    () => clockGate(input),
+    ...ceilingGates(input.snapshot.ceilings, input.now),
     ...platforms.map((platform) => () => stillThereGate(input, to, platform)),
     () => leftGate(input, to),
   ];
@@ -67,15 +71,36 @@ function agentsGate(input: LaneInput, to: BackTo): AskedGate {
   });
 }
 
-function stillThereGate({ snapshot, rollout, lane, now }: LaneInput, to: BackTo, platform: string): AskedGate {
-  const { product } = rollout;
-  const place = { product, version: to.version, region: lane.region, platform };
-  const row = availabilityAt(snapshot.availability, place);
-  const reason = objectionToGrant(row, wayBackOf(lane)?.openedAt ?? now);
+/** Halts are booked all the same, and a lane that nobody is left in ends. */
+function clockGate({ snapshot: { clock } }: LaneInput): AskedGate {
+  if (clock === null) return pass('clock', 'the wall clock is sound');
+  const remedy = 'nobody is taken back until then';
+  return wait('clock', { reason: 'clock_suspect', detail: sayDoubt(clock), until: clock.until, remedy });
+}
+
+function stillThereGate(input: LaneInput, to: BackTo, platform: string): AskedGate {
+  const { region } = input.lane;
+  const { row, reason } = reachOf(input, to, platform);
   const what = `${to.version} for ${platform}`;
-  if (reason === undefined) return pass('availability', `${lane.region} has ${what}`);
+  if (reason === undefined) return pass('availability', `${region} has ${what}`);
   const detail = `${what}: ${row?.why ?? 'not probed yet'}`;
-  return wait('availability', { reason, detail, remedy: 'passes when a probe finds it there' });
+  const found = 'passes when a probe finds it there';
+  const remedy = reason === 'not_available' ? `${found}; ${YIELDS}` : found;
+  return wait('availability', { reason, detail, remedy });
+}
+
+const YIELDS = 'a newer release takes this one’s place once nobody else is left that can go back';
+
+function reachOf({ snapshot, rollout, lane, now }: LaneInput, to: BackTo, platform: string) {
+  const place = { product: rollout.product, version: to.version, region: lane.region, platform };
+  const row = availabilityAt(snapshot.availability, place);
+  return { row, reason: objectionToGrant(row, wayBackOf(lane)?.openedAt ?? now) };
+}
+
+/** Of a lane that rolls back: what it goes back to is not there for the platform. Not while nobody has looked yet. */
+export function isOutOfReach(input: LaneInput, platform: string): boolean {
+  const { state } = input.lane;
+  return state.name === 'rolling_back' && reachOf(input, state.to, platform).reason === 'not_available';
 }
 
 function leftGate(input: LaneInput, to: BackTo): AskedGate {

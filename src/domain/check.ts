@@ -1,4 +1,5 @@
 // violations(snapshot): what must never be true of the stored state; run after every step in tests and when the server starts.
+import { approvalsOf, isBoundTo } from './approval.ts';
 import { isLiveLane, isTerminalLane, type Lane, passesWave, type Rollout } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 import { budgetOf } from './verdict.ts';
@@ -26,6 +27,7 @@ export function violations(snapshot: Snapshot): Violation[] {
         ...earlierWave(lane, rollout),
         ...countersBroken(lane),
         ...wayBackBroken(lane, rollout, snapshot),
+        ...consentBroken(lane, rollout),
       ]),
     ]),
   ];
@@ -150,6 +152,29 @@ function earlierWave(lane: Lane, rollout: Rollout): Violation[] {
       sentence: `${lane.region} is ${lane.state.name} although ${before.region} of an earlier wave is ${before.state.name}`,
     },
   ];
+}
+
+/**
+ * An approval is one person's, of the step that was opened last, and bound to this release at it; and what a person must
+ * promote has completed by as many people, in time, who have all seen the same.
+ */
+function consentBroken(lane: Lane, { releaseId, policy }: Rollout): Violation[] {
+  const { approvals, state, steps } = lane;
+  const say = (sentence: string): Violation => ({ promise: 'S9', subject: lane.id, sentence });
+  const found: Violation[] = [];
+  const last = steps.at(-1)?.step;
+  for (const { by, step, subject } of approvals) {
+    if (step !== last) found.push(say(`the approval of ${by} is of step ${step + 1}, which is not the last one`));
+    if (!isBoundTo(subject, releaseId, step)) found.push(say(`the approval of ${by} is bound to something else`));
+  }
+  if (new Set(approvals.map(({ by }) => by)).size < approvals.length) found.push(say('a person has approved twice'));
+  if (state.name !== 'completed' || !state.evidence || last === undefined || policy.steps[last]?.manual !== true)
+    return found;
+  const { approvers } = approvalsOf(policy);
+  const inTime = approvals.filter(({ expiresAt }) => state.since < expiresAt);
+  const most = Math.max(0, ...inTime.map(({ subject }) => inTime.filter((one) => one.subject === subject).length));
+  if (most < approvers) found.push(say(`step ${last + 1} was passed by ${most} of ${approvers} approvals`));
+  return found;
 }
 
 /** Only downwards, and ended only when nothing is at risk any more. */

@@ -1,7 +1,7 @@
 // The gates for what lies on the way to a release: every floor that an agent of the lane needs must be had in its region.
 import { objectionToGrant } from './availability.ts';
 import { vetoFor } from './directives.ts';
-import { type AskedGate, type AskGate, pass, wait } from './gate.ts';
+import { type AskedGate, type AskGate, fail, pass, wait } from './gate.ts';
 import { availabilityAt, laneCensusOf, releaseAt } from './lookup.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { troubleOf } from './release.ts';
@@ -21,7 +21,15 @@ function troubleGate({ snapshot, rollout }: LaneInput, version: string): AskedGa
   const trouble = veto === undefined ? troubleOf(release) : `${version} is vetoed: ${veto.reason}`;
   if (trouble === undefined)
     return pass('floor', `${version}, which must not be jumped over, stands as it was published`);
-  return wait('floor', { reason: 'floor_missing', detail: trouble, remedy: 'passes when nothing is said against it' });
+  const removed = `the config does not name ${version} as a floor of ${rollout.product} any more`;
+  if (veto !== undefined) {
+    // Until then every release above it is held for the agents below it: no newer one helps.
+    const lifted = `a person lifts the veto (tidegate release unveto ${rollout.product}@${version})`;
+    return fail('floor', { reason: 'floor_missing', detail: trouble, remedy: `passes when ${lifted}, or ${removed}` });
+  }
+  const back = release?.state === 'withdrawn' ? 'it is published again, or ' : '';
+  const held = { reason: 'floor_missing', detail: trouble, remedy: `passes when ${back}${removed}` } as const;
+  return back === '' ? fail('floor', held) : wait('floor', held);
 }
 
 /** Before the lane opens nobody must be in doubt; after that it goes on while nobody knows, as with the release itself. */

@@ -17,7 +17,7 @@ export function liftOf(input: LaneInput): Action | undefined {
   if (!isMarked(lane.state) || snapshot.clock !== null) return undefined;
   if (troubleOf(releaseOf(snapshot.releases, rollout.releaseId)) !== undefined) return undefined;
   if (vetoFor(snapshot.vetoes, rollout.product, rollout.version) !== undefined) return undefined;
-  if (!isTurnOf(lane, rollout) || successorOf(snapshot, rollout) !== undefined) return undefined;
+  if (!isTurnOf(lane, rollout) || successorOf(snapshot, rollout, lane.region) !== undefined) return undefined;
   if (lanesThere(rollouts, lane.region).some((one) => isLiveLane(one.lane.state.name))) return undefined;
   if (lanesThere(rollouts, lane.region).some((one) => isDueBack(input, one))) return undefined;
   return { kind: 'lift_halt', laneId: lane.id };

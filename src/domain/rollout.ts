@@ -46,7 +46,7 @@ const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
   approval: ['open', 'completed', 'paused', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   paused: ['open', 'soaking', 'approval', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   halted: ['waiting', 'open', 'paused', 'rolling_back', 'superseded', 'cancelled'],
-  rolling_back: ['rolled_back', 'halted'],
+  rolling_back: ['rolled_back', 'halted', 'superseded'],
   completed: ['rolling_back'],
   rolled_back: [],
   superseded: [],

@@ -1,11 +1,13 @@
 // Whether a lane gives way to a newer rollout of its product, and what it does until it can.
+
+import { isOutOfReach } from './back-gates.ts';
 import { type Veto, vetoFor } from './directives.ts';
 import { hold } from './gate.ts';
 import { verdictOf } from './lane-verdict.ts';
-import { lanesThere, type Place, releaseOf, rolloutsOf } from './lookup.ts';
+import { laneCensusOf, lanesThere, type Place, releaseOf, rolloutsOf } from './lookup.ts';
 import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
-import { isLiveLane, isTerminalLane, type Lane, passesWave, type Rollout } from './rollout.ts';
+import { isLiveLane, isTerminalLane, type Lane, type LaneStateName, passesWave, type Rollout } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
 import { hotIn } from './way-back.ts';
 
@@ -18,18 +20,22 @@ export interface Candidates {
 }
 
 /**
- * The newest rollout of the product created after this one (it was the choice then) whose release may still go out:
- * one that may not, or that a person has cancelled everywhere, takes nobody's place.
+ * The newest rollout of the product created after this one (it was the choice then) whose release may still go out in the
+ * region: one that may not, or that has ended there without completing, takes nobody's place.
  */
-export function successorOf(candidates: Candidates, rollout: Rollout): Rollout | undefined {
+export function successorOf(candidates: Candidates, rollout: Rollout, region: string): Rollout | undefined {
   const rollouts = rolloutsOf(candidates.rollouts, rollout.product);
   const place = rollouts.findIndex((one) => one.id === rollout.id);
-  return rollouts.findLast((one, index) => index > place && !isBarred(candidates, one) && !isCancelled(one));
+  return rollouts.findLast((one, index) => index > place && !isBarred(candidates, one) && !isOverIn(one, region));
 }
 
-/** Everywhere, by a person: it goes to nobody, so there is nothing to give way to. */
-function isCancelled({ lanes }: Rollout): boolean {
-  return lanes.length > 0 && lanes.every((lane) => lane.state.name === 'cancelled');
+const OVER: ReadonlySet<LaneStateName> = new Set(['cancelled', 'superseded', 'rolled_back']);
+
+/** Cancelled by a person, say: it goes to nobody there, so there is nothing to give way to. */
+function isOverIn({ lanes }: Rollout, region: string): boolean {
+  const there = lanes.find((lane) => lane.region === region);
+  if (there !== undefined) return OVER.has(there.state.name);
+  return lanes.length > 0 && lanes.every(({ state }) => OVER.has(state.name));
 }
 
 /** Live lanes that go first although their policy says `replace`: they go on granting. By id. */
@@ -50,7 +56,7 @@ export function undisplaced(snapshot: Snapshot, now: number): Set<string> {
  */
 export function givesWayTo(candidates: Candidates, rollout: Rollout, lane: Lane): string | undefined {
   if (rollout.policy.supersede !== 'replace' || !isLiveLane(lane.state.name)) return undefined;
-  return lane.state.name === 'rolling_back' ? undefined : successorOf(candidates, rollout)?.version;
+  return lane.state.name === 'rolling_back' ? undefined : successorOf(candidates, rollout, lane.region)?.version;
 }
 
 /** A region that newer releases have passed by too often, for whose sake a lane goes first. */
@@ -138,8 +144,8 @@ function isOnItsWay({ state }: Lane): boolean {
 export function planSupersede(input: LaneInput): LaneStep | undefined {
   const { snapshot, rollout, lane } = input;
   const state = lane.state.name;
-  if (state === 'rolling_back') return undefined;
-  const newer = successorOf(snapshot, rollout);
+  if (state === 'rolling_back' && !isBackStuck(input)) return undefined;
+  const newer = successorOf(snapshot, rollout, lane.region);
   if (newer === undefined || goesFirst(input) !== undefined) return undefined;
   const replaced = givesWayTo(snapshot, rollout, lane) !== undefined;
   const unstarted = state === 'waiting' && (rollout.policy.supersede !== 'finish' || isBehindStuck(input));
@@ -159,18 +165,27 @@ function isBehindStuck(input: LaneInput): boolean {
   });
 }
 
-/** Halted, holding for want of evidence, or with a release that may not go out any more. */
+/**
+ * Whoever is left to be taken back cannot have what they go back to. As long as anybody else can, they go first: a fix
+ * finds the region as far back as it comes.
+ */
+function isBackStuck(input: LaneInput): boolean {
+  const platforms = laneCensusOf(input.snapshot.lanes, input.lane.id)?.back?.platforms ?? [];
+  return platforms.length > 0 && platforms.every((platform) => isOutOfReach(input, platform));
+}
+
+/** Halted, holding for want of evidence, by a metric that does not mend itself, or with a release that may not go out any more. */
 function isStuck(input: LaneInput): boolean {
   const { snapshot, rollout, lane } = input;
   if (lane.state.name === 'halted' || isBarred(snapshot, rollout)) return true;
   if (lane.state.name === 'open')
     return lane.steps.some((step) => !step.done && verdictOf(input, step).kind === 'hold');
-  return lane.state.name === 'soaking' && isSilent(input);
+  return lane.state.name === 'soaking' && holdsForGood(input);
 }
 
-function isSilent(input: LaneInput): boolean {
+function holdsForGood(input: LaneInput): boolean {
   const step = planLane(input);
-  return 'hold' in step && step.hold?.reason === 'silent';
+  return 'hold' in step && (step.hold?.reason === 'silent' || step.hold?.reason === 'metric_failing');
 }
 
 function isBarred({ releases, vetoes }: Pick<Candidates, 'releases' | 'vetoes'>, rollout: Rollout): boolean {

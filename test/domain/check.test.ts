@@ -1,9 +1,10 @@
 // What violations objects to, one broken promise at a time, and that a sound state has none.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { type Approval, subjectOf } from '../../src/domain/approval.ts';
 import { violations } from '../../src/domain/check.ts';
 import type { Lane, LaneStateName, Rollout, Step } from '../../src/domain/rollout.ts';
-import { stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { START, stepPolicy, testPolicy, testRelease } from '../support/fixtures.ts';
 import { counts, laneIn, openedStep, rolloutOf, snapshotOf, stateNamed } from '../support/snapshots.ts';
 
 const POLICY = testPolicy({ steps: [stepPolicy({ percent: 50 }), stepPolicy({ budget: 'loose' })] });
@@ -89,6 +90,44 @@ describe('violations', () => {
     assert.deepEqual(promises(rolloutOf('1.1.0', live()), rolloutOf('1.2.0', live())), ['S8']);
     const proxyd = rolloutOf('1.2.0', live(), { product: 'proxyd' });
     assert.deepEqual(promises(rolloutOf('1.1.0', live()), proxyd), []);
+  });
+
+  const MANUAL = testPolicy({
+    steps: [stepPolicy({ percent: 50 }), stepPolicy({ manual: true })],
+    approvals: { approvers: 2, expireMs: 1_000 },
+  });
+  const consent = (by: string, overrides: Partial<Approval> = {}): Approval => {
+    const subject = subjectOf({ policy: MANUAL, release: testRelease('1.1.0') }, 1);
+    return { step: 1, by, at: START - 1, expiresAt: START + 1_000, subject, ...overrides };
+  };
+  const stale = { subject: subjectOf({ policy: MANUAL, release: testRelease('1.1.0', { tag: 'v0' }) }, 1) };
+  const nothingToDo = { name: 'completed', since: START, evidence: false } as const;
+  const consents: [title: string, name: LaneStateName, approvals: Approval[], expected: string[]][] = [
+    ['one of two has approved so far', 'approval', [consent('ana')], []],
+    ['passed by two people', 'completed', [consent('ana'), consent('ben')], []],
+    ['S9: passed by one of two', 'completed', [consent('ana')], ['S9']],
+    ['S9: passed by nobody', 'completed', [], ['S9']],
+    [
+      'S9: passed by two of whom one approved other files',
+      'completed',
+      [consent('ana'), consent('ben', stale)],
+      ['S9'],
+    ],
+    ['S9: passed when one had expired', 'completed', [consent('ana'), consent('ben', { expiresAt: START })], ['S9']],
+    ['S9: one person twice', 'approval', [consent('ana'), consent('ana')], ['S9']],
+    ['S9: an approval of the step before', 'approval', [consent('ana', { step: 0 })], ['S9', 'S9']],
+    ['S9: an approval that is bound to nothing', 'soaking', [consent('ana', { subject: 'yes' })], ['S9']],
+  ];
+  for (const [title, name, approvals, expected] of consents) {
+    test(`${title}: ${expected.join(', ') || 'none'}`, () => {
+      const lanes = [lane(name, [passed(), second({ succeeded: 3 }, { done: true })], { approvals })];
+      assert.deepEqual(promises(rolloutOf('1.1.0', lanes, { policy: MANUAL })), expected);
+    });
+  }
+
+  test('a lane in which there was nothing to do needs nobody', () => {
+    const lanes = [laneIn('eu', nothingToDo)];
+    assert.deepEqual(promises(rolloutOf('1.1.0', lanes, { policy: MANUAL })), []);
   });
 
   test('L1: a rollout that has ended while a lane has not', () => {

@@ -85,8 +85,11 @@ law(
 );
 
 law('what takes a rollout’s place is younger, of the same product, and may itself go out', ({ snapshot }) => {
-  for (const [index, rollout] of snapshot.rollouts.entries()) {
-    const successor = successorOf(snapshot, rollout);
+  const places = snapshot.rollouts.flatMap((rollout, index) =>
+    rollout.lanes.map(({ region }) => ({ rollout, index, region })),
+  );
+  for (const { rollout, index, region } of places) {
+    const successor = successorOf(snapshot, rollout, region);
     if (successor === undefined) continue;
     assert(snapshot.rollouts.indexOf(successor) > index);
     assert.equal(successor.product, rollout.product);

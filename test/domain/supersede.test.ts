@@ -1,18 +1,22 @@
 // When lanes give way to a newer release, in the three modes: the actions by name, or the holds.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Availability } from '../../src/domain/availability.ts';
+import type { MetricPolicy } from '../../src/domain/metric.ts';
 import { plan } from '../../src/domain/plan.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import type { Lane, Rollout } from '../../src/domain/rollout.ts';
-import type { Snapshot } from '../../src/domain/snapshot.ts';
+import type { BackCensus, Snapshot } from '../../src/domain/snapshot.ts';
 import { givesWayTo, successorOf, undisplaced } from '../../src/domain/supersede.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
 import { NOW, open, RELEASE, seen, shown, soaking, waiting } from '../support/plans.ts';
 import {
+  availabilityOf,
   counts,
   laneIn,
   OBSERVED,
   openedStep,
+  PLATFORM,
   rolloutOf,
   snapshotOf,
   stateNamed,
@@ -54,6 +58,62 @@ describe('a newer release', () => {
         : one,
     ),
   });
+  const newerAs = (snapshot: Snapshot, region: string, state: Lane['state']['name']): Snapshot => ({
+    ...snapshot,
+    rollouts: snapshot.rollouts.map((one) => ({
+      ...one,
+      lanes: one.lanes.map((lane) =>
+        one.version === '1.2.0' && lane.region === region ? { ...lane, state: stateNamed(state) } : lane,
+      ),
+    })),
+  });
+  const ERRORS: MetricPolicy = {
+    name: 'errors',
+    query: 'errors',
+    everyMs: 60_000,
+    passWhen: null,
+    failWhen: { op: '>', limit: 0.05 },
+    samples: 3,
+    failures: 1,
+    maxInconclusive: 1,
+    onFail: 'hold',
+    dryRun: false,
+  };
+  const metricHolds = (snapshot: Snapshot): Snapshot => {
+    const metrics = [ERRORS];
+    const policies = snapshot.rollouts.map((one) => ({ ...one, policy: { ...one.policy, metrics } }));
+    const laneId = 'rollout-1.1.0/eu';
+    const tally = {
+      laneId,
+      step: 0,
+      budgetEpoch: 0,
+      metric: 'errors',
+      good: 0,
+      failed: 1,
+      inconclusive: 0,
+      errors: 0,
+      at: START,
+      shown: '0.07',
+    };
+    const lanes = snapshot.lanes.map((one) => (one.laneId === laneId ? { ...one, ...seen(3, 3) } : one));
+    return { ...snapshot, rollouts: policies, metrics: [tally], lanes };
+  };
+  /** 1.1.0 goes back to 1.0.0, of which these rows are known. */
+  function wayBack(rows: Partial<Availability>[], back: Partial<BackCensus>, hot = 0): Snapshot {
+    const way = openedStep({ step: -1, counters: counts({ hot }) });
+    const lane = laneIn('eu', stateNamed('rolling_back'), { back: [way] });
+    const snapshot = both('finish', [lane], { vetoes: [vetoOf('1.1.0')] });
+    const known = snapshot.availability.filter(({ version }) => version !== '1.0.0');
+    return {
+      ...snapshot,
+      availability: [...known, ...rows.map((row) => ({ ...availabilityOf(testRelease('1.0.0'), 'eu'), ...row }))],
+      lanes: snapshot.lanes.map((one) =>
+        one.laneId === 'rollout-1.1.0/eu'
+          ? { ...one, back: { left: 0, out: 0, gone: 0, platforms: [], ...back } }
+          : one,
+      ),
+    };
+  }
   const rows: [title: string, snapshot: Snapshot, expected: string[]][] = [
     ['finish: the newer waits for the live one', both('finish', [open()]), ['hold eu older_lane']],
     [
@@ -165,6 +225,46 @@ describe('a newer release', () => {
       ['end', 'hold eu halted'],
     ],
     [
+      'a newer rollout that was cancelled here, and goes on elsewhere, takes nobody’s place here',
+      newerAs(both('replace', [halted(), { ...halted(), region: 'us' }]), 'eu', 'cancelled'),
+      ['supersede rollout-1.1.0/us by rollout-1.2.0', 'open us 0', 'hold eu halted'],
+    ],
+    [
+      'a newer rollout that gave its own place away, to one that was cancelled, takes nobody’s place',
+      newerAs(both('replace', [open()]), 'eu', 'superseded'),
+      ['end'],
+    ],
+    [
+      'a newer rollout that has completed here does',
+      newerAs(both('finish', [halted()]), 'eu', 'completed'),
+      [gone('eu'), 'end', 'end'],
+    ],
+    ...(['finish', 'replace-unstarted', 'replace'] as const).map((mode): [string, Snapshot, string[]] => [
+      `${mode}: a soak that a metric holds for good is superseded`,
+      metricHolds(both(mode, [soaking(60_000)])),
+      [gone('eu'), 'end', 'open eu 0'],
+    ]),
+    [
+      'a way back on which nobody is left whom it can bring anywhere is superseded',
+      wayBack([{ status: 'absent' }], { left: 1, platforms: [PLATFORM] }),
+      [gone('eu'), 'end', 'open eu 0'],
+    ],
+    [
+      'while somebody else can go back it is not',
+      wayBack([{ status: 'absent' }, { platform: 'linux-arm64' }], { left: 2, platforms: ['linux-arm64', PLATFORM] }),
+      ['hold eu not_available', 'hold eu older_lane'],
+    ],
+    [
+      'nor while one is at risk',
+      wayBack([{ status: 'absent' }], { left: 1, platforms: [PLATFORM] }, 1),
+      ['hold eu not_available', 'hold eu older_lane'],
+    ],
+    [
+      'nor where nobody has looked yet',
+      wayBack([], { left: 1, platforms: [PLATFORM] }),
+      ['hold eu availability_unknown', 'hold eu older_lane'],
+    ],
+    [
       'a newer release that is withdrawn takes nobody’s place',
       both('replace', [waiting('eu')], { releases: [RELEASE, testRelease('1.2.0', { state: 'withdrawn' })] }),
       ['open eu 0', 'hold eu older_lane'],
@@ -218,7 +318,7 @@ describe('a newer release', () => {
     ];
     const releases = ['1.1.0', '1.2.0', '1.3.0'].map((version) => testRelease(version));
     const after = (index: number, vetoes = [] as ReturnType<typeof vetoOf>[]) =>
-      successorOf({ rollouts, releases, vetoes }, rollouts[index] as Rollout)?.version;
+      successorOf({ rollouts, releases, vetoes }, rollouts[index] as Rollout, 'eu')?.version;
     assert.equal(after(0), '1.3.0');
     assert.equal(after(0, [vetoOf('1.3.0')]), '1.2.0');
     assert.equal(after(2), undefined);

@@ -425,7 +425,10 @@ function anyLane(gen: Gen, policy: Policy, region: string, wave: number, name: L
     : Array.from({ length: last + 1 }, (_, step) =>
         anyStep(gen, policy, allowance, step, step < last || resumed === 'soaking' || resumed === 'approval', name),
       );
-  const subject = chance(gen, 70) ? subjectOf({ policy, release }, last) : 'something else';
+  const subject = subjectOf(
+    { policy, release: chance(gen, 70) ? release : { ...release, tag: 'of-another-commit' } },
+    last,
+  );
   const expiresAt = START + pick(gen, [1, 86_400_000 * 30]);
   const approvals = begun && chance(gen, 30) ? [{ step: last, by: 'ana', at: START, expiresAt, subject }] : [];
   return laneIn(region, state, { wave, allowance, approvals, steps });
