@@ -50,12 +50,6 @@ export function withGrant(ceilings: readonly Ceiling[], now: number): Ceiling[] 
   }));
 }
 
-/** Of two accounts of the same ceiling the one that holds more back: a clock that has jumped may deceive either. */
-export function stricter(one: Ceiling, other: Ceiling): Ceiling {
-  if (one.count !== other.count) return one.count > other.count ? one : other;
-  return (one.leavesAt ?? 0) >= (other.leavesAt ?? 0) ? one : other;
-}
-
 /** For a lane that could go on granting; nothing to ask where no ceiling is set. */
 export function ceilingGates(ceilings: readonly Ceiling[], now: number): (() => AskedGate)[] {
   return ceilings.length === 0 ? [] : [() => ceilingGate(ceilings, now)];

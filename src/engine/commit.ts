@@ -1,7 +1,6 @@
 // One ledger batch as one transaction: read the touched rows, book the items one by one, write once; then tell memory.
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import { withdrawn } from '../domain/apply.ts';
-import { CEILING_MS, type Ceiling, stricter } from '../domain/ceilings.ts';
 import type { EnrolInput } from '../domain/check-in.ts';
 import type { Answer } from '../domain/decide.ts';
 import { limitsDownloads } from '../domain/limits.ts';
@@ -23,7 +22,7 @@ import { appendAudits } from '../store/audit.ts';
 import { listClearances } from '../store/clearances.ts';
 import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
-import { countGrants, downloadingPlaces } from '../store/grants.ts';
+import { downloadingPlaces } from '../store/grants.ts';
 import { listPins } from '../store/pins.ts';
 import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 import { forgetStale, listStale } from '../store/stale-agents.ts';
@@ -154,7 +153,8 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     clearances: Map.groupBy(await listClearances(tx, owners), (one) => one.agentId),
     hot: await hotPlaces(tx),
     downloading: limitsDownloads(deps.memory.surroundings.limits) ? await downloadingPlaces(tx) : [],
-    ceilings: await loadCeilings(deps, tx),
+    // Of this server alone: the one that writes. What was granted before it is in there since its start.
+    ceilings: deps.memory.grants.ceilings(),
     recentBad: await recentBadAgents(
       tx,
       lanes.flatMap((lane) =>
@@ -169,17 +169,6 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
     // After a restore alone, until all have reported: at all other times it costs nothing.
     stale: deps.roster.staleCount === 0 ? [] : await listStale(tx, owners),
   });
-}
-
-/** As memory has counted them and as the rows say: what another server has granted stands only in these. */
-async function loadCeilings({ memory, clock }: CommitDeps, tx: Tx): Promise<Ceiling[]> {
-  const ceilings: Ceiling[] = [];
-  for (const known of memory.grants.ceilings()) {
-    const spanMs = CEILING_MS[known.window];
-    const { count, oldest } = await countGrants(tx, clock.now() - spanMs, known.max);
-    ceilings.push(stricter(known, { ...known, count, leavesAt: oldest === null ? null : oldest + spanMs }));
-  }
-  return ceilings;
 }
 
 /** The lanes that a region's agents follow for a product: that of the rollout, and the baseline's. */

@@ -15,31 +15,15 @@ export async function downloadingPlaces(db: Db | Tx): Promise<{ agentId: string;
     .execute();
 }
 
-/** Of the newest `most` grants after `sinceMs`: how many, and the instant of the oldest. */
-export async function countGrants(
-  db: Db | Tx,
-  sinceMs: number,
-  most: number,
-): Promise<{ count: number; oldest: number | null }> {
-  const newest = newestGrants(db, sinceMs, most).as('newest');
-  return await db
-    .selectFrom(newest)
-    .select((select) => [select.fn.countAll<number>().as('count'), select.fn.min('granted_at').as('oldest')])
-    .executeTakeFirstOrThrow();
-}
-
 /** Instants of the newest `most` grants after `sinceMs`, ascending. */
 export async function listGrants(db: Db | Tx, sinceMs: number, most: number): Promise<number[]> {
   if (most === 0) return [];
-  const rows = await newestGrants(db, sinceMs, most).execute();
-  return rows.map((row) => row.granted_at as number).reverse();
-}
-
-function newestGrants(db: Db | Tx, sinceMs: number, most: number) {
-  return db
+  const rows = await db
     .selectFrom('attempts')
     .select('granted_at')
     .where('granted_at', '>', sinceMs)
     .orderBy('granted_at', 'desc')
-    .limit(most);
+    .limit(most)
+    .execute();
+  return rows.map((row) => row.granted_at as number).reverse();
 }

@@ -57,18 +57,18 @@ test('the ceiling of an hour holds agents and lanes of all regions, over a resta
   assert.equal(await agents[3]?.run(), 'ceiling');
 });
 
-test('rows that memory has not counted hold a grant back too', async (t) => {
-  const { fleet, agents } = await fleetOf(t, { perDay: 3 }, ['a', 'b']);
+test('after the clock went back a grant counts for an hour, not until that time comes again, and explain agrees', async (t) => {
+  const { fleet, agents } = await fleetOf(t, { perHour: 1 }, ['a', 'b'], ['eu-west-1']);
   assert.equal(await agents[0]?.run(), 'none');
-  // As another server would have written them.
-  await fleet.database.db.updateTable('attempts').set({ granted_at: START }).execute();
-  const columns = await fleet.database.db.selectFrom('attempts').selectAll().executeTakeFirstOrThrow();
-  for (const id of ['x', 'y'])
-    await fleet.database.db
-      .insertInto('attempts')
-      .values({ ...columns, id })
-      .execute();
+  fleet.clock.jump(-5 * HOUR);
+  await fleet.engine.plan();
+  await fleet.engine.operator.trustClock({ actor: 'me', reason: 'it is right now' });
   assert.equal(await agents[1]?.run(), 'ceiling');
+  assert.match((await explained(fleet, agents[1])) ?? '', /1 of 1 within an hour/);
+  fleet.clock.advance(HOUR);
+  await fleet.engine.plan();
+  assert.match((await explained(fleet, agents[1])) ?? '', /0 of 1 updates within an hour/);
+  assert.equal(await agents[1]?.run(), 'none');
 });
 
 test('an agent that a ceiling holds on the line is answered as soon as there is room', async (t) => {

@@ -303,9 +303,14 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: ['S7'],
     edits: [
       {
-        file: 'src/engine/commit.ts',
-        from: 'ceilings.push(stricter(known, { ...known, count, leavesAt: oldest === null ? null : oldest + spanMs }));',
-        to: 'ceilings.push({ ...known, count, leavesAt: oldest === null ? null : oldest + spanMs });',
+        file: 'src/engine/grant-log.ts',
+        from: '      const monotonic = clock.monotonic();\n      for',
+        to: '      const monotonic = opened.monotonic + clock.now() - opened.wall;\n      for',
+      },
+      {
+        file: 'src/engine/grant-log.ts',
+        from: 'const [wall, monotonic] = [clock.now(), clock.monotonic()];',
+        to: 'const [wall, monotonic] = [clock.now(), opened.monotonic + clock.now() - opened.wall];',
       },
     ],
   },
