@@ -66,10 +66,14 @@ export async function answerCheckIn(
   for (;;) {
     // Also after a wait: what the agent holds may have been withdrawn meanwhile, and it should not go on downloading.
     if (hasNews(deps.roster, entry, report)) return await throughLedger(deps, report);
-    const answer = fromMemory(deps, entry, report);
-    if (needsCommit(answer, report)) return await throughLedger(deps, report);
-    const idle = answer.kind === 'none' || answer.kind === 'hold';
-    if (!idle) return reply(deps, entry, answer, [], 0);
+    let answer: CheckInAnswer | Answer = fromMemory(deps, entry, report);
+    if (needsCommit(answer, report)) {
+      const booked = await throughLedger(deps, report);
+      answer = booked.answer;
+      // Another one of those that were woken was faster: it waits on, and is not sent away for a whole interval.
+      if (answer.kind !== 'hold' || deps.clock.monotonic() - startedAt >= limit) return booked;
+    }
+    if (answer.kind !== 'none' && answer.kind !== 'hold') return reply(deps, entry, answer, [], 0);
     const waitedMs = deps.clock.monotonic() - startedAt;
     // Parked until the directive changes; the loop is bounded by the wait.
     const forDownload = answer.kind === 'hold' && answer.reason === 'bandwidth';

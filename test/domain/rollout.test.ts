@@ -69,6 +69,7 @@ const LEGAL = new Set([
   'halted → cancelled',
   'rolling_back → rolled_back',
   'rolling_back → halted',
+  'rolling_back → superseded',
   'completed → rolling_back',
   'cancelled → rolling_back',
 ]);

@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import type { Policy } from '../../src/domain/policy.ts';
 import { foldCounters } from '../../src/store/attempts.ts';
 import { listVetoes } from '../../src/store/controls.ts';
+import { transaction } from '../../src/store/database.ts';
+import { listAvailability, saveAvailability } from '../../src/store/releases.ts';
 import { listRollouts, loadRollout } from '../../src/store/rollouts.ts';
 import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
 import { type Fleet, type ModelAgent, openFleet } from '../support/fleet.ts';
@@ -252,4 +254,27 @@ test('an agent that is pinned on the way back is out of the count, and the lane 
   await fleet.engine.plan();
   const { lane } = await rolloutOf(fleet, '1.1.0');
   assert.deepEqual([lane.state.name, lane.back.map((way) => way.counters.pending)], ['rolled_back', [0]]);
+});
+
+test('a fix takes the place of a way back whose target is gone for those that are left', async (t) => {
+  const { fleet, agents } = await completed(t);
+  const [a, b, c] = agents as [ModelAgent, ModelAgent, ModelAgent];
+  await rollBack(fleet, '1.1.0');
+  assert.equal(await a.run(), 'none');
+  const [row] = (await listAvailability(fleet.database.db)).filter((one) => one.version === '1.0.0');
+  assert(row !== undefined);
+  const gone = { ...row, status: 'absent' as const, why: 'HTTP 404', since: fleet.clock.now() };
+  await transaction(fleet.database, (tx) => saveAvailability(tx, [gone]));
+  await fleet.engine.plan();
+  assert.equal(await b.run(), 'not_available');
+  const stuck = await rolloutOf(fleet, '1.1.0');
+  const told = (await fleet.engine.operator.explainLanes(stuck.id)).get(stuck.lane.id)?.sentence ?? '';
+  assert.match(told, /1\.0\.0 for linux-x64: HTTP 404; .*a newer release takes this one’s place/);
+  await fleet.publish('1.1.1');
+  assert.equal((await rolloutOf(fleet, '1.1.0')).lane.state.name, 'superseded');
+  for (const agent of [a, b, c]) assert.equal(await agent.run(), 'none');
+  await fleet.engine.plan();
+  assert.deepEqual(versions(agents), ['1.1.1', '1.1.1', '1.1.1']);
+  assert.equal((await rolloutOf(fleet, '1.1.1')).lane.state.name, 'completed');
+  await checkBooks(fleet, '1.1.0');
 });

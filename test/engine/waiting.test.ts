@@ -1,6 +1,8 @@
 // Agents that wait for their turn: they keep what they have downloaded, and a free slot wakes as many as it can serve.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { CheckInResult } from '../../src/domain/check-in.ts';
+import { NO_LIMITS } from '../../src/domain/limits.ts';
 import { historyOfAgent } from '../../src/store/attempts.ts';
 import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
 import { type ModelAgent, openFleet } from '../support/fleet.ts';
@@ -72,4 +74,34 @@ test('a slot that becomes free wakes one of those that wait for it, not all', as
   assert(answer.kind === 'instruction');
   assert.equal(answer.action, 'activate');
   assert.equal(fleet.engine.ledgerStats().items - items, 2, 'the report, and one grant');
+});
+
+test('who was woken and finds another one faster waits on, and is not sent away for a whole interval', async (t) => {
+  const limits = { ...NO_LIMITS, downloads: { fleet: 1, region: null } };
+  const loose = testPolicy({ steps: [stepPolicy({ soakMs: 0, budget: 'loose' })] });
+  const fleet = await openFleet(t, rules(loose), undefined, undefined, { limits });
+  await fleet.publish('1.0.0');
+  const agents = [await fleet.enrol('a'), await fleet.enrol('b')];
+  await fleet.publish('1.1.0');
+  const brake = { scope: 'fleet', actor: 'me', reason: 'wait' };
+  await fleet.engine.operator.setBrake({ ...brake, on: true });
+  const answered: { agent: ModelAgent; result: CheckInResult }[] = [];
+  const waiting = agents.map(async (agent) => {
+    const result = await fleet.engine.agents.checkIn(agent.report(), 25_000, new AbortController().signal);
+    answered.push({ agent, result });
+  });
+  // Both are woken, and both ask the books for the one slot.
+  await fleet.engine.operator.setBrake({ ...brake, on: false });
+  await Promise.any(waiting);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const [first, ...others] = answered;
+  assert(first?.result.answer.kind === 'instruction' && others.length === 0);
+  const { id } = first.result.answer.attempt;
+  first.agent.attempts = [{ id, product: 'agentd', state: 'staged', cause: null, detail: null }];
+  await first.agent.checkIn();
+  await Promise.all(waiting);
+  assert.deepEqual(
+    answered.map(({ result }) => result.answer.kind),
+    ['instruction', 'instruction'],
+  );
 });
