@@ -71,7 +71,11 @@ export interface Weighed {
   grantedAt: number | null;
   /** At a stop on the way to the release. */
   hop?: true;
+  cause?: string | null;
 }
+
+/** Of an attempt that expired although its host was there: it had its time, and says no more than another setback. */
+export const STAGE_TIMEOUT = 'stage_timeout';
 
 export function weigh(attempt: Weighed): Weight {
   switch (attempt.state) {
@@ -86,6 +90,8 @@ export function weigh(attempt: Weighed): Weight {
       return 'inconclusive';
     case 'declined':
       return 'declined';
+    case 'expired':
+      return attempt.cause === STAGE_TIMEOUT ? 'inconclusive' : 'none';
     default:
       return 'none';
   }

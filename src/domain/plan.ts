@@ -44,6 +44,7 @@ function planOnce(snapshot: Snapshot, now: number): Plan {
       attemptId: attempt.id,
       laneId: attempt.laneId,
       state: attempt.hot ? 'lost' : 'expired',
+      ...(attempt.timedOut && !attempt.hot ? { timedOut: true } : {}),
     });
   }
   for (const product of snapshot.products) planProduct(snapshot, product, now, actions, report);

@@ -1,6 +1,6 @@
 // Quarantine: an agent that has used up its attempts at a release is not tried again until a person clears it or retries the lane.
 import type { Attempt } from './agent.ts';
-import { type Weight, weigh, worst } from './attempt.ts';
+import { STAGE_TIMEOUT, type Weight, weigh, worst } from './attempt.ts';
 import { isSetback } from './counters.ts';
 import type { Lane, Rollout } from './rollout.ts';
 
@@ -14,6 +14,8 @@ export interface Spent {
   count: number;
   /** Of these, forgiven by a person: the agent may try again, and in the step they count as before. */
   cleared: number;
+  /** Of these, expired while the host was there: not staged in time. */
+  timedOut: number;
   /** The worst of them. */
   weight: Weight;
   /** As of the latest of them. */
@@ -42,7 +44,9 @@ export function sumSpent(attempts: readonly Attempt[], clearances: readonly Clea
     if (weight !== 'bad' && !isSetback(weight)) continue;
     const { rolloutId, laneId, step, budgetEpoch, member, sequence } = attempt;
     const isCleared = clearances.some((one) => one.rolloutId === rolloutId && sequence <= one.sequence);
-    const one: Spent = { rolloutId, laneId, step, budgetEpoch, count: 1, cleared: isCleared ? 1 : 0, weight, member };
+    const place = { rolloutId, laneId, step, budgetEpoch };
+    const timedOut = attempt.cause === STAGE_TIMEOUT ? 1 : 0;
+    const one: Spent = { ...place, count: 1, cleared: isCleared ? 1 : 0, timedOut, weight, member };
     const key = `${laneId} ${step} ${budgetEpoch}`;
     const before = found.get(key);
     found.set(key, before === undefined ? one : added(before, one));
@@ -71,6 +75,7 @@ function added(before: Spent, later: Spent): Spent {
     ...later,
     count: before.count + later.count,
     cleared: before.cleared + later.cleared,
+    timedOut: before.timedOut + later.timedOut,
     weight: worst([before.weight, later.weight]),
   };
 }
@@ -94,6 +99,12 @@ export function attemptsUsed(spent: readonly Spent[], lane: QuarantineLane): num
   let used = 0;
   for (const one of spent) if (one.rolloutId === lane.rolloutId && counts(one, lane)) used += one.count - one.cleared;
   return used;
+}
+
+/** Of the attempts used as many as were not staged in time, for people. */
+export function timeoutsAmong(spent: readonly Spent[], lane: QuarantineLane): number {
+  const counting = spent.filter((one) => one.rolloutId === lane.rolloutId && counts(one, lane));
+  return counting.reduce((sum, one) => sum + Math.min(one.timedOut, one.count - one.cleared), 0);
 }
 
 function counts(one: Spent, { laneId, budgetEpoch, retried }: QuarantineLane): boolean {

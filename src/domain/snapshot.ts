@@ -131,6 +131,8 @@ export interface OverdueAttempt {
   laneId: string;
   hot: boolean;
   deadlineObserved: number;
+  /** Offered to a host that is there: it had its time, and has not staged it. */
+  timedOut?: true;
 }
 
 export interface Snapshot {
@@ -202,7 +204,8 @@ export type Action =
   | { kind: 'roll_back'; laneId: string; to: BackTo; agents: number; by: string; reason: string; automatic: boolean }
   | { kind: 'finish_rollback'; laneId: string }
   | { kind: 'end_rollout'; rolloutId: string }
-  | { kind: 'end_attempt'; attemptId: string; laneId: string; state: 'lost' | 'expired' };
+  /** `timedOut`: the host was there, so that it counts as one of its attempts. */
+  | { kind: 'end_attempt'; attemptId: string; laneId: string; state: 'lost' | 'expired'; timedOut?: true };
 
 /** Why a lane, or a product without anything going out, does not go on. */
 export interface Hold {

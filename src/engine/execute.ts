@@ -1,7 +1,7 @@
 // Writes what a plan asks for: the same `apply` as in the domain gives the new values, this adds what only rows have.
 import type { Attempt } from '../domain/agent.ts';
 import { applyActions, withdrawn } from '../domain/apply.ts';
-import { follow } from '../domain/attempt.ts';
+import { follow, STAGE_TIMEOUT } from '../domain/attempt.ts';
 import { counted, retally } from '../domain/counters.ts';
 import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
 import type { Action, Snapshot } from '../domain/snapshot.ts';
@@ -220,7 +220,10 @@ async function endAttempt(
 ): Promise<Snapshot> {
   const [attempt] = await attemptsById(tx, [action.attemptId]);
   if (attempt === undefined) throw new AppError('conflict', `the attempt ${action.attemptId} is gone`);
-  const ended: Attempt = { ...attempt, state: follow(attempt.state, action.state), endedAt: input.now };
+  const late = action.timedOut
+    ? { cause: STAGE_TIMEOUT, detail: 'offered to a host that is there, and not staged' }
+    : {};
+  const ended: Attempt = { ...attempt, state: follow(attempt.state, action.state), endedAt: input.now, ...late };
   await updateAttempts(tx, [ended]);
   effects.ended.push(ended);
   input.audit.push(
@@ -228,6 +231,7 @@ async function endAttempt(
       agent: ended.agentId,
       product: ended.product,
       version: ended.version,
+      ...late,
     }),
   );
   const found = findLane(after, ended.laneId) ?? (await loadLane(tx, ended));

@@ -1,4 +1,5 @@
 // Reads what plan looks at: the rows from the database, the census from the roster.
+import type { Attempt } from '../domain/agent.ts';
 import { confirmedRow, effectiveRow } from '../domain/availability.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
@@ -88,10 +89,19 @@ export async function loadSnapshot(
         laneId: one.laneId,
         hot: one.grantedAt !== null,
         deadlineObserved: one.deadlineObserved,
+        ...(hadItsTime(roster, one, rollouts, observedMs) ? { timedOut: true as const } : {}),
       })),
       cameFrom: await cameFrom(db, lanesGoingBack(rollouts, options.backOf)),
     },
   };
+}
+
+/** Its host is there, and still has not staged it; what lies staged waits for its turn, which is not the host's doing. */
+function hadItsTime(roster: Roster, attempt: Attempt, rollouts: readonly Rollout[], observedMs: number): boolean {
+  const staleMs = rollouts.find((one) => one.id === attempt.rolloutId)?.policy.staleAfterMs;
+  const handle = roster.handleOf(attempt.agentId);
+  if (attempt.state !== 'offered' || staleMs === undefined || handle === undefined) return false;
+  return roster.hasHeard(handle) && roster.silentMs(handle, observedMs) < staleMs;
 }
 
 /** Those for which it may have to be found out where to. */

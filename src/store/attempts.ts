@@ -1,7 +1,7 @@
 // Attempts: written in sets, read by what the ledger and the reconciler ask; counters are folded from them for checks.
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Attempt } from '../domain/agent.ts';
-import { ATTEMPT_STATES, type AttemptState, isHot, isLive } from '../domain/attempt.ts';
+import { ATTEMPT_STATES, type AttemptState, isHot, isLive, STAGE_TIMEOUT } from '../domain/attempt.ts';
 import { foldStep } from '../domain/counters.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { StepCounters } from '../domain/rollout.ts';
@@ -228,7 +228,12 @@ export async function unsuccessfulAttempts(db: Db | Tx): Promise<Attempt[]> {
         ),
       ]),
     )
-    .where('attempts.state', 'in', ['rolled_back', 'failed', 'inconclusive', 'declined', 'lost'])
+    .where((is) =>
+      is.or([
+        is('attempts.state', 'in', ['rolled_back', 'failed', 'inconclusive', 'declined', 'lost']),
+        is.and([is('attempts.state', '=', 'expired'), is('attempts.cause', '=', STAGE_TIMEOUT)]),
+      ]),
+    )
     .orderBy('attempts.id')
     .execute();
   return toAttempts(rows);

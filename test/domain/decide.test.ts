@@ -106,7 +106,7 @@ const proving = attemptOf({ state: 'proving', grantedAt: 1 });
 const braked = { brake: { scope: 'fleet', reason: 'careful' } };
 const pinned = { product: 'agentd', version: '1.0.0', actor: 'anna', reason: 'kernel bug', at: 0 };
 const spent = (count: number, budgetEpoch = 0, laneId = LANE, cleared = 0): Spent[] => [
-  { rolloutId: ROLLOUT, laneId, step: 0, budgetEpoch, count, cleared, weight: 'bad', member: true },
+  { rolloutId: ROLLOUT, laneId, step: 0, budgetEpoch, count, cleared, timedOut: 0, weight: 'bad', member: true },
 ];
 
 function shown(answer: Answer): string {

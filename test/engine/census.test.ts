@@ -54,7 +54,14 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
       const weight = kind.bad === true ? 'bad' : (kind.declined ?? false) ? 'declined' : 'failed_before_grant';
       const where = { rolloutId: 'rollout', laneId: 'lane', step: kind.spentIn ?? 0, budgetEpoch };
       roster.setSpent(handle, [
-        { ...where, count: kind.setbacks, cleared: kind.cleared ?? 0, weight, member: kind.spentIn === undefined },
+        {
+          ...where,
+          count: kind.setbacks,
+          cleared: kind.cleared ?? 0,
+          timedOut: 0,
+          weight,
+          member: kind.spentIn === undefined,
+        },
       ]);
     }
     if (kind.live !== undefined) {

@@ -1,15 +1,23 @@
 // Members that can give no evidence any more do not hold a step up for ever.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { foldCounters } from '../../src/store/attempts.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
 import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
-import { type Fleet, openFleet } from '../support/fleet.ts';
+import { type Fleet, type ModelAgent, openFleet } from '../support/fleet.ts';
 
 const POLICY = testPolicy({ steps: [stepPolicy({ soakMs: 0 })], doneRatio: 9000, badRatio: 2000, badCount: 2 });
 
 async function stateOf(fleet: Fleet, version: string): Promise<string | undefined> {
   const rollouts = await listRollouts(fleet.database.db, {});
   return rollouts.find((rollout) => rollout.version === version)?.lanes[0]?.state.name;
+}
+
+async function laneOf(fleet: Fleet, version: string) {
+  const found = (await listRollouts(fleet.database.db, {})).find((rollout) => rollout.version === version);
+  const [lane] = found?.lanes ?? [];
+  assert(found !== undefined && lane !== undefined);
+  return { id: found.id, lane };
 }
 
 test('a member that runs a build of no release is out: the others complete the step', async (t) => {
@@ -100,4 +108,76 @@ test('after a restart a soak passes only on agents that have been heard of since
   for (const agent of [a, b]) await agent.checkIn();
   await fleet.engine.plan();
   assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
+});
+
+/** Minutes go by; these agents check in as they are, and the engine plans. */
+async function pass(fleet: Fleet, minutes: number, agents: readonly (ModelAgent | undefined)[] = []): Promise<void> {
+  for (let minute = 0; minute < minutes; minute += 1) {
+    fleet.clock.advance(60_000);
+    for (const agent of agents) await agent?.checkIn();
+    await fleet.engine.plan();
+  }
+}
+
+test('a download that never ends uses up the attempts of a host that is there, and the others go on without it', async (t) => {
+  const fleet = await openFleet(t, rules({ ...POLICY, stageWithinMs: 1_200_000 }));
+  await fleet.publish('1.0.0');
+  const agents = [await fleet.enrol('hung'), await fleet.enrol('b'), await fleet.enrol('c')];
+  const [hung, ...others] = agents;
+  await fleet.publish('1.1.0');
+  for (const agent of others) assert.equal(await agent.run(), 'none');
+  const hangs = async () => await hung?.run(() => 'download_hangs');
+  const said = async () => (await fleet.engine.operator.explain(hung?.id ?? ''))[0]?.trace.at(-1)?.sentence;
+  assert.equal(await hangs(), 'downloads');
+  await pass(fleet, 21, agents);
+  const [explained] = await fleet.engine.operator.explain(hung?.id ?? '');
+  const tries = explained?.trace.find(({ rule }) => rule === 'attempts')?.sentence;
+  assert.equal(tries, '1 of 2 attempts spent, 1 of them not staged in time');
+  assert.equal(await hangs(), 'downloads');
+  assert.equal(await stateOf(fleet, '1.1.0'), 'open');
+  await fleet.restart();
+  await pass(fleet, 21, agents);
+  assert.equal(await hangs(), 'quarantined');
+  assert.equal(
+    await said(),
+    'the agent has used up its attempts at this release: 2 of 2 attempts, 2 of them not staged in time',
+  );
+  assert.equal(await stateOf(fleet, '1.1.0'), 'completed');
+  const { lane } = await laneOf(fleet, '1.1.0');
+  const [step] = lane.steps;
+  assert.deepEqual([step?.counters.inconclusive, step?.counters.exhausted], [1, 1]);
+  assert.deepEqual(step?.counters, await foldCounters(fleet.database.db, lane.id, 0, 0));
+  await fleet.restart();
+  assert.equal(await hangs(), 'quarantined');
+});
+
+test('an offer that expires while its host is away costs it nothing', async (t) => {
+  const fleet = await openFleet(t, rules({ ...POLICY, stageWithinMs: 1_200_000 }));
+  await fleet.publish('1.0.0');
+  const [away, other] = [await fleet.enrol('away'), await fleet.enrol('b')];
+  await fleet.publish('1.1.0');
+  for (let round = 0; round < 3; round += 1) {
+    assert.equal(await away.run(() => 'download_hangs'), 'downloads');
+    await pass(fleet, 25, [other]);
+  }
+  assert.equal(await away.run(), 'none');
+});
+
+test('a way back ends although a host that is there never has the old version on its disk', async (t) => {
+  const fleet = await openFleet(t, rules({ ...POLICY, stageWithinMs: 1_200_000 }));
+  const [hung, other] = [await fleet.enrol('hung'), await fleet.enrol('b')];
+  await fleet.publish('1.0.0');
+  await fleet.publish('1.1.0');
+  for (const agent of [hung, other]) assert.equal(await agent.run(), 'none');
+  await fleet.engine.plan();
+  const { id } = await laneOf(fleet, '1.1.0');
+  const words = { actor: 'me', reason: 'it eats the disk', region: null, expectedStep: null, vetoRelease: false };
+  await fleet.engine.operator.verb(id, { verb: 'rollback', ...words });
+  assert.equal(await other.run(), 'none');
+  for (let round = 0; round < 2; round += 1) {
+    assert.equal(await stateOf(fleet, '1.1.0'), 'rolling_back');
+    assert.equal(await hung.run(() => 'download_hangs'), 'downloads');
+    await pass(fleet, 21, [hung]);
+  }
+  assert.equal(await stateOf(fleet, '1.1.0'), 'rolled_back');
 });
