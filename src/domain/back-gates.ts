@@ -19,7 +19,7 @@ export function backGates(input: LaneInput, to: BackTo): AskGate[] {
     () => budgetGate(input),
     () => agentsGate(input, to),
     () => brakeGate(input),
-    () => clockGate(input),
+    ...clockGates(input),
     ...ceilingGates(input.snapshot.ceilings, input.now),
     ...platforms.map((platform) => () => stillThereGate(input, to, platform)),
     () => leftGate(input, to),
@@ -72,10 +72,10 @@ function agentsGate(input: LaneInput, to: BackTo): AskedGate {
 }
 
 /** Halts are booked all the same, and a lane that nobody is left in ends. */
-function clockGate({ snapshot: { clock } }: LaneInput): AskedGate {
-  if (clock === null) return pass('clock', 'the wall clock is sound');
+function clockGates({ snapshot: { clock } }: LaneInput): AskGate[] {
+  if (clock === null) return [];
   const remedy = 'nobody is taken back until then';
-  return wait('clock', { reason: 'clock_suspect', detail: sayDoubt(clock), until: clock.until, remedy });
+  return [() => wait('clock', { reason: 'clock_suspect', detail: sayDoubt(clock), until: clock.until, remedy })];
 }
 
 function stillThereGate(input: LaneInput, to: BackTo, platform: string): AskedGate {

@@ -1,5 +1,4 @@
 // Whether a lane gives way to a newer rollout of its product, and what it does until it can.
-
 import { isOutOfReach } from './back-gates.ts';
 import { type Veto, vetoFor } from './directives.ts';
 import { hold } from './gate.ts';

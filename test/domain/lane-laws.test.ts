@@ -310,7 +310,8 @@ law(
       const { rollout, lane } = input;
       const newer = givesWayTo(snapshot, rollout, lane);
       const isLive = isLiveLane(lane.state.name) && lane.state.name !== 'rolling_back';
-      const successor = rollout.policy.supersede === 'replace' && isLive ? successorOf(snapshot, rollout) : undefined;
+      const successor =
+        rollout.policy.supersede === 'replace' && isLive ? successorOf(snapshot, rollout, lane.region) : undefined;
       assert.equal(newer, successor?.version);
       const owed = goesFirst(input);
       const counts = rollout.endedAt === null && rollout.policy.supersede === 'replace';
