@@ -146,7 +146,7 @@ test('isBelow, fails and phaseOf: only upwards and from what is let in; more fai
   );
 });
 
-test('hours and percent: two units at most that add up to no more than the time, and less than one of the smaller short', () => {
+test('hours and percent: two units at most, one after the other, that add up to no more than the time, and less than one of the smaller short', () => {
   const units: Record<string, number> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 };
   fc.assert(
     fc.property(
@@ -160,6 +160,9 @@ test('hours and percent: two units at most that add up to no more than the time,
           .map((part) => [Number.parseInt(part, 10), units[part.at(-1) ?? ''] as number] as const);
         const said = parts.reduce((sum, [number, unit]) => sum + number * unit, 0);
         assert(parts.length <= 2 && said <= ms);
+        const [one, other] = parts;
+        if (one !== undefined && other !== undefined)
+          assert([24, 60].includes(one[1] / other[1]), 'one unit after the other');
         const [, least] = parts.at(-1) as readonly [number, number];
         // What is left out of a round number is less than the unit before.
         const slack =
