@@ -29,14 +29,16 @@ const { compare, jump } = schemeOf('semver');
 
 /** Regions that have completed releases before, and a floor here and there; often with what the laws below are about. */
 const lanesToJudge: fc.Arbitrary<Snapshot> = fc
-  .tuple(
-    anySnapshot(),
-    fc.array(fc.record({ release: fc.nat(9), region: fc.nat(2), at: fc.nat(4) }), { minLength: 1, maxLength: 5 }),
-    fc.constantFrom(null, null, '1.1.0'),
-    fc.constantFrom('as it is', 'calm', 'going back'),
-  )
-  .map(([drawn, completed, floor, mood]) => {
-    const snapshot = mood === 'calm' ? calmed(drawn) : mood === 'going back' ? goingBack(drawn) : drawn;
+  .gen()
+  .map((gen) => {
+    const drawn = gen(anySnapshot);
+    const row = fc.record({ release: fc.nat(9), region: fc.nat(2), at: fc.nat(4) });
+    const completed = gen(() => fc.array(row, { minLength: 1, maxLength: 5 }));
+    const floor = gen(() => fc.constantFrom(null, null, '1.1.0'));
+    const mood = gen(() => fc.constantFrom('as it is', 'calm', 'going back'));
+    // Without fast-check's own mark on what it has drawn, which a spread would carry along.
+    const plain = structuredClone(drawn);
+    const snapshot = mood === 'calm' ? calmed(plain) : mood === 'going back' ? goingBack(plain) : plain;
     const floors = floor === null ? [] : [{ version: floor, reason: 'its state' }];
     const baselines = completed.flatMap(({ release, region, at }): Baseline[] => {
       const known = snapshot.releases[release];
@@ -279,7 +281,7 @@ function tryRollBack(snapshot: Snapshot, rollout: Rollout, region: string | null
     );
     const named = rollout.lanes.filter((lane) => region === null || lane.region === region);
     if (error.code === 'illegal_transition')
-      assert(named.every((lane) => effectOf('rollback', lane.state.name) === undefined));
+      assert(named.every(({ state }) => state.name === 'cancelled' || effectOf('rollback', state.name) === undefined));
     return [];
   }
 }
