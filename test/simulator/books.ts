@@ -91,8 +91,16 @@ const HOLDS = prepared((db) =>
 const VETOES = prepared((db) => sql<{ key: string }>`select product || '@' || version as key from vetoes`.compile(db));
 const BRAKES = prepared((db) => sql<{ scope: string }>`select scope from brakes`.compile(db));
 
+export interface Reader {
+  read(): Promise<Books>;
+  /** As far as the audit was read. */
+  at(): number;
+  /** Of a database that was taken back. */
+  goTo(seq: number): void;
+}
+
 /** Reads all of it in one transaction: no more than one commit can lie between two looks. */
-export function createReader(database: Database): () => Promise<Books> {
+export function createReader(database: () => Database): Reader {
   let lastSeq = 0;
   const policies = new Map<string, Policy>();
 
@@ -103,26 +111,35 @@ export function createReader(database: Database): () => Promise<Books> {
     return known;
   }
 
-  return () =>
-    database.db.transaction().execute(async (tx) => {
-      const news = (await NEWS(tx, lastSeq)).rows.map((row) => ({
-        ...row,
-        data: JSON.parse(row.data) as Record<string, unknown>,
-      }));
-      lastSeq = news.at(-1)?.seq ?? lastSeq;
-      const ids = new Set(news.filter((row) => row.action.startsWith('attempt.')).map((row) => row.subject));
-      const attempts = ids.size === 0 ? [] : (await ATTEMPTS(tx, JSON.stringify([...ids]))).rows;
-      const lanes = new Map<string, LaneRow>();
-      for (const row of (await LANES(tx)).rows)
-        lanes.set(row.id, { ...row, policy: await policyOf(tx, row.rollout_id) });
-      return {
-        news,
-        attempts: new Map(attempts.map((row) => [row.id, row])),
-        live: (await LIVE_ATTEMPTS(tx)).rows,
-        lanes,
-        holds: new Map((await HOLDS(tx)).rows.map((row) => [row.lane_id, row.reason])),
-        vetoes: new Set((await VETOES(tx)).rows.map((row) => row.key)),
-        brakes: new Set((await BRAKES(tx)).rows.map((row) => row.scope)),
-      };
-    });
+  const read = () =>
+    database()
+      .db.transaction()
+      .execute(async (tx) => {
+        const news = (await NEWS(tx, lastSeq)).rows.map((row) => ({
+          ...row,
+          data: JSON.parse(row.data) as Record<string, unknown>,
+        }));
+        lastSeq = news.at(-1)?.seq ?? lastSeq;
+        const ids = new Set(news.filter((row) => row.action.startsWith('attempt.')).map((row) => row.subject));
+        const attempts = ids.size === 0 ? [] : (await ATTEMPTS(tx, JSON.stringify([...ids]))).rows;
+        const lanes = new Map<string, LaneRow>();
+        for (const row of (await LANES(tx)).rows)
+          lanes.set(row.id, { ...row, policy: await policyOf(tx, row.rollout_id) });
+        return {
+          news,
+          attempts: new Map(attempts.map((row) => [row.id, row])),
+          live: (await LIVE_ATTEMPTS(tx)).rows,
+          lanes,
+          holds: new Map((await HOLDS(tx)).rows.map((row) => [row.lane_id, row.reason])),
+          vetoes: new Set((await VETOES(tx)).rows.map((row) => row.key)),
+          brakes: new Set((await BRAKES(tx)).rows.map((row) => row.scope)),
+        };
+      });
+  return {
+    read,
+    at: () => lastSeq,
+    goTo(seq) {
+      lastSeq = seq;
+    },
+  };
 }

@@ -52,7 +52,12 @@ async function counters({ server }: DearParts): Promise<[string, string] | undef
 }
 
 /** What somebody was told is recorded stands in the database, whatever crashed meanwhile. */
-export async function checkAcknowledged({ world, server, fleet }: DearParts): Promise<[string, string] | undefined> {
+export async function checkAcknowledged({
+  world,
+  server,
+  fleet,
+  model,
+}: DearParts): Promise<[string, string] | undefined> {
   const { truth } = world;
   const rows = (
     await server.database.db.executeQuery<{ id: string; agent_id: string; state: string; sha256: string }>(
@@ -68,6 +73,10 @@ export async function checkAcknowledged({ world, server, fleet }: DearParts): Pr
     if (row === undefined || truth.dishonest.has(row.agent_id)) continue;
     if (REPORTABLE.includes(row.state) ? row.state === state : NOT_REPORTABLE.includes(row.state)) continue;
     return ['D3', `${state} of attempt ${id} was acknowledged, the row says ${row.state}`];
+  }
+  for (const [id, state] of truth.toldSince) {
+    if (byId.has(id) || model.adopted.has(id)) continue;
+    return ['M3.adopted', `${state} of attempt ${id} was acknowledged after the restore and stands nowhere`];
   }
   const agents = await server.database.db.selectFrom('agents').select('id').execute();
   const enrolled = new Set(agents.map((one) => one.id));

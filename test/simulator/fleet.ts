@@ -43,6 +43,8 @@ export interface Fleet {
   vanish(member: Member, forMs: number): void;
   clone(member: Member, forMs: number): void;
   lie(member: Member, forMs: number): void;
+  /** After a restore: hosts that the database does not know any more enrol anew. */
+  forget(isUnknown: (agentId: string) => boolean): void;
 }
 
 export interface FleetParts {
@@ -95,6 +97,7 @@ export function createFleet(parts: FleetParts): Fleet {
     const publicKey = random.hex(43);
     const input = { tokenId, secretHash: 'hash', publicKey, name, platform, products };
     const twice = random.chance(15);
+    const { restores } = truth;
     ask();
 
     /** Asks again until the reply has come, as a host does; the same key gives the same agent. */
@@ -120,8 +123,9 @@ export function createFleet(parts: FleetParts): Fleet {
             join({ id: agent.id, handle: agent.handle, name, region }, platform, products, labels);
           },
           (error: unknown) => {
-            if (error instanceof AppError && error.code === 'unreachable')
-              time.after(random.between(10, 60) * 1000, ask);
+            if (isAway(error)) time.after(random.between(10, 60) * 1000, ask);
+            // Its token was made after the backup that is in use now.
+            else if (truth.restores !== restores) void enrol(version);
             else if (isBug(error)) world.broken('D0', `an enrolment failed: ${(error as Error).stack}`);
           },
         );
@@ -215,7 +219,7 @@ export function createFleet(parts: FleetParts): Fleet {
       fateOf: (running) => fateOf(running, own),
       send: (body, waitMs, signal) => send(member, agent, body, waitMs, signal, own),
       refused(error) {
-        if (error.code === 'unreachable' || error.code === 'overloaded') return;
+        if (isAway(error) || error.code === 'overloaded') return;
         if (!isHonest()) {
           marks.hit('lie_refused');
           return;
@@ -307,14 +311,19 @@ export function createFleet(parts: FleetParts): Fleet {
     const report: AgentReport = reportOf(agent.identity.handle, sent);
     const patienceMs = (waitMs + 30_000) * plan.scale;
     if (plan.overHttp) return await sendOverHttp(agent, sent, waitMs, patienceMs);
+    const { restores } = truth;
+    let epoch = 0;
     const result = await network.send(agent.identity, patienceMs, () => whenAwake(deliver));
-    for (const { id, state } of result.acknowledged) truth.acknowledged.set(id, state);
-    return replyOf(agent, result, body);
+    acknowledge(agent, result.acknowledged, restores);
+    return replyOf(agent, result, body, epoch);
 
     async function deliver(): Promise<CheckInResult> {
+      refuseOldSession(restores);
       const startedAt = time.now();
-      hear(agent.identity.id, sent);
-      const answered = await server.checkIn(report, waitMs * plan.scale, signal);
+      const to = server.choose();
+      if (to === 'server') hear(agent.identity.id, sent);
+      const answered = await server.checkIn(report, waitMs * plan.scale, signal, to);
+      epoch = server.epoch();
       if (time.now() - startedAt > 1000 && time.now() - startedAt < waitMs * plan.scale) marks.hit('long_poll_woken');
       note(agent, answered.answer, answered.answer.kind === 'instruction' ? answered.answer.attempt : undefined);
       const { answer } = answered;
@@ -329,8 +338,27 @@ export function createFleet(parts: FleetParts): Fleet {
     }
   }
 
+  /** A restore voids the sessions: the agent gets a new one and asks again. */
+  function refuseOldSession(restores: number): void {
+    if (truth.restores !== restores) throw new AppError('unreachable', 'the session is of before the restore');
+  }
+
+  function acknowledge(
+    { identity }: SimAgent,
+    acknowledged: readonly { id: string; state: string }[],
+    restores: number,
+  ): void {
+    // What was written down for it is in what was lost.
+    if (truth.restores !== restores) return;
+    for (const { id, state } of acknowledged) {
+      truth.acknowledged.set(id, state);
+      if (restores > 0 && !truth.dishonest.has(identity.id)) truth.toldSince.set(id, state);
+    }
+  }
+
   /** Whoever is unwell, or lies, is not relied on. */
   function hear(id: string, { health, products }: CheckInRequest): void {
+    truth.reportedSince.add(id);
     for (const { product, version } of products) truth.says.set(`${id} ${product}`, version);
     if (health.status === 'ok' && !truth.dishonest.has(id)) truth.heard.set(id, truth.observableMs);
     else truth.heard.set(id, Number.NEGATIVE_INFINITY);
@@ -352,10 +380,13 @@ export function createFleet(parts: FleetParts): Fleet {
   ): Promise<AgentReply> {
     const body = JSON.stringify(sent);
     marks.hit('over_http');
+    const { restores } = truth;
     const { answer, acknowledged, nextInMs, wantFacts } = await network.send(agent.identity, patienceMs, () =>
       whenAwake(async () => {
-        hear(agent.identity.id, sent);
-        const reply = await server.checkInOverHttp(agent.identity.handle, body, waitMs);
+        refuseOldSession(restores);
+        const to = server.choose();
+        if (to === 'server') hear(agent.identity.id, sent);
+        const reply = await server.checkInOverHttp(agent.identity.handle, body, waitMs, to);
         const opened = reply.answer.kind === 'instruction' ? (JSON.parse(reply.answer.text) as Instruction) : undefined;
         const attempt = opened && {
           id: opened.attempt,
@@ -367,7 +398,7 @@ export function createFleet(parts: FleetParts): Fleet {
         return reply;
       }),
     );
-    for (const { id, state } of acknowledged) truth.acknowledged.set(id, state);
+    acknowledge(agent, acknowledged, restores);
     const instruction = answer.kind === 'instruction' ? answer.text : undefined;
     return { instruction, acknowledged, nextInMs, wantFacts };
   }
@@ -390,7 +421,7 @@ export function createFleet(parts: FleetParts): Fleet {
     }
   }
 
-  function replyOf(agent: SimAgent, result: CheckInResult, body: string): AgentReply {
+  function replyOf(agent: SimAgent, result: CheckInResult, body: string, epoch: number): AgentReply {
     const { answer, acknowledged, nextInMs, wantFacts } = result;
     const { scale } = plan;
     if (answer.kind !== 'instruction') return { instruction: undefined, acknowledged, nextInMs, wantFacts };
@@ -403,7 +434,7 @@ export function createFleet(parts: FleetParts): Fleet {
       stableForMs: Math.floor(answer.stableForMs / scale),
     };
     const { id, region } = agent.identity;
-    const context = { agent: { id, region }, epoch: server.epoch(), rawBody: Buffer.from(body) };
+    const context = { agent: { id, region }, epoch, rawBody: Buffer.from(body) };
     return { instruction: JSON.stringify(instructionOf(slower, context)), acknowledged, nextInMs, wantFacts };
   }
 
@@ -460,6 +491,17 @@ export function createFleet(parts: FleetParts): Fleet {
         member.clone = undefined;
       });
     },
+    forget(isUnknown) {
+      for (const member of members.filter(({ agent }) => isUnknown(agent.identity.id))) {
+        marks.hit('enrolled_after_the_backup');
+        world.say(`${member.agent.identity.name}: is not known any more, and enrols anew`);
+        members.splice(members.indexOf(member), 1);
+        member.gone = true;
+        member.agent.powerOff();
+        member.clone?.powerOff();
+        void enrol('1.0.0');
+      }
+    },
     lie(member, forMs) {
       truth.dishonest.add(member.agent.identity.id);
       member.lies = true;
@@ -469,6 +511,11 @@ export function createFleet(parts: FleetParts): Fleet {
       });
     },
   };
+}
+
+/** Nobody is there, or one who is not the server any more. */
+function isAway(error: unknown): boolean {
+  return error instanceof AppError && (error.code === 'unreachable' || error.code === 'not_ready');
 }
 
 export function isBug(error: unknown): boolean {

@@ -21,6 +21,8 @@ export interface Github {
   /** The version that comes after the newest. */
   nextVersion(product: string): string;
   availableEverywhere(): Promise<void>;
+  /** After a restore: what the tracker finds at its first look. */
+  lookAgain(): Promise<void>;
 }
 
 export function createGithub(world: World, server: SimServer): Github {
@@ -128,9 +130,11 @@ export function createGithub(world: World, server: SimServer): Github {
         // As it is when the tracker gets to see it: it may have been withdrawn meanwhile.
         await save.release(stored.get(releaseKey(product, version)) ?? release);
         await save.availability(
-          places.map(({ place, platform }, at) =>
-            rowOf(product, version, place, platform, statuses[at] as TrueStatus['status']),
-          ),
+          places.map(({ place, platform }, at) => {
+            // Found late: the end has come meanwhile, and everything is there.
+            const status = truth.calm ? 'available' : (statuses[at] as TrueStatus['status']);
+            return rowOf(product, version, place, platform, status);
+          }),
         );
       });
     },
@@ -141,9 +145,11 @@ export function createGithub(world: World, server: SimServer): Github {
       const status = random.pick(['available', 'available', 'absent', 'unknown'] as const);
       world.say(`github: ${release.product} ${release.version} ${status} in ${region} for ${artifact.platform}`);
       if (status !== 'available') marks.hit('availability_lost_while_open');
-      await write((save) =>
-        save.availability([rowOf(release.product, release.version, region, artifact.platform, status)]),
-      );
+      await write(async (save) => {
+        // Found late, by a tracker that could not write: the end has come meanwhile.
+        if (truth.calm) return;
+        await save.availability([rowOf(release.product, release.version, region, artifact.platform, status)]);
+      });
     },
     async spoil() {
       const release = random.pick([...stored.values()].slice(-2));
@@ -179,6 +185,25 @@ export function createGithub(world: World, server: SimServer): Github {
         truly.digests.set(lacked, sha256);
         await save.release(next);
         await save.availability(plan.regions.map((place) => rowOf(product, version, place, lacked, 'available')));
+      });
+    },
+    async lookAgain() {
+      const known = [...stored.values()].filter(({ product, version, artifacts }) =>
+        artifacts.some(({ platform }) =>
+          plan.regions.some((region) => truth.availability.has(placeKey(product, version, region, platform))),
+        ),
+      );
+      await transaction(server.database, async (tx) => {
+        for (const release of known) await saveRelease(tx, release);
+        const rows = known.flatMap(({ product, version, artifacts }) =>
+          artifacts.flatMap(({ platform }) =>
+            plan.regions.flatMap((region) => {
+              const last = truth.availability.get(placeKey(product, version, region, platform))?.at(-1);
+              return last === undefined ? [] : [rowOf(product, version, region, platform, last.status)];
+            }),
+          ),
+        );
+        await saveAvailability(tx, rows);
       });
     },
     async availableEverywhere() {

@@ -35,6 +35,8 @@ export function noteMarks(marks: Marks, books: Books, model: Model, row: AuditRo
   if (plain !== undefined) marks.hit(plain);
   const isPerson = row.actor !== 'tidegate';
   if (row.action === 'release.vetoed' && isPerson) marks.hit('release_vetoed_by_person');
+  if (row.action === 'attempt.adopted')
+    marks.hit(row.data['booked'] === true ? 'outcome_adopted' : 'outcome_adopted_unbooked');
   if (row.action === 'clock.trusted') marks.hit(isPerson ? 'clock_trusted_by_person' : 'clock_trusted_by_quiet');
   if (row.action === 'lane.rolling_back') marks.hit(isPerson ? 'rolled_back_by_person' : 'rolled_back_by_policy');
   if (row.action === 'lane.halted') marks.hit(isPerson ? 'lane_halted_by_person' : 'lane_halted_by_budget');

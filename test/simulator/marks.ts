@@ -139,6 +139,17 @@ export const MARKS = [
   'restarted_in_a_step',
   'left_in_the_middle_of_a_step',
   'newcomer_after_the_end',
+  'server_taken_over',
+  'rival_refused',
+  'rival_answered',
+  'rival_said_why',
+  'backup_taken',
+  'restored',
+  'restored_over_a_damaged_one',
+  'outcome_adopted',
+  'outcome_adopted_unbooked',
+  'attempt_of_the_lost_future',
+  'enrolled_after_the_backup',
 ] as const;
 /** Those that no range of seeds has to see. */
 export const RARE_MARKS: readonly string[] = ['ran_out_of_messages'];

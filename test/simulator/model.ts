@@ -1,5 +1,6 @@
 // What the audit trail has told so far, folded by the simulator itself: the promises compare new commits with it.
 import type { AttemptRow, AuditRow, Books } from './books.ts';
+import { applyRestore } from './restore-promises.ts';
 
 export interface LaneModel {
   halted: boolean;
@@ -65,6 +66,10 @@ export interface Model {
   grants: { at: number; wall: number }[];
   /** Lanes that were held as silent at the last look. */
   silent: Set<string>;
+  /** Restored, and nobody has said that it may go on. */
+  awaitsPerson: boolean;
+  /** Attempts that were adopted since the last restore. */
+  adopted: Set<string>;
 }
 
 /** What the world was like when a row was written. */
@@ -88,6 +93,8 @@ export function newModel(): Model {
     clockDoubted: false,
     grants: [],
     silent: new Set(),
+    awaitsPerson: false,
+    adopted: new Set(),
   };
 }
 
@@ -149,7 +156,8 @@ export function applyRow(model: Model, row: AuditRow, books: Books, moment: Mome
   if (row.action === 'clock.suspected') model.clockDoubted = true;
   if (row.action === 'clock.trusted') model.clockDoubted = false;
   if (row.action === 'attempt.granted') model.grants.push({ at: now, wall: row.at });
-  if (about === 'attempt') {
+  applyRestore(model, row);
+  if (about === 'attempt' && what !== 'adopted') {
     const attempt = books.attempts.get(row.subject);
     const known = model.attempts.get(row.subject);
     model.attempts.set(row.subject, {

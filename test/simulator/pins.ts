@@ -25,8 +25,14 @@ export function createPins(world: World, server: SimServer, fleet: Fleet): Pins 
       if (on) world.marks.hit('agent_pinned');
       else pinned.delete(key);
     } catch (error) {
+      // The database is of before its enrolment.
+      if (error instanceof AppError && error.code === 'not_found') pinned.delete(key);
       if (!(error instanceof AppError)) world.broken('D0', `pinning meets a bug: ${(error as Error).stack}`);
     }
+  }
+
+  function listed() {
+    return server.database.db.selectFrom('pins').select(['agent_id', 'product']).execute();
   }
 
   return {
@@ -41,6 +47,9 @@ export function createPins(world: World, server: SimServer, fleet: Fleet): Pins 
       await set(agent.identity.id, random.pick(agent.running()).product, true);
     },
     async liftAll() {
+      // Those that a restore has brought back, too.
+      for (const { agent_id: agentId, product } of await listed())
+        pinned.set(`${agentId} ${product}`, { agentId, product });
       for (const { agentId, product } of [...pinned.values()]) await set(agentId, product, false);
       return pinned.size === 0;
     },

@@ -3,6 +3,7 @@ import type { Policy } from '../../src/domain/policy.ts';
 import type { AuditRow, Books, LaneRow } from './books.ts';
 import { EVIDENCE_COMMIT_PROMISES, EVIDENCE_PROMISES } from './evidence.ts';
 import { laneOf, type Model, setbackKey, soakTime } from './model.ts';
+import { RESTORE_PROMISES } from './restore-promises.ts';
 import type { Settings } from './seed-plan.ts';
 import { isLocallyOpen } from './wall-clock.ts';
 import { WAY_PROMISES } from './ways.ts';
@@ -173,9 +174,11 @@ export const ROW_PROMISES: readonly RowPromise[] = [
     says: 'an attempt ends once; only lost may be corrected, once',
     onRow({ books, model }, row) {
       const [attempt] = subjectOf(books, row);
-      if (attempt === undefined) return undefined;
+      if (attempt === undefined || row.action === 'attempt.adopted') return undefined;
       const before = model.attempts.get(row.subject)?.state;
       if (before === undefined || !ENDS.includes(before)) return undefined;
+      // The grant was in what a restore has lost.
+      if (model.adopted.has(row.subject) && ['withdrawn', 'expired'].includes(before)) return undefined;
       if (before === 'lost' && attempt.corrected === 1) return undefined;
       return `the attempt ${row.subject} was ${before} and became ${row.action}`;
     },
@@ -183,9 +186,12 @@ export const ROW_PROMISES: readonly RowPromise[] = [
   {
     name: 'D1.truth',
     says: 'a success is booked only where the new version truly ran',
-    onRow({ books, truth }, row) {
+    onRow({ books, model, truth }, row) {
       const [attempt] = subjectOf(books, row, ['attempt.succeeded', 'attempt.rolled_back']);
       if (attempt === undefined || truth.dishonest.has(attempt.agent_id)) return undefined;
+      // Of an outcome that a restore has lost it is enough that the agent runs it.
+      if (row.action === 'attempt.succeeded' && model.adopted.has(attempt.id))
+        if (truth.says.get(`${attempt.agent_id} ${attempt.product}`) === attempt.version) return undefined;
       const really = row.action === 'attempt.succeeded' ? truth.proven : truth.undone;
       return really.has(attempt.id) ? undefined : `${attempt.version}: ${row.action} of ${attempt.id} did not happen`;
     },
@@ -212,6 +218,8 @@ export const ROW_PROMISES: readonly RowPromise[] = [
     onRow({ books, model, truth }, row) {
       const [attempt, lane] = subjectOf(books, row, ['attempt.lost']);
       const granted = model.attempts.get(row.subject)?.grantedAt;
+      // What an agent neither holds nor runs after a restore is lost at once.
+      if (model.adopted.has(row.subject)) return undefined;
       if (attempt === undefined || lane === undefined || granted === undefined || granted === null) return undefined;
       const seenMs = truth.observableMs - granted;
       const { activateWithinMs, proveWithinMs, stableForMs, staleAfterMs } = lane.policy;
@@ -264,6 +272,7 @@ export const ROW_PROMISES: readonly RowPromise[] = [
   },
   ...EVIDENCE_PROMISES,
   ...WAY_PROMISES,
+  ...RESTORE_PROMISES,
 ];
 
 export const COMMIT_PROMISES: readonly CommitPromise[] = [

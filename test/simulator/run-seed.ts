@@ -16,6 +16,8 @@ import { createOperators, type Operators } from './operators.ts';
 import { createPins, type Pins } from './pins.ts';
 import { COMMIT_PROMISES, type Facts, ROW_PROMISES } from './promises.ts';
 import { randomOf } from './random.ts';
+import { planRestores } from './restores.ts';
+import { createRivals } from './rivals.ts';
 import { drawSeed, type SeedPlan, type Story, unhindered } from './seed-plan.ts';
 import { createServer, type SimServer } from './server.ts';
 import { couldStandIn, runStory } from './stories.ts';
@@ -190,6 +192,15 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     () => !truth.calm,
     () => faults.strike(),
   );
+  const rivals = createRivals(world, server);
+  if (plan.dual.takeOverEveryMs !== null)
+    every(
+      world,
+      plan.dual.takeOverEveryMs,
+      () => !truth.calm,
+      () => rivals.strike(),
+    );
+  planRestores({ ...parts, keep: check.keep });
   if (isClockChangeNear(plan)) marks.hit('on_a_day_when_clocks_change');
 
   await until(() => time.now() >= plan.calmAt || truth.messages >= CALM_MESSAGES);
@@ -240,6 +251,7 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   async function tick(): Promise<void> {
     if (time.now() < server.pausedUntil()) return;
     ticks += 1;
+    server.tickRival();
     await server.plan().catch(bug);
     await metrics.round().catch(bug);
     if (ticks % 4 === 0) await server.flush().catch(bug);
@@ -305,6 +317,7 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
   const random = world.random.fork('calm');
   truth.calm = true;
   mendNetwork();
+  await server.endRival(true);
   world.say('calm');
   if (!server.clockIsRight()) server.stepClock(plan.startAt + time.now() - server.wallNow());
   for (const member of random.shuffle(fleet.members).slice(0, Math.floor(fleet.members.length / 5))) {
@@ -423,7 +436,7 @@ function createChecks(parts: Parts) {
   const { world, server, fleet } = parts;
   const { truth, time } = world;
   const model = newModel();
-  const read = createReader(server.database);
+  const reader = createReader(() => server.database);
   const aims = createAims(parts);
   const listeners: ((row: AuditRow) => void)[] = [];
   let commits = 0;
@@ -447,7 +460,7 @@ function createChecks(parts: Parts) {
   }
 
   async function afterCommit(): Promise<void> {
-    const books = await read();
+    const books = await reader.read();
     const facts = factsOf(books);
     if (books.news.length > 0) newsAt = time.now();
     for (const row of books.news) {
@@ -485,6 +498,15 @@ function createChecks(parts: Parts) {
     afterCommit,
     lastNewsAt: () => newsAt,
     listen: (listener: (row: AuditRow) => void) => void listeners.push(listener),
+    /** What is known of the database as it is now; the result forgets what has come after. */
+    keep() {
+      const kept = structuredClone(model);
+      const at = reader.at();
+      return () => {
+        Object.assign(model, structuredClone(kept));
+        reader.goTo(at);
+      };
+    },
     async atEnd(): Promise<void> {
       note(await checkDearly({ world, server, fleet, model }));
       note(await checkAtEnd({ world, server, fleet, model }));

@@ -4,6 +4,7 @@ import type { Policy, StepPolicy } from '../../src/domain/policy.ts';
 import type { Calendar, ProductRules } from '../../src/domain/snapshot.ts';
 import { DAYS, type Freeze, type WeeklyWindow } from '../../src/domain/window.ts';
 import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
+import { type Dual, drawDual, NO_DUAL } from './draw-dual.ts';
 import { drawMetrics, drawWay, NO_WAY } from './draw-ways.ts';
 import type { Random } from './random.ts';
 import { agentsOf, bend, regionsOf, scalesOf, type Theme, twoProductsOf } from './themes.ts';
@@ -69,6 +70,7 @@ export interface SeedPlan {
   overHttp: boolean;
   story: Story;
   theme: Theme;
+  dual: Dual;
   /** Mean time between what operators do; the same for GitHub and for faults. */
   operatorEveryMs: number;
   githubEveryMs: number;
@@ -111,6 +113,7 @@ export function drawSeed(random: Random, overHttp: boolean, story: Story, theme:
     faults: drawFaults(random.fork('faults'), unit),
     overHttp,
     story,
+    dual: story === 'faulty' ? drawDual(random.fork('dual'), calmAt) : NO_DUAL,
     operatorEveryMs: calmAt / random.pick([4, 10, 24]),
     githubEveryMs: calmAt / random.pick([3, 7, 12]),
     faultEveryMs: calmAt / random.pick([2, 5, 10]),

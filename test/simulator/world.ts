@@ -88,6 +88,12 @@ export interface Truth {
   starts: number;
   /** When the server's clock was last put by more than a minute, milliseconds since the world began. */
   clockSteppedAt: number;
+  /** How often the database was taken back to a backup. */
+  restores: number;
+  /** Agents whose report has come to the server since the last of these, by id. */
+  reportedSince: Set<string>;
+  /** Outcomes that honest agents were told since then are recorded, by attempt. */
+  toldSince: Map<string, string>;
 }
 
 export function newTruth(): Truth {
@@ -111,6 +117,9 @@ export function newTruth(): Truth {
     startedAt: 0,
     starts: 0,
     clockSteppedAt: Number.NEGATIVE_INFINITY,
+    restores: 0,
+    reportedSince: new Set(),
+    toldSince: new Map(),
   };
 }
 

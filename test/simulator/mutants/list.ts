@@ -694,5 +694,83 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  // M: two servers on one database, and a database that is taken back.
+  {
+    name: 'a_server_that_was_replaced_writes_on',
+    breaks: ['M1'],
+    edits: [
+      {
+        file: 'src/store/fence.ts',
+        from: '      if (lost !== null) throw lost;\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'who_takes_over_raises_no_term',
+    breaks: ['M1'],
+    edits: [
+      {
+        file: 'src/store/take-over.ts',
+        from: '?? 0) + 1;',
+        to: '?? 1);',
+      },
+    ],
+  },
+  {
+    name: 'a_restored_database_goes_on_by_itself',
+    breaks: ['M3.person'],
+    edits: [
+      {
+        file: 'src/store/restored.ts',
+        from: '    await brakeFleet(tx, mark);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'a_restore_keeps_the_epoch',
+    breaks: ['M3.epoch'],
+    edits: [
+      {
+        file: 'src/store/restored.ts',
+        from: 'Math.max(fleet.epoch, mark.lastEpoch) + 1;',
+        to: 'Math.max(fleet.epoch, mark.lastEpoch);',
+      },
+    ],
+  },
+  {
+    name: 'who_has_not_reported_is_not_stale',
+    breaks: ['M3.stale', 'M3.adopted'],
+    edits: [
+      {
+        file: 'src/store/restored.ts',
+        from: '    const stale = await markAllStale(tx);\n',
+        to: '    const stale = 0;\n',
+      },
+    ],
+  },
+  {
+    name: 'outcomes_of_the_lost_future_are_dropped',
+    breaks: ['M3.adopted', 'L5'],
+    edits: [
+      {
+        file: 'src/engine/book.ts',
+        from: '  if (isStale) adoptEnds(set, agent, report, context);\n',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'an_adopted_outcome_is_booked_twice',
+    breaks: ['M3.once', 'D1', 'D2'],
+    edits: [
+      {
+        file: 'src/engine/book.ts',
+        from: '    if (set.attempts.has(reported.id) || !ENDED_BY_AGENT',
+        to: '    if (!ENDED_BY_AGENT',
+      },
+    ],
+  },
 ];
 // biome-ignore-end lint/suspicious/noTemplateCurlyInString: see above.
