@@ -130,11 +130,9 @@ export function createGithub(world: World, server: SimServer): Github {
         // As it is when the tracker gets to see it: it may have been withdrawn meanwhile.
         await save.release(stored.get(releaseKey(product, version)) ?? release);
         await save.availability(
-          places.map(({ place, platform }, at) => {
-            // Found late: the end has come meanwhile, and everything is there.
-            const status = truth.calm ? 'available' : (statuses[at] as TrueStatus['status']);
-            return rowOf(product, version, place, platform, status);
-          }),
+          places.map(({ place, platform }, at) =>
+            rowOf(product, version, place, platform, statuses[at] as TrueStatus['status']),
+          ),
         );
       });
     },
@@ -145,11 +143,9 @@ export function createGithub(world: World, server: SimServer): Github {
       const status = random.pick(['available', 'available', 'absent', 'unknown'] as const);
       world.say(`github: ${release.product} ${release.version} ${status} in ${region} for ${artifact.platform}`);
       if (status !== 'available') marks.hit('availability_lost_while_open');
-      await write(async (save) => {
-        // Found late, by a tracker that could not write: the end has come meanwhile.
-        if (truth.calm) return;
-        await save.availability([rowOf(release.product, release.version, region, artifact.platform, status)]);
-      });
+      await write((save) =>
+        save.availability([rowOf(release.product, release.version, region, artifact.platform, status)]),
+      );
     },
     async spoil() {
       const release = random.pick([...stored.values()].slice(-2));
