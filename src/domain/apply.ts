@@ -4,7 +4,7 @@ import type { Veto } from './directives.ts';
 import { isMarked, lifted, liftFor } from './lift.ts';
 import { EVERYBODY, hash32 } from './rank.ts';
 import { isTerminalLane, type Lane, type LaneState, moveLane, NO_COUNTS, type Rollout, type Step } from './rollout.ts';
-import type { Action, Snapshot } from './snapshot.ts';
+import type { Action, Baseline, Snapshot } from './snapshot.ts';
 import { mapSteps, openWayBack } from './way-back.ts';
 
 export interface ApplyOptions {
@@ -212,7 +212,7 @@ function completeLane(snapshot: Snapshot, action: Extract<Action, { kind: 'compl
     region: lane.region,
     version: rollout.version,
     releaseId: rollout.releaseId,
-    at: now,
+    at: afterAll(others, lane.product, now),
   };
   return { ...after, baselines: [...others, baseline] };
 }
@@ -254,7 +254,16 @@ function finishRollback(
   const others = after.baselines.filter(
     (one) => !(one.product === product && one.region === region && one.version === version),
   );
-  return { ...after, baselines: [...others, { product, region, version, releaseId, at: now }] };
+  return {
+    ...after,
+    baselines: [...others, { product, region, version, releaseId, at: afterAll(others, product, now) }],
+  };
+}
+
+/** The newest is the one that counts, also where the clock was put back since another one was set. */
+function afterAll(others: readonly Baseline[], product: string, now: number): number {
+  const latest = Math.max(...others.filter((one) => one.product === product).map(({ at }) => at));
+  return latest > now ? latest + 1 : now;
 }
 
 function rolloutOf(snapshot: Snapshot, laneId: string): Rollout {

@@ -132,6 +132,18 @@ describe('applyActions', () => {
     const once = apply(world(soaking), { ...action, baseline: true });
     assert.deepEqual(once.baselines, [baseline]);
   });
+  test('complete_lane: its baseline is the newest, also where the clock has gone back since the one before', () => {
+    const action = { kind: 'complete_lane', laneId: ID, evidence: true, baseline: true } as const;
+    const old = { product: 'agentd', region: 'eu', version: '1.0.0', releaseId: 'release-1.0.0', at: NOW + 3_600_000 };
+    const soaking = { ...world(laneIn('eu', stateNamed('soaking'), { steps: pending() })), baselines: [old] };
+    assert.deepEqual(
+      apply(soaking, action).baselines.map(({ version, at }) => [version, at]),
+      [
+        ['1.0.0', NOW + 3_600_000],
+        ['1.1.0', NOW + 3_600_001],
+      ],
+    );
+  });
 
   test('halt_lane with a veto: once per version', () => {
     const veto = { kind: 'halt_lane', reason: 'bad', veto: true } as const;
