@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { normalRequirement } from './config/check-hosts.ts';
 import { sortedFloors } from './config/check-way.ts';
 import { checkConfig } from './config/checks.ts';
-import { resolveFreezes } from './config/freezes.ts';
+import { type CalendarRead, resolveFreezes } from './config/freezes.ts';
 import { type Environment, resolveSettings } from './config/resolve.ts';
 import { CONFIG, type RawConfig, type RawLimits, type RawPolicy, type RawProduct } from './config/shape.ts';
 import { readYamlFile } from './config/yaml-file.ts';
@@ -102,6 +102,8 @@ export interface Config {
   products: ProductConfig[];
   policies: Record<string, Policy>;
   freezes: Freeze[];
+  /** What was read of the calendars of the freezes. */
+  calendars: CalendarRead[];
   /** Over all rollouts and products. */
   limits: Limits;
 }
@@ -121,7 +123,11 @@ export function readConfig(options: { file: string; env: Environment; now?: numb
     directory: dirname(file),
     report,
   });
-  const freezes = resolveFreezes(raw, { directory: dirname(file), report, now: options.now ?? Date.now() });
+  const { freezes, calendars } = resolveFreezes(raw, {
+    directory: dirname(file),
+    report,
+    now: options.now ?? Date.now(),
+  });
   report.done();
   return deepFreeze({
     file,
@@ -147,6 +153,7 @@ export function readConfig(options: { file: string; env: Environment; now?: numb
       Object.entries(raw.policies).map(([name, policy]) => [name, normalPolicy(name, policy, raw)]),
     ),
     freezes,
+    calendars,
     limits: normalLimits(raw.limits),
   });
 }

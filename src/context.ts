@@ -147,6 +147,7 @@ async function build(
     artifacts,
     keys,
     config,
+    askedAt: (place) => prober.askedAt(place),
     clock,
     logger,
   });

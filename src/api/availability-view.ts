@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 import type { AvailabilityReply } from '../protocol/operator.ts';
 import type { Db } from '../store/database.ts';
 import { releaseHeads } from '../store/operator-views.ts';
-import { listAvailability } from '../store/releases.ts';
+import { listAvailability, listSources } from '../store/releases.ts';
 import { listRollouts } from '../store/rollouts.ts';
 import type { ApiDeps } from './deps.ts';
 import type { OperatorService } from './services.ts';
@@ -14,6 +14,7 @@ const MAX_ROWS = 10_000;
 export interface AvailabilityContext {
   operator: OperatorService;
   config: Pick<ApiDeps['config'], 'products' | 'regions' | 'availability'>;
+  askedAt: ApiDeps['askedAt'] | undefined;
   /** Milliseconds since the epoch. */
   now: number;
 }
@@ -21,7 +22,7 @@ export interface AvailabilityContext {
 /** Without a version: the newest of each product and those going out. Throws `not_found` for unknown names. */
 export async function viewAvailability(
   db: Db,
-  { operator, config, now }: AvailabilityContext,
+  { operator, config, now, askedAt }: AvailabilityContext,
   filter: { product?: string; version?: string },
 ): Promise<AvailabilityReply> {
   const products = config.products.map(({ name }) => name).filter((name) => name === (filter.product ?? name));
@@ -37,10 +38,15 @@ export async function viewAvailability(
     rows.push(...(await listAvailability(db, product, [...new Set(versions)])));
   }
   if (filter.version !== undefined && rows.length === 0) await checkVersion(db, products, filter.version);
+  const polls = new Map((await listSources(db)).map((source) => [source.product, source]));
   const mirrored = new Set(config.regions.filter(({ mirror }) => mirror !== null).map(({ name }) => name));
   const availability = rows
     .slice(0, MAX_ROWS)
-    .map((row) => (mirrored.has(row.region) ? effectiveRow(row, now, config.availability.maxAgeMs) : row));
+    .map((row) =>
+      mirrored.has(row.region)
+        ? { ...effectiveRow(row, now, config.availability.maxAgeMs), askedAt: askedAt?.(row) ?? null }
+        : { ...row, askedAt: polls.get(row.product)?.lastSuccessAt ?? null },
+    );
   return { now, availability, more: rows.length > MAX_ROWS };
 }
 

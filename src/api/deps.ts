@@ -16,12 +16,21 @@ import type { Database } from '../store/database.ts';
 import type { ServerKeys } from './keys.ts';
 import type { AgentService, ArtifactService, OperatorService } from './services.ts';
 
+export interface AskedPlace {
+  product: string;
+  version: string;
+  region: string;
+  platform: string;
+}
+
 export interface ApiDeps {
   database: Database;
   agents: AgentService;
   operator: OperatorService;
   artifacts: ArtifactService;
   keys: ServerKeys;
+  /** When the place's mirror was asked last, milliseconds since the epoch; null: it was not, or there is none. */
+  askedAt?: (place: AskedPlace) => number | null;
   config: Pick<Config, 'regions' | 'products' | 'agents' | 'server' | 'availability'>;
   /** Milliseconds since the epoch. */
   clock: { now(): number };

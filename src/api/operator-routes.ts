@@ -96,7 +96,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   async function viewOne(id: string): Promise<RolloutView> {
     const rollout = UUID.test(id) ? await loadRollout(db, id) : undefined;
     if (rollout === undefined) throw new AppError('not_found', `there is no rollout ${id}`, { hint: ROLLOUT_HINT });
-    const [view] = await viewRollouts(db, [rollout], clock.now());
+    const [view] = await viewRollouts(db, operator, [rollout], clock.now());
     assert(view !== undefined, 'one rollout has one view');
     return view;
   }
@@ -132,7 +132,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
         liveOnly: query.live === 'true',
         limit: Number(query.limit ?? DEFAULT_LIMIT),
       });
-      return { rollouts: await viewRollouts(db, rollouts, clock.now()) };
+      return { rollouts: await viewRollouts(db, operator, rollouts, clock.now()) };
     },
   );
 
@@ -229,7 +229,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   app.get(
     '/api/v1/availability',
     { onRequest, schema: { querystring: AvailabilityQuery, response: { 200: AvailabilityReply, ...PROBLEMS } } },
-    async ({ query }) => await viewAvailability(db, { operator, config, now: clock.now() }, query),
+    async ({ query }) =>
+      await viewAvailability(db, { operator, config, now: clock.now(), askedAt: deps.askedAt }, query),
   );
 
   productHistoryRoute(app, deps, onRequest);

@@ -22,7 +22,7 @@ import type {
   VerbOptions,
   VetoOptions,
 } from '../domain/requests.ts';
-import type { Lane } from '../domain/rollout.ts';
+import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { WindowStatus } from '../domain/window.ts';
 
 export interface AgentService {
@@ -60,6 +60,14 @@ export interface Quarantined {
   rolloutId: string;
   attempts: number;
   limit: number;
+}
+
+export interface PassedOver {
+  /** `away`: silent, and brought to it when they return. */
+  reason: HoldReason | 'away';
+  agents: number;
+  /** Of most of them; null: the reason says it all. */
+  detail: string | null;
 }
 
 export interface RegionNow {
@@ -136,7 +144,10 @@ export interface OperatorService {
   isPresent(handle: number): boolean;
   /** Milliseconds since the epoch; null when not seen since the server knows it. */
   lastSeenAt(handle: number): number | null;
-  counts(): { enrolled: number; present: number };
+  /** `stale`: have not reported since the database was restored. */
+  counts(): { enrolled: number; present: number; stale: number };
+  /** Agents that the release of a lane is not brought to for reasons of their own, by lane id; the most first. */
+  passedOver(rollouts: readonly Rollout[]): Promise<Map<string, PassedOver[]>>;
   /** Every region of the config, with its agents, whether its window is open, and its live lane by product. */
   regions(): RegionNow[];
   /** Agents by product, region and version. */

@@ -31,7 +31,7 @@ export async function viewStatus(
     clock: operator.clockDoubt(),
     ceilings: operator.ceilings(),
     products: await viewProducts(db, operator, products),
-    rollouts: await viewRollouts(db, rollouts, now),
+    rollouts: await viewRollouts(db, operator, rollouts, now),
   };
 }
 

@@ -2,6 +2,8 @@
 import type { Agent, Attempt } from '../domain/agent.ts';
 import { type Consent, consentTo, namesOf, sayConsent } from '../domain/approval.ts';
 import type { AttemptState } from '../domain/attempt.ts';
+import { type Veto, vetoFor } from '../domain/directives.ts';
+import { sentenceOf } from '../domain/holds.ts';
 import type { Pin } from '../domain/pin.ts';
 import type { StepPolicy } from '../domain/policy.ts';
 import type { Release } from '../domain/release.ts';
@@ -9,15 +11,21 @@ import { isTerminalLane, type Lane, type LaneState, type Rollout, rolloutState, 
 import { budgetOf, detectableRate } from '../domain/verdict.ts';
 import type { AgentView, HoldView, LaneView, PinView, RolloutView, StepView } from '../protocol/operator.ts';
 import { countByState, liveAttemptsOfAgents } from '../store/attempts.ts';
+import { listVetoes } from '../store/controls.ts';
 import type { Db } from '../store/database.ts';
 import { type HoldDuration, holdDurations, type OpenHold, openHolds } from '../store/holds.ts';
 import { releasesById } from '../store/releases.ts';
 import { listBaselineLanes, loadRollout } from '../store/rollouts.ts';
 import { type BackRows, readBacks, viewBack } from './back-view.ts';
-import type { OperatorService } from './services.ts';
+import type { OperatorService, PassedOver } from './services.ts';
 
 /** In the order of the rollouts; `now` in milliseconds since the epoch. */
-export async function viewRollouts(db: Db, rollouts: readonly Rollout[], now: number): Promise<RolloutView[]> {
+export async function viewRollouts(
+  db: Db,
+  operator: Pick<OperatorService, 'passedOver'>,
+  rollouts: readonly Rollout[],
+  now: number,
+): Promise<RolloutView[]> {
   if (rollouts.length === 0) return [];
   const laneIds = rollouts.flatMap((rollout) => rollout.lanes.map((lane) => lane.id));
   const rows: LaneRows = {
@@ -28,6 +36,8 @@ export async function viewRollouts(db: Db, rollouts: readonly Rollout[], now: nu
     names: await namesOfNewer(db, rollouts),
     baselines: Map.groupBy(await listBaselineLanes(db), (lane) => lane.rolloutId),
     releases: await approvedReleases(db, rollouts),
+    passedOver: await operator.passedOver(rollouts),
+    vetoes: await listVetoes(db),
     now,
   };
   return rollouts.map((rollout) => viewRollout(rollout, rows));
@@ -43,6 +53,8 @@ interface LaneRows extends BackRows {
   baselines: Map<string, Lane[]>;
   /** By id, those that somebody has approved. */
   releases: Map<string, Release>;
+  passedOver: Map<string, PassedOver[]>;
+  vetoes: readonly Veto[];
   now: number;
 }
 
@@ -64,6 +76,12 @@ async function namesOfNewer(db: Db, rollouts: readonly Rollout[]): Promise<Map<s
   return names;
 }
 
+function viewVeto(veto: Veto | undefined): NonNullable<RolloutView['veto']> | null {
+  if (veto === undefined) return null;
+  const { automatic, actor, reason, at } = veto;
+  return { automatic, actor, reason, at };
+}
+
 function viewRollout(rollout: Rollout, rows: LaneRows): RolloutView {
   return {
     id: rollout.id,
@@ -74,6 +92,7 @@ function viewRollout(rollout: Rollout, rows: LaneRows): RolloutView {
     createdAt: rollout.createdAt,
     endedAt: rollout.endedAt,
     lanes: rollout.lanes.map((lane) => viewLane(lane, rollout, rows)),
+    veto: viewVeto(vetoFor(rows.vetoes, rollout.product, rollout.version)),
     baselines: (rows.baselines.get(rollout.id) ?? []).map((lane) => viewBaseline(lane, rows)),
   };
 }
@@ -101,10 +120,22 @@ function viewLane(lane: Lane, rollout: Rollout, rows: LaneRows): LaneView {
     steps: viewSteps(lane, rollout),
     attempts: Object.fromEntries(attempts),
     ...viewBack(lane, rows),
+    ...viewPassedOver(rows.passedOver.get(lane.id)),
     hold,
     holds: (rows.durations.get(lane.id) ?? []).map(({ reason, ms }) => ({ reason, ms })),
     revision: lane.revision,
     approval: consent === null ? null : viewConsent(consent, currentStep(lane.state) ?? 0),
+  };
+}
+
+function viewPassedOver(found: PassedOver[] | undefined): Pick<LaneView, 'passedOver'> {
+  if (found === undefined || found.length === 0) return {};
+  return {
+    passedOver: found.map(({ reason, agents, detail }) => ({
+      reason,
+      agents,
+      sentence: reason === 'away' ? 'silent, brought to it when they return' : sentenceOf(reason, detail ?? undefined),
+    })),
   };
 }
 

@@ -6,7 +6,7 @@ import { textRows } from './text-rows.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
 
-const HEAD = { cells: ['REGION', 'PLATFORM', 'STATUS', 'FOR', 'CHECKED'], text: 'WHY' };
+const HEAD = { cells: ['REGION', 'PLATFORM', 'STATUS', 'FOR', 'ASKED'], text: 'WHY' };
 
 /** `regions`: those to show, in the order of the config. */
 export function availabilityPage(reply: AvailabilityReply, regions: readonly string[], style: Style): string[] {
@@ -18,7 +18,11 @@ export function availabilityPage(reply: AvailabilityReply, regions: readonly str
   return [...blocks.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines])), ...end];
 }
 
-type Row = Omit<AvailabilityView, 'since' | 'checkedAt'> & { since: number | null; checkedAt: number | null };
+type Row = Omit<AvailabilityView, 'since' | 'checkedAt' | 'askedAt'> & {
+  since: number | null;
+  checkedAt: number | null;
+  askedAt?: number | null;
+};
 
 /** Every region with every platform of the release: where no row is, nobody has looked, which is unknown and not absent. */
 function filled(rows: readonly AvailabilityView[], regions: readonly string[]): Row[] {
@@ -39,15 +43,16 @@ function filled(rows: readonly AvailabilityView[], regions: readonly string[]): 
 const COLOURS: Record<string, Colour> = { available: 'green', absent: 'red' };
 
 function releaseLines(title: string, rows: readonly Row[], now: number, style: Style): string[] {
-  const lines = rows.map(({ region, platform, status, since, checkedAt, why }) => ({
+  const lines = rows.map(({ region, platform, status, since, checkedAt, askedAt, why }) => ({
     cells: [
       region,
       platform,
       status,
       since === null ? '' : duration(now - since),
-      checkedAt === null ? '' : age(checkedAt, now),
+      // A server that does not say when it asked says when it wrote.
+      askedAt === undefined && checkedAt !== null ? age(checkedAt, now) : askedAt == null ? '' : age(askedAt, now),
     ],
-    text: why,
+    text: askedAt === undefined || checkedAt === null ? why : `${why}; written ${age(checkedAt, now)}`,
   }));
   const [head = [], ...body] = textRows([HEAD, ...lines], style.width);
   return [

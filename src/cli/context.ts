@@ -30,6 +30,8 @@ export interface CheckedConfig {
   policies: Readonly<Record<string, unknown>>;
   /** What is sound and yet hardly meant, one sentence each. */
   warnings: readonly string[];
+  /** What was read of the iCalendar files: how many times, when the first begins and the last ends. */
+  calendars: readonly { file: string; times: number; first: string | null; last: string | null }[];
 }
 
 export interface BackupRequest {

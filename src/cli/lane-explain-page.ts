@@ -1,5 +1,6 @@
 // Why the lanes of a rollout go on or do not: for each one sentence, its hold, and its gates in their order.
 import type { ExplainRolloutReply } from '../protocol/operator.ts';
+import { holdWords } from './hold-words.ts';
 import { clean, duration, instant, pad, wrap } from './render.ts';
 import { colourOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
@@ -31,7 +32,7 @@ function laneLines({ lane, sentence, gates }: Explained, now: number, style: Sty
 function holdLines(hold: Explained['lane']['hold'], now: number, style: Style): string[] {
   if (hold === null) return [];
   const until = hold.until === null ? '' : `, until ${instant(hold.until)}`;
-  const text = `held as ${hold.reason} since ${instant(hold.since)} (${duration(now - hold.since)})${until}`;
+  const text = `held (${holdWords(hold.reason)}) since ${instant(hold.since)} (${duration(now - hold.since)})${until}`;
   return wrap(text, style.width - 4).map((line) => style.paint('yellow', `  ${line}`));
 }
 

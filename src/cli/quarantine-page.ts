@@ -1,5 +1,5 @@
 // The quarantined agents as lines of text: a row for each agent and release, how its last attempt ended below.
-import type { QuarantineReply } from '../protocol/operator.ts';
+import type { QuarantineReply, RolloutView } from '../protocol/operator.ts';
 import { age, count, shellWord, table, wrap } from './render.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -36,6 +36,16 @@ export function quarantinePage({ quarantined, more }: QuarantineReply, now: numb
 /** For a row of the list, or of an agent's own quarantines. */
 export function clearCommand({ name, product, version }: Pick<Row, 'name' | 'product' | 'version'>): string {
   return `tidegate quarantine clear ${shellWord(name)} ${shellWord(`${product}@${version}`)} --reason TEXT`;
+}
+
+/** A halted lane tries nobody, whoever is cleared; a retry of it clears all. */
+export function haltedHint(rollout: RolloutView | undefined, region: string, style: Style): string[] {
+  const lane = rollout?.lanes.find((one) => one.region === region);
+  if (rollout === undefined || lane?.state !== 'halted') return [];
+  const name = shellWord(`${rollout.product}@${rollout.version}`);
+  const retry = `tidegate rollout retry ${name} --region ${shellWord(region)} --reason TEXT`;
+  const text = `${rollout.version} is halted in ${region}, so nobody is tried there; a retry forgives all that tried: ${retry}`;
+  return wrap(text, style.width, '  ');
 }
 
 function isNamesake(a: Row, b: Row): boolean {

@@ -1,6 +1,7 @@
 // The regions as lines of text: zone, agents, window, and below each what goes on there.
 import type { RegionsReply, RegionView, StatusReply } from '../protocol/operator.ts';
-import { age, instant, shellWord, table, wrap } from './render.ts';
+import { holdWords } from './hold-words.ts';
+import { age, instant, shellWord, stateWords, table, wrap } from './render.ts';
 import { brakeLines, colourOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -32,14 +33,14 @@ function windowLines({ window }: RegionView, now: number, style: Style): string[
   const { open, changesAt, reason, detail } = window;
   if (open && changesAt === null) return [];
   const when = changesAt === null ? '' : `${instant(changesAt)} (${age(changesAt, now)})`;
-  const why = [reason, detail].filter((part) => part !== null).join(': ');
+  const why = [reason === null ? null : holdWords(reason), detail].filter((part) => part !== null).join(': ');
   const text = open ? `the window closes ${when}` : `nothing starts${when === '' ? '' : ` until ${when}`}; ${why}`;
   return indented(text, style).map((line) => (open ? line : style.paint('yellow', line)));
 }
 
 function laneLines({ product, version, state, wave, step, steps }: RegionView['lanes'][number], style: Style) {
   const place = step === null ? '' : `, step ${step + 1} of ${steps}`;
-  const text = `${shellWord(`${product}@${version}`)} is ${state}${place}, wave ${wave + 1}`;
+  const text = `${shellWord(`${product}@${version}`)} is ${stateWords(state)}${place}, wave ${wave + 1}`;
   return indented(text, style).map((line) => style.paint(colourOf(state), line));
 }
 

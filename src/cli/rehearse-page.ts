@@ -1,6 +1,7 @@
 // A rehearsal as a page: how it comes out, the chart, the steps, what held each lane, and how far a bad release would come.
 import type { RehearsalReply, RehearsedLane } from '../protocol/rehearsal.ts';
 import { gantt } from './gantt.ts';
+import { holdWords } from './hold-words.ts';
 import { count, duration, instant, table, wrap } from './render.ts';
 import type { Terminal } from './terminal.ts';
 import { textRows } from './text-rows.ts';
@@ -72,7 +73,7 @@ function stepLines(lanes: readonly RehearsedLane[], style: Style): string[] {
       step.doneAt === null ? '-' : duration(step.doneAt - step.openedAt),
       step.endedAt === null ? '-' : minute(step.endedAt),
       String(step.exposed),
-      rate(step.detects),
+      step.bad > 0 || step.detects > 0.5 ? '-' : rate(step.detects),
     ]),
   );
   if (rows.length === 0) return [];
@@ -83,9 +84,10 @@ function stepLines(lanes: readonly RehearsedLane[], style: Style): string[] {
     style.paint('dim', heading),
     ...lines,
     ...(more > 0 ? [`  and ${count(more, 'more step')}: --json`] : []),
-    ...wrap('DETECTS: the failure rate that so many clean agents rule out at 95 % confidence', style.width - 2).map(
-      (line) => style.paint('dim', `  ${line}`),
-    ),
+    ...wrap(
+      'DETECTS: the failure rate that so many clean agents rule out at 95 % confidence; -: too few, or not clean',
+      style.width - 2,
+    ).map((line) => style.paint('dim', `  ${line}`)),
   ];
 }
 
@@ -113,14 +115,14 @@ function heldLines(lanes: readonly RehearsedLane[], to: number, style: Style): s
   ];
 }
 
-/** `previous_wave 1d 4h, soaking 3d; agents ready: at_limit 2h`. */
+/** `an earlier wave 1d 4h, soaking 3d; agents that lay ready: window closed 2h`. */
 function heldText({ holds }: RehearsedLane, end: number): string {
   const of = (who: string) => {
     const times = new Map<string, number>();
     for (const hold of holds) {
       if (hold.who === who) times.set(hold.reason, (times.get(hold.reason) ?? 0) + (hold.to ?? end) - hold.from);
     }
-    return [...times].filter(([, ms]) => ms >= 1000).map(([reason, ms]) => `${reason} ${duration(ms)}`);
+    return [...times].filter(([, ms]) => ms >= 1000).map(([reason, ms]) => `${holdWords(reason)} ${duration(ms)}`);
   };
   const [lane, agents] = [of('lane').join(', '), of('agents').join(', ')];
   return [lane, agents === '' ? '' : `agents that lay ready: ${agents}`].filter((text) => text !== '').join('; ');

@@ -58,6 +58,11 @@ export function readDuration(text: string): number | undefined {
   return Number(match[1]) * unit;
 }
 
+/** The state of a lane in words that follow “is”. */
+export function stateWords(state: string): string {
+  return state === 'approval' ? 'waiting for approval' : state.replaceAll('_', ' ');
+}
+
 /** As a shell takes it. */
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,6 +1,7 @@
 // One rollout in full, and the list of rollouts, as lines of text.
 import type { LaneView, RolloutView, StepView } from '../protocol/operator.ts';
-import { age, duration, instant, table, wrap } from './render.ts';
+import { holdWords } from './hold-words.ts';
+import { age, count, duration, instant, table, wrap } from './render.ts';
 import { colourOf, holdLines, nextLines, progress } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 import { toDo } from './to-do.ts';
@@ -68,7 +69,7 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
   const steps = lane.steps.map((step) => [`step ${step.step + 1}`, step.state, step.size === 0 ? '' : progress(step)]);
   const rows = table(steps, style.width);
   const attempts = Object.entries(lane.attempts).map(([state, number]) => `${number} ${state}`);
-  const holds = lane.holds.map(({ reason, ms }) => `${reason} ${duration(ms)}`);
+  const holds = lane.holds.map(({ reason, ms }) => `${holdWords(reason)} ${duration(ms)}`);
   const revision = lane.revision === undefined ? '' : `, revision ${lane.revision}`;
   const head = `${lane.region}, wave ${lane.wave + 1}: ${lane.state} since ${instant(lane.since)}${revision}`;
   return [
@@ -78,14 +79,29 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
     ...holdLines(lane.hold, now, style),
     ...nextLines(lane, style),
     ...lane.steps.flatMap((step, index) => [rows[index] ?? '', ...detects(step)]),
+    ...passedOverLines(lane, style),
     ...listed('attempts: ', attempts, style),
     ...listed('time in holds: ', holds, style),
   ];
 }
 
 function detects(step: StepView): string[] {
-  if (step.size === 0) return [];
+  // A step with failures has ruled nothing out.
+  if (step.size === 0 || step.bad > 0) return [];
+  if (step.detects > TELLING_RATE) return ['    too few agents to tell a failure rate'];
   return [`    detects failure rates ≥ ${(step.detects * 100).toFixed(step.detects < 0.1 ? 1 : 0)} %`];
+}
+
+/** A release that fails on half of the hosts is found without figures. */
+const TELLING_RATE = 0.5;
+
+function passedOverLines({ state, passedOver = [] }: LaneView, style: Style): string[] {
+  const what = state === 'completed' ? 'passed over' : 'left out';
+  return passedOver.flatMap(({ agents, sentence }) =>
+    wrap(`${what}: ${count(agents, 'agent')}: ${sentence}`, style.width - 2, '  ').map((line) =>
+      style.paint('yellow', `  ${line}`),
+    ),
+  );
 }
 
 function listed(label: string, items: readonly string[], style: Style): string[] {

@@ -1,7 +1,9 @@
 // The status page as lines of text: pure, from the reply to what is printed.
 import type { LaneView, ProductView, RolloutView, StatusReply, StepView } from '../protocol/operator.ts';
-import { age, bar, columns, count, duration, instant, since, table, wrap } from './render.ts';
+import { holdWords } from './hold-words.ts';
+import { age, bar, columns, count, duration, instant, since, stateWords, table, wrap } from './render.ts';
 import type { Colour, Terminal } from './terminal.ts';
+import { toDo } from './to-do.ts';
 
 type Style = Pick<Terminal, 'width' | 'paint'>;
 
@@ -9,19 +11,31 @@ export function statusPage(status: StatusReply, style: Style): string[] {
   const { agents, now } = status;
   return [
     `${count(agents.enrolled, 'agent')} enrolled, ${agents.present} present at ${instant(now)}`,
+    ...staleLines(agents.stale ?? 0, style),
     ...clockLines(status.clock, style),
     ...brakeLines(status.brakes, now, style),
     ...ceilingLines(status.ceilings, style),
-    ...status.products.flatMap((product) => ['', ...productLines(product, now, style)]),
+    ...status.products.flatMap((product) => ['', ...productLines(product, status.rollouts, now, style)]),
     ...rolloutSection(status.rollouts, now, style),
   ];
+}
+
+function staleLines(stale: number, style: Style): string[] {
+  if (stale === 0) return [];
+  const text = `${count(stale, 'agent')} not heard since the database was restored: nothing is granted to them before`;
+  return wrap(text, style.width, '  ').map((line) => style.paint('yellow', line));
 }
 
 /** A heading, then one or two lines for each lane; of a rollout that has ended one line. */
 export function rolloutLines(rollout: RolloutView, now: number, style: Style): string[] {
   const title = `${rollout.product} ${rollout.version}: ${rollout.state}`;
   if (rollout.endedAt !== null) {
-    return wrap(`${title}, ended ${age(rollout.endedAt, now)}`, style.width).map((line) => style.paint('dim', line));
+    return [
+      ...wrap(`${title}, ended ${age(rollout.endedAt, now)}`, style.width).map((line) => style.paint('dim', line)),
+      ...rollout.lanes.flatMap((lane) =>
+        passedOverLine(lane, style).map((line) => line.replace('    ', `  ${lane.region} `)),
+      ),
+    ];
   }
   const facts = `${rollout.id}, policy ${rollout.policy}, begun ${age(rollout.createdAt, now)}`;
   const lanes = laneRows(rollout.lanes, now, style.width);
@@ -87,8 +101,10 @@ function rolloutSection(rollouts: readonly RolloutView[], now: number, style: St
   ];
 }
 
-function productLines(product: ProductView, now: number, style: Style): string[] {
-  const newest = product.newest === null ? 'no release to let out' : `newest release ${product.newest}`;
+function productLines(product: ProductView, rollouts: readonly RolloutView[], now: number, style: Style): string[] {
+  const own = rollouts.filter((rollout) => rollout.product === product.name);
+  const last = own.find((rollout) => rollout.version === product.newest);
+  const newest = product.newest === null ? 'no release to let out' : `newest release ${product.newest}${fateOf(last)}`;
   const rejected = product.rejectedTags === 0 ? '' : `, ${count(product.rejectedTags, 'tag')} rejected`;
   const versions = product.versions.map((row) => [
     row.region,
@@ -105,7 +121,16 @@ function productLines(product: ProductView, now: number, style: Style): string[]
     ...releaseTrouble(product, style),
     ...holdLines(product.hold, now, style),
     ...table(versions, style.width),
+    ...toDo(own.filter((rollout) => rollout.endedAt === null)).flatMap((text) =>
+      wrap(`to do: ${text}`, style.width - 2, '  ').map((line) => style.paint('yellow', `  ${line}`)),
+    ),
   ];
+}
+
+/** A release has one rollout: what was cancelled is the newest, and goes nowhere any more. */
+function fateOf(rollout: RolloutView | undefined): string {
+  if (rollout?.endedAt == null || (rollout.state !== 'cancelled' && rollout.state !== 'rolled_back')) return '';
+  return `, ${stateWords(rollout.state)}: it goes out no more`;
 }
 
 const MAX_REFUSED_NAMED = 3;
@@ -193,6 +218,20 @@ function hotOf({ hot }: StepView): string {
 }
 
 function laneRemark(lane: LaneView, now: number, style: Style): string[] {
+  return [...stateRemark(lane, now, style), ...passedOverLine(lane, style)];
+}
+
+/** `passed over: 2 requirement unmet, 1 pinned`; whose sentences `rollout show` has. */
+function passedOverLine({ state, passedOver = [] }: LaneView, style: Style): string[] {
+  if (passedOver.length === 0) return [];
+  const parts = passedOver.map(({ agents, reason }) => `${count(agents, 'agent')} ${holdWords(reason)}`);
+  const what = state === 'completed' ? 'passed over' : 'left out';
+  return wrap(`${what}: ${parts.join(', ')}`, style.width - 4, '  ').map((line) =>
+    style.paint('yellow', `    ${line}`),
+  );
+}
+
+function stateRemark(lane: LaneView, now: number, style: Style): string[] {
   if (lane.hold !== null) return [...holdLines(lane.hold, now, style, '    '), ...nextLines(lane, style, '    ')];
   if (!TELLING.has(lane.state)) return nextLines(lane, style, '    ');
   return wrap(lane.sentence, style.width - 4).map((line) => `    ${line}`);
@@ -210,6 +249,6 @@ export function nextLines({ next }: LaneView, style: Style, indent = '  '): stri
 export function holdLines(hold: LaneView['hold'], now: number, style: Style, indent = '  '): string[] {
   if (hold === null) return [];
   const until = hold.until === null ? '' : `, until ${instant(hold.until)}`;
-  const text = `held ${duration(now - hold.since)}${until}: ${hold.sentence} (${hold.reason})`;
+  const text = `held ${duration(now - hold.since)}${until}: ${hold.sentence}`;
   return wrap(text, style.width - indent.length).map((line) => style.paint('yellow', indent + line));
 }

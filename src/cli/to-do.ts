@@ -28,10 +28,20 @@ function promotions(rollout: RolloutView): string[] {
 function restarts(rollout: RolloutView): string[] {
   const halted = ({ state }: LaneView) => state === 'halted';
   return [
-    ...verb(rollout, 'retry', (lane) => halted(lane) && lane.back === undefined, 'publish a fix, or '),
+    ...restart(rollout, (lane) => halted(lane) && lane.back === undefined),
     // Halted on the way back: forward it goes no more.
     ...verb(rollout, 'rollback', (lane) => halted(lane) && lane.back !== undefined, ''),
   ];
+}
+
+/** While a person's veto stands a retry is refused. */
+function restart(rollout: RolloutView, wants: (lane: LaneView) => boolean): string[] {
+  const { veto } = rollout;
+  if (veto == null || veto.automatic) return verb(rollout, 'retry', wants, 'publish a fix, or ');
+  const lanes = rollout.lanes.filter(wants);
+  if (lanes.length === 0) return [];
+  const lift = `tidegate release unveto ${shellWord(nameOf(rollout))} --reason TEXT`;
+  return [`${names(lanes)}: publish a fix, or lift the veto of ${veto.actor} and retry: ${lift}`];
 }
 
 function verb(rollout: RolloutView, name: string, wants: (lane: LaneView) => boolean, first: string): string[] {

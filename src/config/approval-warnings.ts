@@ -33,7 +33,7 @@ export function approvalWarnings(config: Known, now: number): string[] {
     const since = new Date(from).toISOString().slice(0, 16).replace('T', ' ');
     return [
       `policies.${policy.name}.approvals.expire: an approval lasts ${printDuration(expireMs)}, but in ${first}${more} ` +
-        `nothing may start ${closedFor} from ${since}Z on: given then, it expires before the window opens; ` +
+        `nothing may start ${closedFor} from ${since}Z on: given then, it expires before anything may start again; ` +
         'let it last longer, or shorten the time that is closed',
     ];
   });

@@ -15,25 +15,49 @@ export interface FreezeSources {
   now: number;
 }
 
+/** What was read of an iCalendar file: times that are not over, repetitions counted one by one, two years ahead. */
+export interface CalendarRead {
+  /** As the config names it. */
+  file: string;
+  times: number;
+  /** When the first begins and the last ends, `2026-12-20` or with a time; null: there is none. */
+  first: string | null;
+  last: string | null;
+}
+
 const MAX_BYTES = 1_048_576;
 /** Times without a zone count once for each zone of the regions. */
 const MAX_FREEZES = 10_000;
 
 /** Notes what is wrong with a calendar in the report. */
-export function resolveFreezes(raw: RawConfig, sources: FreezeSources): Freeze[] {
+export function resolveFreezes(
+  raw: RawConfig,
+  sources: FreezeSources,
+): { freezes: Freeze[]; calendars: CalendarRead[] } {
   const { report } = sources;
+  const calendars: CalendarRead[] = [];
   const freezes = raw.freezes.flatMap((freeze, index) => {
     const path = ['freezes', index];
     if (report.touches(path)) return [];
     const where = regionsByZone(raw, freeze.regions);
     if (!('calendar' in freeze)) return writtenFreeze(freeze, where);
-    return readEvents(freeze.calendar, [...path, 'calendar'], sources).flatMap((one) => {
-      return eventFreeze(one, freeze.regions, where);
-    });
+    const events = readEvents(freeze.calendar, [...path, 'calendar'], sources);
+    calendars.push(readOf(freeze.calendar, events));
+    return events.flatMap((one) => eventFreeze(one, freeze.regions, where));
   });
-  if (freezes.length <= MAX_FREEZES) return freezes;
+  if (freezes.length <= MAX_FREEZES) return { freezes, calendars };
   report.add(['freezes'], `they are ${freezes.length} in all, and ${MAX_FREEZES} are read`, 'shorten the calendars');
-  return [];
+  return { freezes: [], calendars };
+}
+
+function readOf(file: string, events: readonly Occurrence[]): CalendarRead {
+  const said = (time: Temporal.PlainDate | Temporal.PlainDateTime | number) =>
+    typeof time === 'number' ? `${new Date(time).toISOString().slice(0, 16)}Z` : time.toString().slice(0, 16);
+  const [begins, ends] = [
+    events.map((one) => said(one.kind === 'instants' ? one.fromMs : one.from)).sort(),
+    events.map((one) => said(one.kind === 'instants' ? one.toMs : one.to)).sort(),
+  ];
+  return { file, times: events.length, first: begins[0] ?? null, last: ends.at(-1) ?? null };
 }
 
 type ByZone = ReadonlyMap<string, string[]>;

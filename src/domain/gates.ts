@@ -3,6 +3,7 @@ import { assert } from '../errors.ts';
 import { backGates } from './back-gates.ts';
 import { vetoFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, pass, pend, wait } from './gate.ts';
+import { verdictOf } from './lane-verdict.ts';
 import { liftOf } from './lift.ts';
 import { openingGates } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
@@ -64,11 +65,20 @@ function stateGate(input: LaneInput, state: StandingState): AskedGate {
   }
 }
 
-function haltRemedy({ snapshot, rollout, lane }: LaneInput): string {
+function haltRemedy(input: LaneInput): string {
+  const { snapshot, rollout, lane } = input;
   if (lane.back.length > 0) return 'a person rolls it back again';
   const veto = vetoFor(snapshot.vetoes, rollout.product, rollout.version);
   if (veto?.automatic === false) return `the veto of ${veto.actor} is lifted and a person retries it`;
-  return 'a person retries it, or accepts what went bad';
+  return input.lane.steps.some((step) => isAcceptable(input, step))
+    ? 'a person retries it, or accepts what went bad'
+    : 'a person retries it';
+}
+
+/** Outcomes have halted it, or hold it: a metric, or a word against the release, cannot be accepted. */
+function isAcceptable(input: LaneInput, step: Step): boolean {
+  const { kind } = verdictOf(input, step);
+  return kind === 'halt' || (kind === 'hold' && step === input.lane.steps.at(-1));
 }
 
 function ended(gate: string, sentence: string): AskedGate {

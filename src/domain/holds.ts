@@ -8,7 +8,7 @@ export const HOLD_SENTENCES = {
   floor_missing: 'a version that must not be jumped over cannot be had in this region',
   previous_wave: 'an earlier wave has not completed',
   older_lane: 'an older rollout is still live in this region',
-  outside_window: 'no window is open in this region',
+  outside_window: 'nothing may start in this region now',
   frozen: 'a freeze is in force',
   braked: 'a person has set the brake',
   ceiling: 'the ceiling of changes per hour or day is reached',

@@ -7,6 +7,7 @@ import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pen
 import { availabilityAt, laneCensusOf, releaseOf } from './lookup.ts';
 import { olderLane } from './older-lane.ts';
 import type { LaneInput } from './plan-lane.ts';
+import { attemptMs } from './policy.ts';
 import { regionStatus } from './region-window.ts';
 import { troubleOf } from './release.ts';
 import { isTerminalLane, passesWave, wordsOf } from './rollout.ts';
@@ -53,8 +54,23 @@ export function windowGate({ snapshot, lane, now }: LaneInput, opening?: Action)
     return opening === undefined ? open : { ...open, step: { action: opening } };
   }
   const { reason, detail, opensAt: until } = status;
-  const remedy = until === null ? 'no time is known at which it passes' : 'passes when the next window opens';
-  return wait('window', { reason, detail, until, remedy });
+  const opens = reason === 'frozen' ? 'passes when the freeze is over' : 'passes when the next window opens';
+  return wait('window', {
+    reason,
+    detail,
+    until,
+    remedy: until === null ? 'no time is known at which it passes' : opens,
+  });
+}
+
+/** For a step that is open: nothing is granted that the rest of the window cannot cover. */
+export function grantWindowGate(input: LaneInput): AskedGate {
+  const { snapshot, rollout, lane, now } = input;
+  const status = regionStatus(snapshot, lane.region, now);
+  if (!status.open || status.closesAt === null || status.closesAt - now >= attemptMs(rollout.policy))
+    return windowGate(input);
+  const detail = `the window closes at ${instantOf(status.closesAt)}, and too little of it is left for an attempt`;
+  return wait('window', { reason: 'outside_window', detail, remedy: 'passes when the next window opens' });
 }
 
 /** Opens the next step that adds somebody, or completes the lane after the last. */

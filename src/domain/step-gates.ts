@@ -9,7 +9,7 @@ import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pen
 import { haltReason, holdCount, isAgainstRelease, silenceOf } from './lane-verdict.ts';
 import { releaseOf } from './lookup.ts';
 import { metricGates, metricNotes } from './metric-gates.ts';
-import { availabilityOf, brakeGate, censusOf, nextStepGates, windowGate } from './opening-gates.ts';
+import { availabilityOf, brakeGate, censusOf, grantWindowGate, nextStepGates } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
 import type { StepPolicy } from './policy.ts';
 import type { Step, StepCounters } from './rollout.ts';
@@ -30,7 +30,7 @@ export function openGates(input: LaneInput, step: Step): AskGate[] {
     ...evidence,
     () => reachGate(input, step),
     () => brakeGate(input),
-    () => windowGate(input),
+    () => grantWindowGate(input),
     ...ceilingGates(input.snapshot.ceilings, input.now),
     ...(censusOf(input)?.platforms ?? []).map((platform) => () => stillThereGate(input, platform)),
     ...floorGates(input),

@@ -123,12 +123,41 @@ function refusal(
 ): { reason: 'outside_window' | 'frozen'; detail: string } | undefined {
   const freeze = freezes.find((one) => isFrozen(one, place));
   if (freeze !== undefined) return { reason: 'frozen', detail: `${freeze.reason}, until ${endOf(freeze, place.zone)}` };
-  if (rules.deny.some((window) => contains(window, place)))
-    return { reason: 'outside_window', detail: 'a window denies it' };
+  const denying = rules.deny.find((window) => contains(window, place));
+  if (denying !== undefined)
+    return { reason: 'outside_window', detail: `closed ${sayWindow(denying)} (${place.zone})` };
   if (rules.allow.length > 0 && !rules.allow.some((window) => contains(window, place))) {
-    return { reason: 'outside_window', detail: 'no window allows it' };
+    return { reason: 'outside_window', detail: `open only ${sayAllowed(rules.allow)} (${place.zone})` };
   }
   return undefined;
+}
+
+const MOST_SAID = 3;
+const said = new WeakMap<readonly WeeklyWindow[], string>();
+
+/** Asked for many instants of the same rules, which are never changed. */
+function sayAllowed(allow: readonly WeeklyWindow[]): string {
+  const known = said.get(allow);
+  if (known !== undefined) return known;
+  const more = allow.length - MOST_SAID;
+  const text = allow.slice(0, MOST_SAID).map(sayWindow).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  said.set(allow, text);
+  return text;
+}
+
+/** `mon–fri 09:00–16:00`, `sat 10:00–12:00`, `daily 22:00–04:00`. */
+function sayWindow({ days, from, to }: WeeklyWindow): string {
+  const clock = (minute: number) =>
+    `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
+  return `${sayDays(days)} ${clock(from)}–${clock(to)}`;
+}
+
+function sayDays(days: readonly Day[]): string {
+  const places = DAYS.flatMap((day, index) => (days.includes(day) ? [index] : []));
+  const [first = 0, last = 0] = [places[0], places.at(-1)];
+  if (places.length === DAYS.length) return 'daily';
+  const isRun = places.length > 2 && last - first === places.length - 1;
+  return isRun ? `${DAYS[first]}–${DAYS[last]}` : places.map((place) => DAYS[place]).join(' ');
 }
 
 function isFrozen(freeze: Freeze, { instant, date }: Place): boolean {

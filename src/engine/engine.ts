@@ -15,6 +15,7 @@ import type {
   VerbOptions,
   VetoOptions,
 } from '../domain/requests.ts';
+import type { Rollout } from '../domain/rollout.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
 import { findAgent, flushSeen } from '../store/agents.ts';
@@ -37,6 +38,7 @@ import { openModelThread } from './model-thread.ts';
 import { startObservedTime } from './observed-time.ts';
 import { occupiedNow } from './occupied-now.ts';
 import { performVerb, setBrake, type VerbEffects } from './operator.ts';
+import { passedOver } from './passed-over.ts';
 import { changePin, type PinChange } from './pins.ts';
 import { type ClearChange, clearQuarantine, listQuarantined, quarantinesOf } from './quarantine.ts';
 import { reconcile } from './reconcile.ts';
@@ -294,9 +296,11 @@ export async function openEngine(deps: EngineDeps) {
       counts() {
         let present = 0;
         for (const handle of roster.all()) if (isPresent(handle)) present += 1;
-        return { enrolled: roster.size, present };
+        return { enrolled: roster.size, present, stale: roster.staleCount };
       },
       regions: () => regionsNow({ roster, memory, regions: deps.regions, isPresent, now: clock.now() }),
+      passedOver: (rollouts: readonly Rollout[]) =>
+        passedOver({ roster, memory, observedMs: observed.now() }, rollouts),
       versions() {
         return memory
           .census()

@@ -4,7 +4,7 @@ import { policiesOf } from '../domain/rehearse/question.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError } from '../errors.ts';
 import { inTurns } from './pieces.ts';
-import type { Roster } from './roster.ts';
+import type { Kind, Roster } from './roster.ts';
 
 export interface GroupsInput {
   product: ProductRules;
@@ -12,20 +12,38 @@ export interface GroupsInput {
   observedMs: number;
   /** Labels that matter beside those of the policies' steps. */
   labels: readonly string[];
+  /** Why agents of a kind cannot be brought to the release; undefined: they can. */
+  objection: (kind: Kind, version: string) => string | undefined;
+}
+
+export interface CountedFleet {
+  groups: FleetGroup[];
+  /** Agents that are in no group, by why, the most first. */
+  leftOut: { why: string; agents: number }[];
 }
 
 const MAX_GROUPS = 50_000;
 
-/** Labels that make no difference are left out. Throws `conflict` for more than 50,000 kinds of agents. */
-export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<FleetGroup[]> {
+/** Labels that make no difference are left out, and agents that stand against the release themselves. Throws `conflict` for more than 50,000 kinds of agents. */
+export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<CountedFleet> {
   const { product, regions, observedMs } = input;
   const steps = policiesOf(input).flatMap((policy) => policy.steps);
   const wanted = [...new Set([...input.labels, ...steps.flatMap((step) => Object.keys(step.labels ?? {}))])];
   const groups: FleetGroup[] = [];
+  const leftOut = new Map<string, number>();
+  const objectionTo = roster.byKind((kind) => {
+    const running = kind.products.find((one) => one.product === product.name);
+    return running === undefined ? undefined : input.objection(kind, running.version);
+  });
   for (const region of regions) {
     const here = new Map<string, FleetGroup>();
     const known = new Map<Record<string, string>, string>();
     const counting = roster.visit(product.name, region, (handle, version, platform) => {
+      const why = objectionTo(handle);
+      if (why !== undefined) {
+        leftOut.set(why, (leftOut.get(why) ?? 0) + 1);
+        return;
+      }
       const labels = roster.labelsOf(handle);
       const kind = known.get(labels) ?? JSON.stringify(wanted.map((name) => labels[name] ?? null));
       known.set(labels, kind);
@@ -46,7 +64,8 @@ export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<F
       });
     }
   }
-  return groups;
+  const sorted = [...leftOut].toSorted(([, a], [, b]) => b - a);
+  return { groups, leftOut: sorted.map(([why, agents]) => ({ why, agents })) };
 }
 
 function pick(labels: Record<string, string>, names: readonly string[]): Record<string, string> {

@@ -6,6 +6,7 @@ import type { Assumed, Surroundings } from '../domain/rehearse/question.ts';
 import type { Rehearsal, RehearsalQuestion } from '../domain/rehearse/rehearse.ts';
 import type { Release } from '../domain/release.ts';
 import type { BacktestOptions, ModelOptions, RehearseOptions } from '../domain/requests.ts';
+import { requirementsFor, unmetOf } from '../domain/requirement.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { AppError } from '../errors.ts';
@@ -14,7 +15,7 @@ import type { Database } from '../store/database.ts';
 import { listReleases } from '../store/releases.ts';
 import { listRollouts } from '../store/rollouts.ts';
 import type { Clock } from './clock.ts';
-import { fleetGroups } from './fleet-groups.ts';
+import { type CountedFleet, fleetGroups } from './fleet-groups.ts';
 import type { Memory } from './memory.ts';
 import type { ModelThread } from './model-thread.ts';
 import type { ObservedTime } from './observed-time.ts';
@@ -55,7 +56,10 @@ export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptio
   const release = releaseNamed(await listReleases(database.db, product.name), product, options.version);
   const version = release?.version ?? parsed(product, options.version);
   const surroundings = await surroundingsOf(deps, product);
-  const fleet = options.fleet === undefined ? await fleetNow(deps, product) : givenFleet(deps, options.fleet);
+  const { groups: fleet, leftOut } =
+    options.fleet === undefined
+      ? await fleetNow(deps, product, version)
+      : { groups: givenFleet(deps, options.fleet), leftOut: [] };
   const all = fleet.reduce((sum, group) => sum + group.agents, 0);
   if (all > MAX_MODEL_AGENTS) throw tooMany(all);
   const known = release?.artifacts.map(({ platform }) => platform) ?? [];
@@ -76,10 +80,11 @@ export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptio
     version,
     release: release?.state ?? null,
     rehearsal: await thread.rehearse(question),
-    assumptions: assumptionsOfRehearsal(
-      question,
-      going.map((one) => one.version).filter((one) => one !== version),
-    ),
+    assumptions: assumptionsOfRehearsal(question, {
+      goingOut: going.map((one) => one.version).filter((one) => one !== version),
+      leftOut,
+      factsKnown: options.fleet === undefined,
+    }),
   };
 }
 
@@ -130,13 +135,26 @@ async function surroundingsOf(
   };
 }
 
-async function fleetNow({ memory, roster, observed }: RehearseDeps, product: ProductRules): Promise<FleetGroup[]> {
+/** Without those that the release passes over, by the facts and pins that are known. */
+async function fleetNow(
+  { memory, roster, observed }: RehearseDeps,
+  product: ProductRules,
+  version: string,
+): Promise<CountedFleet> {
+  const scheme = schemeOf(product.scheme);
+  const requirements = requirementsFor(product.requirements, product.scheme, version);
+  const isBelow = (running: string) => scheme.parse(running) !== undefined && scheme.compare(running, version) < 0;
   const { label } = memory.surroundings.limits.site ?? { label: null };
   return await fleetGroups(roster, {
     product,
     regions: memory.regions,
     observedMs: observed.now(),
     labels: label === null ? [] : [label],
+    objection({ facts, pinned }, running) {
+      if (!isBelow(running)) return undefined;
+      if (pinned.includes(product.name)) return 'pinned';
+      return unmetOf(requirements, facts);
+    },
   });
 }
 

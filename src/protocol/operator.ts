@@ -54,6 +54,11 @@ export const LaneView = Strict({
   back: Type.Optional(
     Strict({ to: Nullable(Text), agents: Integer, succeeded: Integer, bad: Integer, hot: Integer, pending: Integer }),
   ),
+  /**
+   * Agents below the release that are not brought to it for reasons of their own, the most first: of a lane that goes out
+   * now, and of one whose release is the region's baseline. `reason`: that of a hold, or `away`.
+   */
+  passedOver: Type.Optional(Type.Array(Strict({ reason: Text, sentence: Text, agents: Integer }))),
   /** The present hold, if any. */
   hold: Nullable(HoldView),
   /** Time spent in each hold so far. */
@@ -85,6 +90,8 @@ export const RolloutView = Strict({
   createdAt: Integer,
   endedAt: Nullable(Integer),
   lanes: Type.Array(LaneView),
+  /** What stands against its release by a person's word, or an automatic halt's. */
+  veto: Type.Optional(Nullable(Strict({ automatic: Type.Boolean(), actor: Text, reason: Text, at: Integer }))),
   /** Where newcomers are brought to this release, and whether they are: open or halted. */
   baselines: Type.Optional(
     Type.Array(Strict({ region: Text, state: Text, sentence: Text, since: Integer, hold: Nullable(HoldView) })),
@@ -180,7 +187,8 @@ export type BrakeView = Static<typeof BrakeView>;
 
 export const StatusReply = Strict({
   now: Integer,
-  agents: Strict({ enrolled: Integer, present: Integer }),
+  /** `stale`: have not reported since the database was restored. */
+  agents: Strict({ enrolled: Integer, present: Integer, stale: Type.Optional(Integer) }),
   brakes: Type.Array(BrakeView),
   /** Why the server's clock is not believed: nothing opens and nothing is granted. Null: it is sound. */
   clock: Type.Optional(Nullable(Strict({ since: Integer, why: Text, until: Integer }))),
@@ -351,7 +359,10 @@ export const AvailabilityView = Strict({
   /** What the probe saw. */
   why: Text,
   since: Integer,
+  /** When the answer was written down: one that stays the same is written again seldom. */
   checkedAt: Integer,
+  /** When the mirror was asked last, or GitHub; null: not since the server has started. */
+  askedAt: Type.Optional(Nullable(Integer)),
 });
 export type AvailabilityView = Static<typeof AvailabilityView>;
 /** Ordered by product, version, region and platform, at most 10,000; `more`: there are others. */

@@ -44,6 +44,8 @@ export interface Prober {
    * matter besides the newest five of each product. Throws what the database throws; a mirror's failure is an answer.
    */
   round(now: number, wanted: readonly Wanted[]): Promise<{ changed: boolean }>;
+  /** When the mirror was last asked for it, ms since the epoch; null: not since the start, or there is no mirror. */
+  askedAt(place: Pick<Availability, 'product' | 'version' | 'region' | 'platform'>): number | null;
   /** Ends the round under way without writing what it has not heard. */
   close(): Promise<void>;
 }
@@ -94,6 +96,7 @@ export function openProber(deps: ProberDeps): Prober {
       });
       return running;
     },
+    askedAt: (place) => state.asked.get(keyOf(place)) ?? null,
     async close() {
       state.closed = true;
       await client.close();

@@ -191,7 +191,7 @@ describe('views', () => {
     ];
     const status = await view(StatusReply, 'GET', '/status');
     assert.equal(status.now, T0);
-    assert.deepEqual(status.agents, { enrolled: 3, present: 2 });
+    assert.deepEqual(status.agents, { enrolled: 3, present: 2, stale: 0 });
     const [product] = status.products;
     assert.equal(product?.newest, '1.4.0');
     assert.equal(product?.releases, 2);

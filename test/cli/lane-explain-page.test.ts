@@ -47,7 +47,7 @@ test('each lane: its sentence, its hold with since and until, and the gates in c
     'us-west-2, wave 2: waiting since 2026-01-05 11:59:00Z',
     '  an earlier wave has not completed: eu-west-1 is soaking; passes when eu-west-1',
     '  has completed',
-    '  held as previous_wave since 2026-01-05 11:59:15Z (45s), until 2026-01-05',
+    '  held (an earlier wave) since 2026-01-05 11:59:15Z (45s), until 2026-01-05',
     '  12:00:05Z',
     '  pass  veto          1.1.0 is not vetoed',
     '  wait  wave          an earlier wave has not completed: eu-west-1 is soaking;',

@@ -4,11 +4,19 @@ import { describe, it } from 'node:test';
 import { agentsPage } from '../../src/cli/agents-page.ts';
 import { availabilityPage } from '../../src/cli/availability-page.ts';
 import { createdPage } from '../../src/cli/created-page.ts';
+import { haltedHint } from '../../src/cli/quarantine-page.ts';
 import { regionsPage } from '../../src/cli/regions-page.ts';
 import { columns } from '../../src/cli/render.ts';
 import { rolloutPage } from '../../src/cli/rollout-page.ts';
-import { rolloutLines, troubleOf } from '../../src/cli/status-page.ts';
-import type { AgentView, AvailabilityView, LaneView, RegionView, RolloutView } from '../../src/protocol/operator.ts';
+import { rolloutLines, statusPage, troubleOf } from '../../src/cli/status-page.ts';
+import type {
+  AgentView,
+  AvailabilityView,
+  LaneView,
+  RegionView,
+  RolloutView,
+  StatusReply,
+} from '../../src/protocol/operator.ts';
 
 const NOW = Date.UTC(2026, 0, 5, 12);
 const MINUTE = 60_000;
@@ -115,7 +123,7 @@ describe('regionsPage', () => {
     ...overrides,
   });
   it('says below each region when its window changes, why it is closed, and what goes on', () => {
-    const lane = { product: 'agentd', version: '1.1.0', rollout: 'x', wave: 1, state: 'soaking', step: 0, steps: 3 };
+    const lane = { product: 'agentd', version: '1.1.0', rollout: 'x', wave: 1, state: 'approval', step: 0, steps: 3 };
     const closing = { open: true, reason: null, detail: null, changesAt: NOW + 90 * MINUTE };
     const frozen = {
       open: false,
@@ -135,12 +143,12 @@ describe('regionsPage', () => {
       'REGION          ZONE              PRESENT   RELEASES FROM  WINDOW',
       'eu              Europe/Berlin     11 of 12  its mirror     open',
       '  the window closes 2026-01-05 13:30:00Z (in 1h 30m)',
-      '  agentd@1.1.0 is soaking, step 1 of 3, wave 2',
+      '  agentd@1.1.0 is waiting for approval, step 1 of 3, wave 2',
       'ap-southeast-1  Australia/Sydney  11 of 12  GitHub         closed',
-      '  nothing starts until 2026-01-06 00:00:00Z (in 12h); frozen: new year, until',
+      '  nothing starts until 2026-01-06 00:00:00Z (in 12h); freeze: new year, until',
       '    2026-01-06',
       'us              Europe/Berlin     0 of 0    GitHub         closed',
-      '  nothing starts; outside_window: no window is configured',
+      '  nothing starts; window closed: no window is configured',
     ]);
   });
 });
@@ -170,7 +178,7 @@ describe('availabilityPage', () => {
     assert.deepEqual(lines, [
       'agentd 1.1.0: available in 2 of 6 regions and platforms, absent in 1, unknown in',
       '  3',
-      '  REGION  PLATFORM     STATUS     FOR     CHECKED  WHY',
+      '  REGION  PLATFORM     STATUS     FOR     ASKED    WHY',
       '  eu      linux-arm64  absent     1h 30m  12s ago  HTTP 404',
       '  eu      linux-x64    available  1h 30m  12s ago  HTTP 200',
       '  us      linux-arm64  available  1h 30m  12s ago  HTTP 200',
@@ -181,12 +189,22 @@ describe('availabilityPage', () => {
       '  ap      linux-x64    unknown                     not looked for yet',
       '',
       'agentd 1.0.0: available in 1 of 3 regions, unknown in 2',
-      '  REGION  PLATFORM   STATUS     FOR     CHECKED  WHY',
+      '  REGION  PLATFORM   STATUS     FOR     ASKED    WHY',
       '  eu      linux-x64  available  1h 30m  12s ago  HTTP 200',
       '  us      linux-x64  unknown                     not looked for yet',
       '  ap      linux-x64  unknown                     not looked for yet',
       '',
       'there is more: name a release with --product and --version',
+    ]);
+  });
+
+  it('shows when a mirror was asked last, and when what it said was written down', () => {
+    const rows = [row('eu', 'linux-x64', { askedAt: NOW - 2000 }), row('us', 'linux-x64', { askedAt: null })];
+    const lines = availabilityPage({ now: NOW, availability: rows, more: false }, ['eu', 'us'], STYLE);
+    assert.deepEqual(lines.slice(1), [
+      '  REGION  PLATFORM   STATUS     FOR     ASKED   WHY',
+      '  eu      linux-x64  available  1h 30m  2s ago  HTTP 200; written 12s ago',
+      '  us      linux-x64  available  1h 30m          HTTP 200; written 12s ago',
     ]);
   });
 
@@ -241,7 +259,7 @@ describe('lanes of a rollout', () => {
         '  us-east-1 soaking step 1/2 110/120 ok, bad 1/3, 10 hot since 1m',
         '    next: after the soak step 2 of 2 opens',
         '  ap-southeast-1 waiting wave 3 since 1m',
-        '    held 0s: an earlier wave has not completed (previous_wave)',
+        '    held 0s: an earlier wave has not completed',
       ],
     );
     assert.ok(
@@ -266,6 +284,94 @@ describe('lanes of a rollout', () => {
     assert.match(text, /\n {2}next: a person promotes step 1; then step 2 of 2 opens\n/);
     assert.equal(text.split(HOLD.sentence).length - 1, 1);
   });
+});
+
+describe('whom a release passes over', () => {
+  const sentence = 'the host does not meet what the release requires: kernel: wanted at least 5.10, found 4.19';
+  const passedOver = [
+    { reason: 'requirement_unmet', sentence, agents: 2 },
+    { reason: 'away', sentence: 'silent, brought to it when they return', agents: 1 },
+  ];
+  const view = rollout([lane('eu', 0, 'completed', { passedOver })], { endedAt: NOW, state: 'completed' });
+
+  it('rollout show says how many and why', () => {
+    const lines = rolloutPage(view, NOW, STYLE);
+    assert.deepEqual(lines.slice(-3), [
+      '  passed over: 2 agents: the host does not meet what the release requires:',
+      '    kernel: wanted at least 5.10, found 4.19',
+      '  passed over: 1 agent: silent, brought to it when they return',
+    ]);
+  });
+
+  it('status says it in one line, also of a rollout that has ended', () => {
+    const parts = 'passed over: 2 agents requirement unmet, 1 agent silent';
+    assert.equal(rolloutLines(view, NOW, STYLE)[1], `  eu ${parts}`);
+    assert.equal(rolloutLines({ ...view, endedAt: null }, NOW, STYLE).at(-1), `    ${parts}`);
+  });
+});
+
+describe('what rollout show says of a step and of holds', () => {
+  const page = (step: Partial<typeof STEP>) =>
+    rolloutPage(rollout([lane('eu', 0, 'open', { steps: [{ ...STEP, ...step }] })]), NOW, STYLE).join('\n');
+
+  it('the rate that it detects, where it is clean and large enough', () => {
+    assert.match(page({ bad: 0 }), /detects failure rates ≥ 3\.0 %/);
+    assert.doesNotMatch(page({ bad: 1 }), /detects failure rates|too few/);
+    assert.match(page({ bad: 0, size: 1, detects: 0.95 }), /too few agents to tell a failure rate/);
+  });
+
+  it('times in holds in words', () => {
+    const holds = [
+      { reason: 'previous_wave', ms: MINUTE },
+      { reason: 'brand_new', ms: 1000 },
+    ];
+    const lines = rolloutPage(rollout([lane('eu', 0, 'waiting', { holds })]), NOW, STYLE);
+    assert.equal(lines.at(-1), '  time in holds: an earlier wave 1m, brand new 1s');
+  });
+});
+
+describe('statusPage', () => {
+  const product = {
+    ...{ name: 'agentd', repository: 'acme/agentd', newest: '1.1.0', releases: 2, rejectedTags: 0 },
+    ...{ pending: [], rejected: [], versions: [], hold: null },
+    source: { lastSuccessAt: NOW, nextPollAt: null, errorCode: null, error: null },
+  };
+  const page = (view: RolloutView, agents: StatusReply['agents'] = { enrolled: 3, present: 2 }) =>
+    statusPage({ now: NOW, agents, brakes: [], products: [product], rollouts: [view] }, STYLE).join('\n');
+  const halted = rollout([lane('eu', 0, 'halted')], { state: 'halted' });
+  const veto = { actor: 'dana', reason: 'it burns', at: NOW };
+
+  it('says of the newest release that it was cancelled', () => {
+    const cancelled = rollout([lane('eu', 0, 'cancelled')], { state: 'cancelled', endedAt: NOW });
+    assert.match(page(cancelled), /^agentd: newest release 1\.1\.0, cancelled: it goes out no more$/m);
+    assert.match(page(halted), /^agentd: newest release 1\.1\.0$/m);
+  });
+
+  it('says what to do about what is halted, and no retry under a person’s veto', () => {
+    assert.match(page(halted), /^ {2}to do: publish a fix, or tidegate rollout retry agentd@1\.1\.0 --region eu/m);
+    assert.match(page({ ...halted, veto: { ...veto, automatic: true } }), /rollout retry/);
+    const vetoed = page({ ...halted, veto: { ...veto, automatic: false } });
+    assert.doesNotMatch(vetoed, /rollout retry/);
+    assert.match(
+      vetoed.replace(/\n +/g, ' '),
+      /lift the veto of dana and retry: tidegate release unveto agentd@1\.1\.0/,
+    );
+  });
+
+  it('counts who has not reported since a restore', () => {
+    assert.match(page(halted, { enrolled: 3, present: 2, stale: 1 }), /^1 agent not heard since the database was/m);
+    assert.doesNotMatch(page(halted, { enrolled: 3, present: 2, stale: 0 }), /restored/);
+  });
+});
+
+it('haltedHint: clearing one agent in a halted region lets nobody be tried there', () => {
+  const view = rollout([lane('eu', 0, 'halted'), lane('us', 1, 'open')], { state: 'halted' });
+  assert.match(
+    haltedHint(view, 'eu', STYLE).join(' '),
+    /1\.1\.0 is halted in eu.* rollout retry +agentd@1\.1\.0 --region eu/,
+  );
+  assert.deepEqual(haltedHint(view, 'us', STYLE), []);
+  assert.deepEqual(haltedHint(undefined, 'eu', STYLE), []);
 });
 
 describe('createdPage', () => {

@@ -140,7 +140,7 @@ describe('swimLanes', () => {
 
   it('a promoted lane and one that waits for its window need nobody', () => {
     const lanes = [
-      lane('eu', 0, 'approval', { step: 0, hold: hold('outside_window', 'no window is open in this region') }),
+      lane('eu', 0, 'approval', { step: 0, hold: hold('outside_window', 'nothing may start in this region now') }),
       lane('us', 0, 'waiting', { hold: hold('frozen', 'a freeze is in force') }),
     ];
     const text = draw(reply([], [rollout('1.2.0', lanes)]), 80, 24).join('\n');

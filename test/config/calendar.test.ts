@@ -153,6 +153,20 @@ describe('an iCalendar file has the freezes', () => {
   });
 });
 
+test('what was read of a calendar: how many times, when the first begins and the last ends', () => {
+  freezesOf(
+    calendar(
+      event('DTSTART;VALUE=DATE:20261224', 'RRULE:FREQ=DAILY;COUNT=3'),
+      event('DTSTART:20261220T100000Z', 'DURATION:PT1H'),
+    ),
+  );
+  const read = () =>
+    readConfig({ file: write(`freezes: [{ calendar: ./freezes.ics }]\n${SMALL}`), env: {}, now: NOW }).calendars;
+  assert.deepEqual(read(), [{ file: './freezes.ics', times: 4, first: '2026-12-20T10:00Z', last: '2026-12-26' }]);
+  writeFileSync(join(directory, 'freezes.ics'), calendar(event('DTSTART;VALUE=DATE:20200101')));
+  assert.deepEqual(read(), [{ file: './freezes.ics', times: 0, first: null, last: null }]);
+});
+
 describe('an iCalendar file is refused with its line:', () => {
   const rows: [string, string, RegExp][] = [
     [

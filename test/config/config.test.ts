@@ -157,6 +157,7 @@ describe('readConfig', () => {
         },
       },
       freezes: [],
+      calendars: [],
       limits: {
         fleet: null,
         region: null,

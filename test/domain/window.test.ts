@@ -30,6 +30,31 @@ function minuteOf(text: string): number {
 const WORKDAYS: Day[] = ['mon', 'tue', 'wed', 'thu'];
 const EVERY_DAY: Day[] = [...DAYS];
 
+describe('why a region is closed, by its own hours', () => {
+  const each = ['00', '01', '02', '03'].map((hour) => window(EVERY_DAY, `${hour}:00`, `${hour}:30`));
+  const rows: [string, Partial<WindowRules>, string][] = [
+    [
+      'a run of days',
+      { allow: [window(['mon', 'tue', 'wed'], '09:00', '16:00')] },
+      'open only mon–wed 09:00–16:00 (UTC)',
+    ],
+    ['single days', { allow: [window(['mon', 'thu'], '00:00', '01:00')] }, 'open only mon thu 00:00–01:00 (UTC)'],
+    ['every day', { allow: [window(EVERY_DAY, '22:00', '04:00')] }, 'open only daily 22:00–04:00 (UTC)'],
+    [
+      'many windows',
+      { allow: each },
+      'open only daily 00:00–00:30, daily 01:00–01:30, daily 02:00–02:30 and 1 more (UTC)',
+    ],
+    ['denied', { deny: [window(EVERY_DAY, '11:30', '13:00')] }, 'closed daily 11:30–13:00 (UTC)'],
+  ];
+  for (const [title, rules, detail] of rows) {
+    test(title, () => {
+      const status = windowStatus({ allow: [], deny: [], ...rules }, [], 'UTC', Date.UTC(2026, 0, 10, 12));
+      assert.deepEqual(status.open ? null : status.detail, detail);
+    });
+  }
+});
+
 describe('windowStatus', () => {
   const rows: [string, WindowRules, Freeze[], string, string, unknown][] = [
     ['no rules: always open', NO_RULES, [], 'Europe/Berlin', '2026-11-22T12:00:00Z', 'open'],

@@ -17,6 +17,12 @@ async function laneOf(fleet: Fleet, version: string) {
   return { state: lane?.state.name, size: lane?.steps[0]?.size };
 }
 
+async function passedOver(fleet: Fleet, version: string) {
+  const rollouts = (await listRollouts(fleet.database.db, {})).filter((rollout) => rollout.version === version);
+  const found = await fleet.engine.operator.passedOver(rollouts);
+  return [...found.values()].flat();
+}
+
 async function enrolThree(fleet: Fleet): Promise<[ModelAgent, ModelAgent, ModelAgent]> {
   return [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c')];
 }
@@ -48,10 +54,37 @@ test('who does not have what the release requires is no member, is told so, and 
   for (const agent of [a, b]) assert.equal(await agent.run(), 'none');
   await fleet.engine.plan();
   assert.deepEqual(await laneOf(fleet, '1.1.0'), { state: 'completed', size: 2 });
+  assert.deepEqual(await passedOver(fleet, '1.1.0'), [
+    { reason: 'requirement_unmet', agents: 1, detail: 'kernel: wanted at least 5.10, found 4.19' },
+  ]);
   // The facts are in force from the check-in that brings them; by then the region has the release as its baseline.
   await c.checkIn({ facts: { kernel: '5.15' } });
+  assert.deepEqual(await passedOver(fleet, '1.1.0'), []);
   assert.equal(await c.run(), 'none');
   assert.equal(c.products[0]?.version, '1.1.0');
+});
+
+test('a lane that is open leaves out who is pinned or lacks something, and a rehearsal knows of it too', async (t) => {
+  const fleet = await openFleet(t, REQUIRING);
+  await fleet.publish('1.0.0');
+  const [a, b, c] = await enrolThree(fleet);
+  for (const agent of [a, b]) await agent.checkIn({ facts: { kernel: '6.1' } });
+  await c.checkIn({ facts: { kernel: '4.19' } });
+  const pin = { agentId: b.id, product: 'agentd', version: null, on: true, actor: 'dana', reason: 'under test' };
+  await fleet.engine.operator.setPin(pin);
+  await fleet.publish('1.1.0');
+  const expected = [
+    { reason: 'pinned', agents: 1, detail: null },
+    { reason: 'requirement_unmet', agents: 1, detail: 'kernel: wanted at least 5.10, found 4.19' },
+  ];
+  assert.deepEqual(await passedOver(fleet, '1.1.0'), expected);
+  const { rehearsal, assumptions } = await fleet.engine.operator.rehearse({ product: 'agentd', version: '1.2.0' });
+  assert.equal(rehearsal.agents.total, 1);
+  assert(assumptions.includes('1 agent is passed over: kernel: wanted at least 5.10, found 4.19'), assumptions.join());
+  assert(assumptions.includes('1 agent is passed over: pinned'));
+  assert(assumptions.includes('every other host meets what is required of it, by the facts that it reports now'));
+  const all = await fleet.engine.operator.rehearse({ product: 'agentd', version: '1.0.5' });
+  assert.equal(all.rehearsal.agents.total, 2, 'nothing is required of 1.0.5');
 });
 
 test('a restart forgets no facts', async (t) => {

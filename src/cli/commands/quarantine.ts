@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
-import { quarantinePage } from '../quarantine-page.ts';
+import { haltedHint, quarantinePage } from '../quarantine-page.ts';
 import { readRelease } from '../release-name.ts';
 import { count, json, wrap } from '../render.ts';
 
@@ -47,5 +47,9 @@ export function quarantineCommands(program: Command, context: CliContext): void 
       ? `${reply.agent.name} may try ${title} again; ${count(reply.attempts, 'attempt')} forgiven`
       : `${reply.agent.name} is not quarantined at ${title}; nothing is changed`;
     terminal.print(wrap(text, terminal.width, '  '));
+    if (!reply.changed) return;
+    const rollouts = await client.rollouts({ product: reply.product });
+    const rollout = rollouts.find((one) => one.version === reply.version);
+    terminal.print(haltedHint(rollout, reply.agent.region, terminal));
   });
 }

@@ -43,7 +43,7 @@ export function verbCommands(group: Command, rollout: string, context: CliContex
       .option('--revision <number>', 'only while the lane of the region is at this revision, as shown', readNumber);
     if (ONE_REGION.has(verb)) command.requiredOption('--region <name>', 'the region');
     else command.option('--region <name>', 'in one region only');
-    if (verb === 'accept') command.requiredOption('--count <number>', 'how many outcomes', readNumber);
+    if (verb === 'accept') command.requiredOption('--count <number>', 'how many outcomes', readCount);
     if (verb === 'halt')
       command.option('--release', 'and veto the release everywhere: it cannot be retried until the veto is lifted');
     if (verb === 'halt' || verb === 'retry')
@@ -67,6 +67,11 @@ function readStep(text: string): number {
 
 function readNumber(text: string): number {
   if (!/^(0|[1-9]\d{0,5})$/.test(text)) throw new InvalidArgumentError('It is a whole number.');
+  return Number(text);
+}
+
+function readCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It is the number of outcomes, from 1 on.');
   return Number(text);
 }
 

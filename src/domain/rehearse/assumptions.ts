@@ -5,8 +5,21 @@ import { paceOf, policiesOf } from './question.ts';
 import type { RehearsalQuestion } from './rehearse.ts';
 import { count, hours, percent } from './say.ts';
 
-/** `goingOut`: versions of the product that are going out now. */
-export function assumptionsOfRehearsal(question: RehearsalQuestion, goingOut: readonly string[]): string[] {
+export interface KnownOfFleet {
+  /** Versions of the product that are going out now. */
+  goingOut: readonly string[];
+  /** Agents that the release passes over, by why, the most first. */
+  leftOut: readonly { why: string; agents: number }[];
+  /** The agents are those of the server, with the facts that they report. */
+  factsKnown: boolean;
+}
+
+const MAX_NAMED = 3;
+
+export function assumptionsOfRehearsal(
+  question: RehearsalQuestion,
+  { goingOut, leftOut, factsKnown }: KnownOfFleet,
+): string[] {
   const { product, version, release, platforms, fleet, offline, availabilityDelayMs } = question;
   const where = platforms.length === 0 ? 'no platform' : platforms.join(', ');
   const state =
@@ -24,8 +37,31 @@ export function assumptionsOfRehearsal(question: RehearsalQuestion, goingOut: re
     offline === null
       ? `${count(away, 'agent')} away now stay away, nobody else goes, and nobody comes`
       : `${percent(offline)} of the agents are away all the time, nobody else goes, and nobody comes`,
+    ...sayLeftOut(leftOut),
     ...(goingOut.length === 0 ? [] : [`what is going out of ${product.name} now is left out: ${goingOut.join(', ')}`]),
     ...sharedAssumptions(question),
+    ...requirementsMet(question.product, factsKnown),
+  ];
+}
+
+function sayLeftOut(leftOut: KnownOfFleet['leftOut']): string[] {
+  const others = leftOut.slice(MAX_NAMED).reduce((sum, { agents }) => sum + agents, 0);
+  return [
+    ...leftOut
+      .slice(0, MAX_NAMED)
+      .map(({ why, agents }) => `${count(agents, 'agent')} ${agents === 1 ? 'is' : 'are'} passed over: ${why}`),
+    ...(others > 0
+      ? [`${count(others, 'more agent')} ${others === 1 ? 'is' : 'are'} passed over for other reasons`]
+      : []),
+  ];
+}
+
+function requirementsMet({ requirements }: RehearsalQuestion['product'], factsKnown: boolean): string[] {
+  if (requirements.length === 0) return [];
+  return [
+    factsKnown
+      ? 'every other host meets what is required of it, by the facts that it reports now'
+      : 'every host meets what is required of it, since nothing is known of its facts',
   ];
 }
 
@@ -39,6 +75,7 @@ export function assumptionsOfBacktest(question: BacktestQuestion): string[] {
     `${count(agentsPerRegion, 'agent')} in every region, all present, and no update fails`,
     'the policies, windows, freezes and limits are those of today’s config',
     ...sharedAssumptions(question),
+    ...requirementsMet(question.product, false),
   ];
 }
 
@@ -57,7 +94,6 @@ function sharedAssumptions(question: RehearsalQuestion | BacktestQuestion): stri
     `an agent takes ${hours(stageMs)} to download and ${hours(activateMs)} from the grant to the proof`,
     ...(manual ? [approves] : []),
     ...(metrics ? ['every metric says that all is well'] : []),
-    ...(product.requirements.length > 0 ? ['every host meets what is required of it'] : []),
     ...(product.floors.length > 0 ? ['nobody has to stop at a version in between'] : []),
   ];
 }
