@@ -153,10 +153,14 @@ export function policyFor(snapshot: Snapshot, product: ProductRules, version: st
 
 /** The newest that the region has completed and that nothing has been said against since. */
 export function baselineOf(snapshot: Snapshot, product: string, region: string): Baseline | undefined {
+  return standingBaselines(snapshot, product, region).at(-1);
+}
+
+/** All of these, oldest first. */
+export function standingBaselines(snapshot: Snapshot, product: string, region: string): Baseline[] {
   return baselinesThere(snapshot.baselines, product, region)
     .filter((one) => !isBarredVersion(snapshot, one))
-    .toSorted((a, b) => a.at - b.at)
-    .at(-1);
+    .toSorted((a, b) => a.at - b.at);
 }
 
 function isBarredVersion(snapshot: Snapshot, { product, version, releaseId }: Baseline): boolean {

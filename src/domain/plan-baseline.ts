@@ -1,11 +1,12 @@
 // The regions' baseline lanes: one per product and region that has a baseline, replaced when the baseline changes.
-import { baselineOf } from './choose.ts';
+import { baselineOf, standingBaselines } from './choose.ts';
 import { doubtHold } from './clock-doubt.ts';
 import { brakeFor } from './directives.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
-import { rolloutsOf } from './lookup.ts';
+import { lanesThere, rolloutsOf } from './lookup.ts';
 import { isTerminalLane, type Lane, type Rollout } from './rollout.ts';
 import type { Action, Baseline, Hold, ProductRules, Snapshot } from './snapshot.ts';
+import { schemeOf } from './version/schemes.ts';
 
 export function planBaselines(snapshot: Snapshot, product: ProductRules, actions: Action[], report: Hold[]): void {
   for (const region of snapshot.regions) {
@@ -39,22 +40,33 @@ export function outdatedBaselines(snapshot: Snapshot): Set<string> {
 }
 
 /**
- * The region's own; a region where the rollout's lane completed without anybody to update takes the newest of the
- * rollout's other regions.
+ * The region's own. Where a rollout's lane completed without anybody to update (nobody was there, all were pinned), the
+ * newest of the rollout's other regions, if that is the higher one: who can be updated since then is a late joiner.
  */
 export function baselineFor(snapshot: Snapshot, product: string, region: string): Baseline | undefined {
   const own = baselineOf(snapshot, product, region);
-  if (own !== undefined) return own;
-  const passed = rolloutsOf(snapshot.rollouts, product).filter((rollout) =>
-    rollout.lanes.some((lane) => lane.region === region && lane.state.name === 'completed'),
-  );
+  const there = lanesThere(rolloutsOf(snapshot.rollouts, product), region);
+  const passed = there.filter(({ lane: { state } }) => state.name === 'completed' && !(own && state.evidence));
   // Nearly always: then nothing of the other regions counts, and looking there for every region is dear.
-  if (passed.length === 0) return undefined;
-  return snapshot.regions
-    .flatMap((other) => baselineOf(snapshot, product, other) ?? [])
-    .filter((one) => passed.some((rollout) => rollout.version === one.version))
+  if (passed.length === 0) return own;
+  const versions = new Set(passed.map(({ rollout }) => rollout.version));
+  const others = snapshot.regions.filter((other) => other !== region);
+  const newest = others
+    .flatMap((other) => standingBaselines(snapshot, product, other))
+    .filter((one) => versions.has(one.version))
     .toSorted((a, b) => a.at - b.at)
     .at(-1);
+  return newest !== undefined && isHigher(snapshot, newest, own) ? newest : own;
+}
+
+function isHigher({ products }: Snapshot, one: Baseline, than: Baseline | undefined): boolean {
+  if (than === undefined) return true;
+  const rules = products.find(({ name }) => name === one.product);
+  if (rules === undefined) return false;
+  const { parse, compare } = schemeOf(rules.scheme);
+  return (
+    parse(than.version) === undefined || (parse(one.version) !== undefined && compare(one.version, than.version) > 0)
+  );
 }
 
 /** It halts itself only: the baseline has been proven by others, so the release is not vetoed. */

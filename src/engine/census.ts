@@ -259,7 +259,11 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
   });
   // Brought to the release, or beyond it, by somebody else: no evidence, and none to come.
   const byHand = Math.max(0, found.settled - step.counters.succeeded);
-  const { gone, ineligible, updated, updatedPresent, unheard } = found;
+  // Succeeded, and now seems to be out: moved away, or by an old message that has come late.
+  const missing = Math.max(0, step.counters.succeeded - found.settled);
+  const { updated, updatedPresent, unheard } = found;
+  const ineligible = Math.max(0, found.ineligible - missing);
+  const gone = Math.max(0, found.gone - Math.max(0, missing - found.ineligible));
   return {
     step: step.step,
     gone,
@@ -308,18 +312,18 @@ export interface Seats {
   gone: number[];
 }
 
-/** Gives the seats of at most `count` members that are gone to the next by rank. */
+/** Gives the seats of at most `count` of the members that are gone (`goneOf`) to the next by rank. */
 export function* takeSeats(
   input: CensusInput,
   rollout: Rollout,
   lane: Lane,
   step: number,
-  count: number,
+  { gone: all, count }: { gone: readonly number[]; count: number },
 ): Pieces<Seats> {
   const before = input.members(lane.id, step);
   const opened = lane.steps.find((one) => one.step === step);
   assert(opened !== undefined, `step ${step} of lane ${lane.id} is open`);
-  const gone = (yield* goneOf(input, rollout, lane, step)).slice(0, count);
+  const gone = all.slice(0, count);
   const taking = yield* candidatesFor(input, rollout, lane, step, gone.length);
   let members: Bitset = new Uint8Array(before);
   for (const handle of gone.slice(0, taking.length)) clearBit(members, handle);
@@ -363,7 +367,8 @@ interface Candidate {
   place: number;
 }
 
-function* goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: number): Pieces<number[]> {
+/** By what the roster knows: also one that has succeeded, where an old message that came late denies it. */
+export function* goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: number): Pieces<number[]> {
   const gone: number[] = [];
   const order = orderIn(input, rollout);
   yield* eachBit(input.members(lane.id, step), (handle) => {

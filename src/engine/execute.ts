@@ -1,7 +1,7 @@
 // Writes what a plan asks for: the same `apply` as in the domain gives the new values, this adds what only rows have.
 import type { Attempt } from '../domain/agent.ts';
 import { applyActions, withdrawn } from '../domain/apply.ts';
-import { follow, STAGE_TIMEOUT } from '../domain/attempt.ts';
+import { follow, STAGE_TIMEOUT, weigh } from '../domain/attempt.ts';
 import { counted, retally } from '../domain/counters.ts';
 import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
 import type { Action, Snapshot } from '../domain/snapshot.ts';
@@ -28,7 +28,7 @@ import {
 } from '../store/rollouts.ts';
 import { saveConsidered } from '../store/schedules.ts';
 import { type Bitset, newBitset } from './bitset.ts';
-import { type CensusInput, freezeLaneStep, takeSeats } from './census.ts';
+import { type CensusInput, freezeLaneStep, goneOf, takeSeats } from './census.ts';
 import { inTurns } from './pieces.ts';
 import type { AuditEntry } from './working-set.ts';
 import { writeRollBack } from './write-roll-back.ts';
@@ -188,7 +188,14 @@ async function replaceMembers(
   effects: Omit<Effects, 'snapshot'>,
 ): Promise<Snapshot> {
   const { lane, rollout } = laneOf(after, action.laneId);
-  const seats = await inTurns(takeSeats(input.census, rollout, lane, action.step, action.count));
+  const gone = await withoutSuccess(
+    tx,
+    input.census,
+    lane,
+    await inTurns(goneOf(input.census, rollout, lane, action.step)),
+  );
+  const taking = { gone, count: action.count };
+  const seats = await inTurns(takeSeats(input.census, rollout, lane, action.step, taking));
   const steps = lane.steps.map((step) =>
     step.step === action.step ? { ...step, threshold: seats.threshold, thresholdId: seats.thresholdId } : step,
   );
@@ -208,6 +215,19 @@ async function replaceMembers(
     entry(input.now, 'step.reseated', lane.id, { region: lane.region, step: action.step, seats: ids.length }),
   );
   return snapshot;
+}
+
+/** Who has succeeded keeps its seat: its evidence counts, whatever has been heard of it since. */
+async function withoutSuccess(
+  tx: Tx,
+  { roster }: CensusInput,
+  lane: Lane,
+  handles: readonly number[],
+): Promise<number[]> {
+  const ids = handles.map((handle) => roster.idOf(handle));
+  const attempts = await attemptsOfAgentsInLanes(tx, ids, [lane.id]);
+  const succeeded = new Set(attempts.filter((one) => weigh(one) === 'succeeded').map((one) => one.agentId));
+  return handles.filter((_, index) => !succeeded.has(ids[index] as string));
 }
 
 /** Books silence: `lost` is bad and may halt the lane, which the next pass sees in the counters. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Lane, NO_COUNTS, type Rollout, type StepCounters } from '../../src/domain/rollout.ts';
 import { newBitset, setBit } from '../../src/engine/bitset.ts';
-import { type CensusInput, countLanes, takeSeats } from '../../src/engine/census.ts';
+import { type CensusInput, countLanes, goneOf, takeSeats } from '../../src/engine/census.ts';
 import { finish } from '../../src/engine/pieces.ts';
 import { Roster } from '../../src/engine/roster.ts';
 import { digestOf, rules, stepPolicy, testAgent, testPolicy, testRelease } from '../support/fixtures.ts';
@@ -206,8 +206,10 @@ describe('one member', () => {
       'moved with the release, leaves both sides of the soak',
       { region: 'us', version: '1.1.0' },
       { succeeded: 1 },
-      { ineligible: 1 },
+      // It stands in the counters: nobody is both.
+      {},
     ],
+    ['succeeded, and an old message denies it', { silent: true }, { succeeded: 1 }, {}],
     ['without the product', { withoutProduct: true }, {}, { ineligible: 1 }],
     ['of another platform', { platform: 'linux-arm64' }, {}, { ineligible: 1 }],
     ['running a build of no release', { digest: 'f'.repeat(64) }, {}, { ineligible: 1 }],
@@ -233,7 +235,7 @@ test('the gone are replaced by present agents outside that could take part, at m
   ];
   assert.deepEqual(counted(kinds), { gone: 2, ineligible: 0, replaceable: 1, updated: 0, updatedPresent: 0 });
   const { input, rollout, lane } = world(kinds);
-  const seats = finish(takeSeats(input, rollout, lane, 0, 1));
+  const seats = finish(takeSeats(input, rollout, lane, 0, { gone: finish(goneOf(input, rollout, lane, 0)), count: 1 }));
   assert.deepEqual([seats.gone, [...seats.members]], [[0], [0b0000_0110, 0b0000_0001]]);
   assert(seats.threshold > 0, 'the step reaches as far as the one who took the seat');
 });

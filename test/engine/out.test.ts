@@ -181,3 +181,21 @@ test('a way back ends although a host that is there never has the old version on
   }
   assert.equal(await stateOf(fleet, '1.1.0'), 'rolled_back');
 });
+
+test('a member that has succeeded is not out, though an old message denies it while it is pinned, or silent', async (t) => {
+  for (const pinned of [true, false]) {
+    const fleet = await openFleet(t, rules(POLICY));
+    await fleet.publish('1.0.0');
+    const agents = [await fleet.enrol('a'), await fleet.enrol('b'), await fleet.enrol('c'), await fleet.enrol('late')];
+    const [a, b, c] = agents as [ModelAgent, ModelAgent, ModelAgent, ModelAgent];
+    await fleet.publish('1.1.0');
+    for (const agent of [a, b]) assert.equal(await agent.run(), 'none');
+    const words = { agentId: a.id, product: 'agentd', version: null, actor: 'anna', reason: 'kernel bug' };
+    if (pinned) await fleet.engine.operator.setPin({ ...words, on: true });
+    // Sent before it succeeded.
+    await a.checkIn({ products: [{ product: 'agentd', version: '1.0.0', digest: digestOf('1.0.0') }] });
+    await pass(fleet, pinned ? 1 : 15, [b, c]);
+    const { lane } = await laneOf(fleet, '1.1.0');
+    assert.deepEqual([lane.state.name, lane.steps[0]?.counters.succeeded], ['open', 2], `pinned: ${pinned}`);
+  }
+});

@@ -135,3 +135,28 @@ test('an agent that waits on the line goes on as soon as it is unpinned', async 
   const { answer } = await Promise.race([waiting, late]);
   assert.equal(answer.kind === 'instruction' && answer.action, 'stage');
 });
+
+test('a region whose agents were all pinned: who is unpinned later is brought to what the other regions have completed', async (t) => {
+  const regions = ['eu', 'us'];
+  const fleet = await openFleet(t, rules({ ...POLICY, waves: [['eu'], ['us']] }), regions);
+  const [a, b] = [await fleet.enrol('a', { region: 'eu' }), await fleet.enrol('b', { region: 'us' })];
+  await fleet.publish('1.0.0');
+  await pin(fleet, a);
+  await fleet.publish('1.1.0');
+  const state = (await laneOf(fleet, '1.1.0'))?.state;
+  assert.deepEqual([state?.name, state?.name === 'completed' && state.evidence], ['completed', false]);
+  assert.equal(await b.run(), 'none');
+  await fleet.engine.plan();
+  assert.equal(await a.run(), 'pinned');
+  await pin(fleet, a, false);
+  await fleet.restart();
+  assert.equal(await a.run(), 'none');
+  assert.equal(a.products[0]?.version, '1.1.0');
+  // Its own is the newer one from then on.
+  await fleet.publish('1.2.0');
+  assert.equal(await a.run(), 'none');
+  fleet.clock.advance(60_000);
+  await fleet.engine.plan();
+  assert.equal(await b.run(), 'none');
+  assert.deepEqual([a.products[0]?.version, b.products[0]?.version], ['1.2.0', '1.2.0']);
+});

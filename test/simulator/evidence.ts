@@ -25,10 +25,8 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
       const waiting = books.live.filter(
         (one) => one.lane_id === lane.id && one.step === step && one.member === 1 && isHeard(one.agent_id),
       );
-      // An old message that comes late can make one that has succeeded look as if it were out.
-      const ended = found.ended.filter((id) => truth.says.get(`${id} ${lane.product}`) === lane.version);
       // Who is well, there, and waits for its turn, or has ended at the release, is not out.
-      const least = new Set([...ended, ...waiting.map((one) => one.agent_id)]).size;
+      const least = new Set([...found.ended, ...waiting.map((one) => one.agent_id)]).size;
       const share = Math.ceil((lane.policy.doneRatio * Math.min(size, least)) / 10_000);
       const need = Math.max(1, Math.max(share, Math.ceil(size / 2)) - allowance);
       if (found.succeeded >= need) return undefined;
