@@ -357,8 +357,9 @@ export function createFleet(parts: FleetParts): Fleet {
   }
 
   /** Whoever is unwell, or lies, is not relied on. */
-  function hear(id: string, { health }: CheckInRequest): void {
+  function hear(id: string, { health, products }: CheckInRequest): void {
     truth.reportedSince.add(id);
+    for (const { product, version } of products) truth.says.set(`${id} ${product}`, version);
     if (health.status === 'ok' && !truth.dishonest.has(id)) truth.heard.set(id, truth.observableMs);
     else truth.heard.set(id, Number.NEGATIVE_INFINITY);
   }

@@ -71,6 +71,8 @@ export interface Truth {
   upSinceMs: number;
   /** By agent's id: observable time at which it was last heard; −Infinity where it was not well, or not honest. */
   heard: Map<string, number>;
+  /** By agent's id and product: the version in the message that came last. */
+  says: Map<string, string>;
   /** True from when the faults end. */
   calm: boolean;
   /** True once the good release of the end is published. */
@@ -106,6 +108,7 @@ export function newTruth(): Truth {
     observableMs: 0,
     upSinceMs: 0,
     heard: new Map(),
+    says: new Map(),
     calm: false,
     fixed: false,
     messages: 0,
