@@ -45,7 +45,9 @@ export function troublesOf(running: { product: string; version: string }, standi
       : []),
     ...(veto === undefined
       ? []
-      : [`${runs}, which is vetoed by ${veto.automatic ? 'an automatic halt' : veto.actor}: ${veto.reason}`]),
+      : [
+          `${runs}, which is vetoed by ${veto.automatic ? 'an automatic halt' : veto.actor}: ${veto.reason}${state?.name === 'completed' ? `; ${back}` : ''}`,
+        ]),
     ...(state?.name === 'cancelled'
       ? [`${runs}, whose rollout ${state.by} ${state.skipped ? 'skipped' : 'cancelled'} here: ${state.reason}; ${back}`]
       : []),

@@ -52,7 +52,7 @@ function releaseLines(title: string, rows: readonly Row[], now: number, style: S
       // A server that does not say when it asked says when it wrote.
       askedAt === undefined && checkedAt !== null ? age(checkedAt, now) : askedAt == null ? '' : age(askedAt, now),
     ],
-    text: askedAt === undefined || checkedAt === null ? why : `${why}; written ${age(checkedAt, now)}`,
+    text: why + writtenPart(checkedAt, askedAt, now),
   }));
   const [head = [], ...body] = textRows([HEAD, ...lines], style.width);
   return [
@@ -62,6 +62,12 @@ function releaseLines(title: string, rows: readonly Row[], now: number, style: S
       row.map((line) => style.paint(COLOURS[rows[index]?.status ?? ''] ?? 'yellow', line)),
     ),
   ];
+}
+
+/** When the answer was written down, where that is not when the mirror was asked last. */
+function writtenPart(checkedAt: number | null, askedAt: number | null | undefined, now: number): string {
+  if (askedAt === undefined || checkedAt === null || (askedAt !== null && askedAt - checkedAt < 1000)) return '';
+  return `; written ${age(checkedAt, now)}`;
 }
 
 /** `available in 2 of 3 regions`, or of places where a release has several platforms; what is wrong is counted. */

@@ -16,11 +16,20 @@ export function rolloutPage(rollout: RolloutView, now: number, style: Style): st
     ...wrap(`policy ${rollout.policy}, begun ${instant(rollout.createdAt)}${ended}`, style.width - 2).map(
       (line) => `  ${line}`,
     ),
+    ...vetoLines(rollout, now, style),
     ...todoLines(rollout, style),
     ...rollout.lanes.flatMap((lane) => ['', ...laneLines(lane, now, style)]),
     ...baselineLines(rollout, style),
     ...legend(rollout, style),
   ];
+}
+
+function vetoLines({ veto }: RolloutView, now: number, style: Style): string[] {
+  if (veto == null) return [];
+  const by = veto.automatic ? 'an automatic halt' : veto.actor;
+  return wrap(`vetoed by ${by} ${age(veto.at, now)}: ${veto.reason}`, style.width - 2, '  ').map((line) =>
+    style.paint('red', `  ${line}`),
+  );
 }
 
 /** What waits for a person; this page is what one looks at, so nothing sends them here. */
@@ -69,7 +78,9 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
   const steps = lane.steps.map((step) => [`step ${step.step + 1}`, step.state, step.size === 0 ? '' : progress(step)]);
   const rows = table(steps, style.width);
   const attempts = Object.entries(lane.attempts).map(([state, number]) => `${number} ${state}`);
-  const holds = lane.holds.map(({ reason, ms }) => `${holdWords(reason)} ${duration(ms)}`);
+  const holds = lane.holds
+    .filter(({ ms }) => ms >= 1000)
+    .map(({ reason, ms }) => `${holdWords(reason)} ${duration(ms)}`);
   const revision = lane.revision === undefined ? '' : `, revision ${lane.revision}`;
   const head = `${lane.region}, wave ${lane.wave + 1}: ${lane.state} since ${instant(lane.since)}${revision}`;
   return [
@@ -82,14 +93,24 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
     ...passedOverLines(lane, style),
     ...listed('attempts: ', attempts, style),
     ...listed('time in holds: ', holds, style),
+    ...listed('way back: ', wayBack(lane), style),
   ];
 }
 
 function detects(step: StepView): string[] {
   // A step with failures has ruled nothing out.
   if (step.size === 0 || step.bad > 0) return [];
-  if (step.detects > TELLING_RATE) return ['    too few agents to tell a failure rate'];
+  if (step.detects > TELLING_RATE) return [];
   return [`    detects failure rates ≥ ${(step.detects * 100).toFixed(step.detects < 0.1 ? 1 : 0)} %`];
+}
+
+function wayBack({ back, state }: LaneView): string[] {
+  if (back === undefined) return [];
+  const { to, agents, succeeded, bad, hot } = back;
+  const where = to === null ? 'halted' : `to ${to}`;
+  const rest = agents - succeeded;
+  const left = state === 'rolled_back' && rest > 0 ? [`${count(rest, 'agent')} could not be, or returned later`] : [];
+  return [`${where}: ${succeeded} of ${count(agents, 'agent')} brought back`, `${bad} bad`, `${hot} hot`, ...left];
 }
 
 /** A release that fails on half of the hosts is found without figures. */

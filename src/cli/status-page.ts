@@ -203,8 +203,13 @@ function laneCells(
   const step = lane.step === null ? undefined : lane.steps.find((one) => one.step === lane.step);
   const inStep = lane.step === null ? '' : `step ${lane.step + 1}/${lane.steps.length}`;
   const place = wide || inStep !== '' ? inStep : wave;
-  const done = step === undefined ? '' : figures(step);
+  const done = step === undefined ? backOf(lane) : figures(step);
   return [...(wide && waves ? [wave] : []), lane.region, lane.state, place, done, since(lane.since, now)];
+}
+
+function backOf({ state, back }: LaneView): string {
+  if (state !== 'rolling_back' || back === undefined) return '';
+  return `${back.succeeded}/${back.agents} back, bad ${back.bad}${hotOf(back)}`;
 }
 
 /** `room`: columns for a bar in front, 0 for none. */
@@ -213,7 +218,7 @@ export function progress(step: StepView, room = 10): string {
   return room === 0 ? figures : `${bar(step.succeeded, step.size, room)} ${figures}`;
 }
 
-function hotOf({ hot }: StepView): string {
+function hotOf({ hot }: Pick<StepView, 'hot'>): string {
   return hot === 0 ? '' : `, ${hot} hot`;
 }
 
@@ -238,7 +243,7 @@ function stateRemark(lane: LaneView, now: number, style: Style): string[] {
 }
 
 /** States whose sentence says more than the row. */
-const TELLING = new Set(['halted', 'paused', 'superseded']);
+const TELLING = new Set(['halted', 'paused', 'superseded', 'rolling_back']);
 
 /** What a lane that soaks, or that waits for a person, needs to go on. */
 export function nextLines({ next }: LaneView, style: Style, indent = '  '): string[] {

@@ -169,5 +169,8 @@ function isBarredVersion(snapshot: Snapshot, { product, version, releaseId }: Ba
 }
 
 function none(reason: HoldReason, detail: string, until: number | null = null): Choice {
-  return { release: null, reason, sentence: sentenceOf(reason, detail), until };
+  // No region is meant yet.
+  const sentence =
+    reason === 'not_available' ? `there is nothing to let out yet: ${detail}` : sentenceOf(reason, detail);
+  return { release: null, reason, sentence, until };
 }

@@ -107,7 +107,7 @@ function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, 
   // The lane itself says why not.
   const near = lanes.find((lane) => effectOf(verb, lane.state.name) !== undefined);
   if (near !== undefined) return [near];
-  const states = [...new Set(lanes.map((lane) => lane.state.name))].join(', ');
+  const states = [...new Set(lanes.map((lane) => wordsOf(lane.state.name)))].join(', ');
   throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`, {
     hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
   });
@@ -130,7 +130,9 @@ async function moveByVerb(
   const moved = applyVerb(lane, verb, input);
   if (moved === undefined) return undefined;
   if (verb === 'skip-region' && rollout.endedAt !== null)
-    throw new AppError('illegal_transition', `skip-region: the rollout of ${rollout.version} has ended`);
+    throw new AppError('illegal_transition', `skip-region: the rollout of ${rollout.version} has ended`, {
+      hint: 'No wave waits behind the region any more.',
+    });
   if (isLiveLane(moved.state.name) && !isLiveLane(lane.state.name)) await checkFree(tx, lane, verb);
   if (!(await saveLane(tx, moved, lane.revision)))
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);

@@ -24,6 +24,11 @@ describe('troublesOf', () => {
       ['it runs agentd 1.1.0, which is vetoed by an automatic halt: it burns'],
     ],
     [
+      'vetoed where it has completed',
+      { veto: VETO, lane: lane({ name: 'completed', since: 1, evidence: true }) },
+      [`it runs agentd 1.1.0, which is vetoed by dana: it burns; ${back}`],
+    ],
+    [
       'withdrawn',
       { release: { state: 'withdrawn', why: 'GitHub does not list it any more' } },
       ['it runs agentd 1.1.0, whose release is withdrawn: GitHub does not list it any more'],

@@ -316,8 +316,21 @@ describe('what rollout show says of a step and of holds', () => {
 
   it('the rate that it detects, where it is clean and large enough', () => {
     assert.match(page({ bad: 0 }), /detects failure rates ≥ 3\.0 %/);
-    assert.doesNotMatch(page({ bad: 1 }), /detects failure rates|too few/);
-    assert.match(page({ bad: 0, size: 1, detects: 0.95 }), /too few agents to tell a failure rate/);
+    assert.doesNotMatch(page({ bad: 1 }), /detects failure rates/);
+    assert.doesNotMatch(page({ bad: 0, size: 1, detects: 0.95 }), /detects failure rates/);
+  });
+
+  it('who has vetoed it, and how far the way back has come', () => {
+    const back = { to: '1.0.0', agents: 3, succeeded: 2, bad: 0, hot: 0, pending: 0 };
+    const veto = { automatic: false, actor: 'dana', reason: 'it burns', at: NOW - MINUTE };
+    const view = (state: string) => rollout([lane('eu', 0, state, { back })], { veto });
+    const lines = rolloutPage(view('rolled_back'), NOW, STYLE);
+    assert.equal(lines[3], '  vetoed by dana 1m ago: it burns');
+    assert.deepEqual(lines.slice(-2), [
+      '  way back: to 1.0.0: 2 of 3 agents brought back, 0 bad, 0 hot, 1 agent could',
+      '    not be, or returned later',
+    ]);
+    assert.match(rolloutLines(view('rolling_back'), NOW, STYLE).join('\n'), /eu {2}rolling_back +2\/3 back, bad 0/);
   });
 
   it('times in holds in words', () => {

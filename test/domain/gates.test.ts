@@ -160,6 +160,20 @@ const sentences: [title: string, snapshot: Snapshot, region: string, gate: strin
     'members',
     '1 of 3 members of step 1 succeeded so far, 1 agent at it now; passes at 3 with nobody at it',
   ],
+  [
+    'halted by what went bad',
+    going({ lanes: [laneIn('eu', stateNamed('halted'), { steps: open({ bad: 1, badMembers: 1 }).steps })] }),
+    'eu',
+    'halted',
+    'the rollout is halted in this region: because; goes on when a person retries it, or accepts what went bad; a newer release takes this one’s place',
+  ],
+  [
+    'halted although nothing went bad',
+    going({ lanes: [laneIn('eu', stateNamed('halted'), { steps: open({}).steps })] }),
+    'eu',
+    'halted',
+    'the rollout is halted in this region: because; goes on when a person retries it; a newer release takes this one’s place',
+  ],
 ];
 for (const [title, snapshot, region, gate, sentence] of sentences) {
   test(`${title}: ${gate}`, () => {

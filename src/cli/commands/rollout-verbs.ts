@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import type { LaneView, RolloutView, Verb } from '../../protocol/operator.ts';
 import { addConnectionFlags, type ConnectionFlags, openClient } from '../connection.ts';
 import type { CliContext } from '../context.ts';
-import { json, shellWord } from '../render.ts';
+import { json, shellWord, stateWords } from '../render.ts';
 import { findRollout } from '../rollout-name.ts';
 import { verbPage } from '../verb-page.ts';
 
@@ -112,7 +112,7 @@ function askForStep(verb: 'promote' | 'approve', rollout: RolloutView, name: str
     verb === 'promote' ? lane.state === 'approval' && lane.step !== null : lane.approval != null,
   );
   if (waiting.length === 0) {
-    const states = named.map((lane) => `${lane.region} is ${lane.state}`).join(', ');
+    const states = named.map((lane) => `${lane.region} is ${stateWords(lane.state)}`).join(', ');
     const [what, hint] =
       verb === 'promote'
         ? ['waits for a promotion', insteadOfPromote(named, name, flags)]

@@ -35,7 +35,7 @@ export function assumptionsOfRehearsal(
       ? 'every region can have it at once, whatever its mirror has now'
       : `every region can have it ${hours(availabilityDelayMs)} after the start, whatever its mirror has now`,
     offline === null
-      ? `${count(away, 'agent')} away now stay away, nobody else goes, and nobody comes`
+      ? `${away === 0 ? 'nobody is away' : `${count(away, 'agent')} away now ${away === 1 ? 'stays' : 'stay'} away`}, nobody ${away === 0 ? '' : 'else '}goes, and nobody comes`
       : `${percent(offline)} of the agents are away all the time, nobody else goes, and nobody comes`,
     ...sayLeftOut(leftOut),
     ...(goingOut.length === 0 ? [] : [`what is going out of ${product.name} now is left out: ${goingOut.join(', ')}`]),
