@@ -188,9 +188,9 @@ function restarts({ world, server, random, row, unit, after }: Moment): boolean 
 function overtaken({ world, github, random, row, books, unit, after }: Moment): boolean {
   const { productNames } = world.plan;
   if (row.action !== 'step.opened' || books.lanes.get(row.subject)?.product !== productNames.at(-1)) return false;
-  world.truth.loseOffersUntil = world.time.now() + random.between(8, 15) * 60 * unit;
+  world.truth.loseOffersUntil = world.time.now() + random.between(4, 6) * 60 * unit;
   const product = productNames[0] as string;
-  after(random.between(60, 180) * unit, () => void github.publish(product, github.nextVersion(product), 'good', true));
+  after(random.between(30, 90) * unit, () => void github.publish(product, github.nextVersion(product), 'good', true));
   return true;
 }
 
