@@ -348,7 +348,8 @@ export async function createServer(world: World): Promise<SimServer> {
       );
     },
     pause(ms) {
-      pausedUntil = time.now() + ms;
+      // A second stop ends no first: whoever waits is let in in the order in which they came.
+      pausedUntil = Math.max(pausedUntil, time.now() + ms);
       stopCreditMs = 60_000;
       time.holdTimers(pausedUntil);
     },

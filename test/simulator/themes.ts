@@ -71,7 +71,7 @@ const FAR_ZONES = ['Pacific/Kiritimati', 'Pacific/Marquesas', 'Asia/Kathmandu', 
 /** `unit`: virtual milliseconds of one second of an agent. */
 export function bend(theme: Theme, drawn: Settings, random: Random, unit: number): Settings {
   const minute = 60 * unit;
-  const settings = theme === 'none' ? drawn : wayIsFree(drawn);
+  const settings = theme === 'none' || theme === 'latecomers' ? drawn : wayIsFree(drawn);
   switch (theme) {
     case 'consent':
       return withPolicies(withoutLimits(settings), (policy) => ({
