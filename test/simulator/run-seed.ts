@@ -204,7 +204,7 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   if (isClockChangeNear(plan)) marks.hit('on_a_day_when_clocks_change');
 
   await until(() => time.now() >= plan.calmAt || truth.messages >= CALM_MESSAGES);
-  // What is asked below is waited for, and a server that stands still answers nothing.
+  // A server that stands still answers nothing.
   await until(() => time.now() >= server.pausedUntil());
   if (isBroken()) return;
   await calm(parts, () => network.mend());

@@ -246,13 +246,13 @@ export async function createServer(world: World): Promise<SimServer> {
   }
 
   async function call<T>(run: (engine: Engine, database: Database) => Promise<T>): Promise<T> {
-    await untilAwake();
+    checkAwake();
     return await callOn(life, closing, (mine) => run(mine.engine as Engine, mine.database as Database));
   }
 
-  /** A process that stands still takes nothing until it goes on. */
-  async function untilAwake(): Promise<void> {
-    if (time.now() < pausedUntil) await new Promise<void>((resolve) => time.at(pausedUntil, resolve));
+  /** Such a process takes nothing: whoever asks gives up, and what agents send waits outside. */
+  function checkAwake(): void {
+    if (time.now() < pausedUntil) throw new AppError('unreachable', 'nobody answers there');
   }
 
   async function callOn<T>(mine: Life | undefined, isClosing: boolean, run: (mine: Life) => Promise<T>): Promise<T> {
@@ -275,7 +275,7 @@ export async function createServer(world: World): Promise<SimServer> {
 
   /** An agent's message. */
   async function callTo<T>(to: To, run: (mine: Life) => Promise<T>): Promise<T> {
-    await untilAwake();
+    checkAwake();
     if (to === 'server') return await callOn(life, closing, run);
     try {
       const answer = await callOn(rival, false, run);
@@ -348,7 +348,7 @@ export async function createServer(world: World): Promise<SimServer> {
       );
     },
     pause(ms) {
-      // A second stop ends no first: whoever waits is let in in the order in which they came.
+      // A second stop ends no first.
       pausedUntil = Math.max(pausedUntil, time.now() + ms);
       stopCreditMs = 60_000;
       time.holdTimers(pausedUntil);
