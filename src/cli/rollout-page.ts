@@ -48,14 +48,15 @@ function baselineLines({ baselines = [] }: RolloutView, style: Style): string[] 
   return ['', ...lines];
 }
 
-const LEGEND =
-  'ok: runs it, proven; hot: activates or proves it now; budget: so many bad ones halt the region; ' +
+const LEGEND = 'ok: runs it, proven; hot: activates or proves it now; budget: so many bad ones halt the region';
+const DETECTS =
   'detects: a release that fails on so many agents would have shown itself in a step of this size, with 95 % confidence';
 
 /** Only where there are such figures. */
 function legend(rollout: RolloutView, style: Style): string[] {
   if (!rollout.lanes.some((lane) => lane.steps.some((step) => step.size > 0))) return [];
-  return ['', ...wrap(LEGEND, style.width).map((line) => style.paint('dim', line))];
+  const text = rollout.lanes.some((lane) => lane.steps.some(isTelling)) ? `${LEGEND}; ${DETECTS}` : LEGEND;
+  return ['', ...wrap(text, style.width).map((line) => style.paint('dim', line))];
 }
 
 /** The time in a UUIDv7, in hexadecimal: two rollouts hardly ever begin in the same millisecond. */
@@ -98,11 +99,16 @@ function laneLines(lane: LaneView, now: number, style: Style): string[] {
 }
 
 function detects(step: StepView): string[] {
-  // A step with failures has ruled nothing out.
-  if (step.size === 0 || step.bad > 0) return [];
-  if (step.detects > TELLING_RATE) return [];
+  if (!isTelling(step)) return [];
   return [`    detects failure rates ≥ ${(step.detects * 100).toFixed(step.detects < 0.1 ? 1 : 0)} %`];
 }
+
+/** A step with failures has ruled nothing out, and what fails on half of the hosts is found without figures. */
+function isTelling({ size, bad, detects }: StepView): boolean {
+  return size > 0 && bad === 0 && detects <= TELLING_RATE;
+}
+
+const TELLING_RATE = 0.5;
 
 function wayBack({ back, state }: LaneView): string[] {
   if (back === undefined) return [];
@@ -112,9 +118,6 @@ function wayBack({ back, state }: LaneView): string[] {
   const left = state === 'rolled_back' && rest > 0 ? [`${count(rest, 'agent')} could not be, or returned later`] : [];
   return [`${where}: ${succeeded} of ${count(agents, 'agent')} brought back`, `${bad} bad`, `${hot} hot`, ...left];
 }
-
-/** A release that fails on half of the hosts is found without figures. */
-const TELLING_RATE = 0.5;
 
 function passedOverLines({ state, passedOver = [] }: LaneView, style: Style): string[] {
   const what = state === 'completed' ? 'passed over' : 'left out';

@@ -106,10 +106,11 @@ function productLines(product: ProductView, rollouts: readonly RolloutView[], no
   const last = own.find((rollout) => rollout.version === product.newest);
   const newest = product.newest === null ? 'no release to let out' : `newest release ${product.newest}${fateOf(last)}`;
   const rejected = product.rejectedTags === 0 ? '' : `, ${count(product.rejectedTags, 'tag')} rejected`;
+  const vetoed = new Set(product.pending.filter(isVetoed).map(({ version }) => version));
   const versions = product.versions.map((row) => [
     row.region,
     row.version,
-    `${count(row.agents, 'agent')}, ${row.present} present`,
+    `${count(row.agents, 'agent')}, ${row.present} present${vetoed.has(row.version) ? ', vetoed' : ''}`,
   ]);
   return [
     style.paint('bold', wrap(`${product.name}: ${newest}`, style.width)[0] ?? ''),
@@ -169,7 +170,11 @@ function releaseTrouble({ pending, rejected, rejectedTags }: ProductView, style:
 
 /** A veto does not take from what a release has: it is the whole answer, not a remark on `complete`. */
 export function troubleOf({ tag, state, why }: { tag: string; state: string; why: string | null }): string {
-  return why?.startsWith('vetoed: ') ? `${tag} is ${why}` : `${tag} is ${state}: ${why}`;
+  return isVetoed({ why }) ? `${tag} is ${why}` : `${tag} is ${state}: ${why}`;
+}
+
+function isVetoed({ why }: { why: string | null }): boolean {
+  return why?.startsWith('vetoed: ') === true;
 }
 
 /** Figures come before the bar where the line is too short for both. */

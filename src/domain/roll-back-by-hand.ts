@@ -9,8 +9,9 @@ import { hotIn } from './way-back.ts';
 
 /**
  * What a person's rollback does. Of a whole rollout: every region that has begun goes back, also one that was cancelled
- * or skipped since and where agents run the release; those that wait are cancelled; where a newer release has gone beyond it, nothing is done. No actions: it was done before. Throws
- * `not_found`, `illegal_transition`, and `conflict` where there is nothing to go back to.
+ * or skipped since and where agents run the release; those that wait, or where nobody took it and there is nothing to go
+ * back to, are cancelled; where a newer release has gone beyond it, nothing is done. No actions: it was done before.
+ * Throws `not_found`, `illegal_transition`, and `conflict` where there is nothing to go back to.
  */
 export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: VerbOptions): Action[] {
   const { region, actor, reason, expectedStep } = options;
@@ -39,24 +40,38 @@ export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: Ve
     });
   }
   const by = { by: actor, reason, automatic: false };
-  const back = going.map((lane) => {
-    const found = backTargetOf(snapshot, rollout, lane);
-    if ('to' in found) return rollBackAction(snapshot, rollout, lane, found.to, by);
+  const cancelled = (lane: Lane): Action => ({
+    kind: 'cancel_lane',
+    laneId: lane.id,
+    by: actor,
+    reason: `rolled back: ${reason}`,
+  });
+  const targets = going.map((lane) => ({ lane, found: backTargetOf(snapshot, rollout, lane) }));
+  const some = targets.some(({ found }) => 'to' in found);
+  const back = targets.flatMap(({ lane, found }): Action[] => {
+    if ('to' in found) return [rollBackAction(snapshot, rollout, lane, found.to, by)];
+    // Nobody took it there: that must not keep the other regions from going back.
+    if (region === null && some && !isTaken(snapshot, rollout, lane)) return mayCancel(lane) ? [cancelled(lane)] : [];
     throw new AppError('conflict', `${lane.region} has nothing to go back to: ${found.why}`, {
       hint: 'Publish a fix under a higher version; halt --release keeps this one from going further.',
     });
   });
   const waiting = region === null ? named.filter((lane) => lane.state.name === 'waiting') : [];
-  const cancelled = waiting.map(
-    (lane): Action => ({ kind: 'cancel_lane', laneId: lane.id, by: actor, reason: `rolled back: ${reason}` }),
-  );
-  return [...back, ...cancelled];
+  return [...back, ...waiting.map(cancelled)];
 }
 
 /** What was cancelled or skipped goes back only where somebody runs the release, or is at it. */
-function isBegun(snapshot: Snapshot, { product, version }: Rollout, lane: Lane): boolean {
+function isBegun(snapshot: Snapshot, rollout: Rollout, lane: Lane): boolean {
   if (lane.state.name !== 'cancelled') return effectOf('rollback', lane.state.name) !== undefined;
+  return isTaken(snapshot, rollout, lane);
+}
+
+function isTaken(snapshot: Snapshot, { product, version }: Rollout, lane: Lane): boolean {
   return hotIn(lane) > 0 || runningIn(snapshot, product, version, lane.region).length > 0;
+}
+
+function mayCancel({ state }: Lane): boolean {
+  return effectOf('cancel', state.name) === 'does';
 }
 
 function illegal({ version }: Rollout, lanes: readonly Lane[]): AppError {
@@ -67,6 +82,8 @@ function illegal({ version }: Rollout, lanes: readonly Lane[]): AppError {
     ),
   ].join(', ');
   return new AppError('illegal_transition', `rollback: ${states}`, {
-    hint: `rollback is for lanes that are ${legalStates('rollback')}.`,
+    hint: lanes.every(({ state }) => state.name === 'cancelled')
+      ? 'There is nothing to take back there.'
+      : `rollback is for lanes that are ${legalStates('rollback')}.`,
   });
 }

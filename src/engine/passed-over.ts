@@ -2,7 +2,7 @@
 import type { Directive, LaneDirective } from '../domain/directives.ts';
 import { wayOf } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
-import type { Rollout } from '../domain/rollout.ts';
+import { isTerminalLane, type Rollout } from '../domain/rollout.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { hostObjection, type Way } from '../domain/way.ts';
 import type { Memory } from './memory.ts';
@@ -36,7 +36,9 @@ export async function passedOver(
 ): Promise<Map<string, PassedOver[]>> {
   const { roster, memory, observedMs } = input;
   const followed = rollouts.flatMap((rollout) =>
-    rollout.lanes.flatMap(({ id, product, region }) => {
+    rollout.lanes.flatMap(({ id, product, region, state }) => {
+      // What has been stopped for good goes on to nobody, passed over or not.
+      if (isTerminalLane(state.name) && state.name !== 'completed') return [];
       const directive = memory.directive(product, region);
       const lane = directive === undefined ? undefined : followedIn(directive, id, rollout);
       return directive === undefined || lane === undefined ? [] : [{ id, rollout, directive, lane }];

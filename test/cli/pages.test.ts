@@ -371,6 +371,19 @@ describe('statusPage', () => {
     );
   });
 
+  it('marks the agents that run what is vetoed', () => {
+    const pending = [{ tag: 'v1.2.0', version: '1.2.0', state: 'complete', why: 'vetoed: it burns' }];
+    const versions = [
+      { region: 'eu', version: '1.2.0', agents: 2, present: 2 },
+      { region: 'us', version: '1.1.0', agents: 1, present: 1 },
+    ];
+    const products = [{ ...product, pending, versions }];
+    const status = { now: NOW, agents: { enrolled: 3, present: 3 }, brakes: [], products, rollouts: [] };
+    const lines = statusPage(status, STYLE);
+    assert(lines.includes('  eu  1.2.0  2 agents, 2 present, vetoed'), lines.join('\n'));
+    assert(lines.includes('  us  1.1.0  1 agent, 1 present'));
+  });
+
   it('counts who has not reported since a restore', () => {
     assert.match(page(halted, { enrolled: 3, present: 2, stale: 1 }), /^1 agent not heard since the database was/m);
     assert.doesNotMatch(page(halted, { enrolled: 3, present: 2, stale: 0 }), /restored/);

@@ -72,8 +72,9 @@ $`,
   assert.match(lines[0] ?? '', /^NAME +REGION +VERSION +ATTEMPT +HEALTH +SEEN$/);
   assert.match(lines[1] ?? '', /^edge-a {2}eu {6}1\.0\.0 {4}offered 1\.1\.0 {2}ok {6}/);
   assert.match(lines[2] ?? '', new RegExp(`^  ${ID}$`), 'two agents have the name: explain needs the id');
-  assert.match(lines[3] ?? '', /^edge-b {2}eu {6}1\.0\.0 {19}ok /);
-  assert.match(lines[4] ?? '', /^edge-a {2}us {6}1\.0\.0 {19}ok {6}never$/);
+  assert.equal(lines[3], '  labels ring=canary, tier=1=one');
+  assert.match(lines[4] ?? '', /^edge-b {2}eu {6}1\.0\.0 {19}ok /);
+  assert.match(lines[5] ?? '', /^edge-a {2}us {6}1\.0\.0 {19}ok {6}never$/);
   assert.match(agents.out, /\n\n3 agents\n$/);
   assert.match(
     (await cli('agents', '--region', 'eu', '--limit', '1')).out,

@@ -243,8 +243,15 @@ law(
           assert('laneId' in action);
           const [before, now] = [laneAfter(snapshot, action.laneId), laneAfter(after, action.laneId)];
           assert(region === null || before.region === region);
-          if (now.state.name === 'cancelled') assert.equal(before.state.name, 'waiting');
-          else assert(now.state.name === 'rolling_back' && compare(now.state.to.version, rollout.version) < 0);
+          if (now.state.name === 'cancelled') {
+            // Beside one that goes back, and where nobody took it.
+            const { product, version } = rollout;
+            const runs = (row: Snapshot['census'][number]) =>
+              row.product === product && row.version === version && row.region === before.region;
+            const untaken = hotIn(before) === 0 && !snapshot.census.some(runs);
+            assert(before.state.name === 'waiting' || (untaken && actions.some(({ kind }) => kind === 'roll_back')));
+            assert.equal(region, null);
+          } else assert(now.state.name === 'rolling_back' && compare(now.state.to.version, rollout.version) < 0);
           if (now.state.name === 'rolling_back')
             assert.equal(
               newerIn(
