@@ -39,7 +39,7 @@ export interface SqliteHandle {
   forgetStatements(): void;
   /** The whole database, as `openSqlite` takes it for one in memory. */
   image(): Buffer;
-  /** Releases the file for other servers; after `db.destroy()`. */
+  /** Closes the connection for good and releases the file for other servers; after `db.destroy()`. */
   unlock(): void;
 }
 
@@ -182,7 +182,17 @@ function connect(path: string, source: string | Buffer, unlock: () => void): Sql
   const opened = raw;
   const { database, forgetStatements } = withStatementCache(raw);
   const db = new Kysely<DB>({ dialect: new Dialect(database, () => opened.inTransaction) });
-  return { db, path: path === MEMORY ? null : path, forgetStatements, image: () => opened.serialize(), unlock };
+  return {
+    db,
+    path: path === MEMORY ? null : path,
+    forgetStatements,
+    image: () => opened.serialize(),
+    unlock() {
+      // Kysely closes only what it has asked something: a database that nobody used would stay open, and usable.
+      opened.close();
+      unlock();
+    },
+  };
 }
 
 class Dialect extends SqliteDialect {
