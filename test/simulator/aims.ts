@@ -146,15 +146,17 @@ function ceilings({ world, server, fleet, random, row, after }: Moment): boolean
   return true;
 }
 
-/** The clock jumps while somebody gets ready who will ask to swap at once. */
+/** The clock jumps while somebody gets ready who will ask to swap at once, or is the last that a step waits for. */
 function doubt({ world, server, random, row, unit, after }: Moment): boolean {
-  if (row.action !== 'attempt.offered' || !random.chance(50)) return false;
+  const isNear = row.action === 'attempt.offered' || row.action === 'attempt.granted';
+  if (!isNear || !random.chance(50)) return false;
   const ms = random.pick([HOUR, -HOUR, 10 * MINUTE]);
   after(random.between(0, 12) * unit, () => {
     world.marks.hit('clock_jumped_before_a_grant');
     step(world, server, ms);
     server.plan().catch(() => {});
   });
+  for (const seconds of [30, 50]) after(seconds * unit, () => void server.plan().catch(() => {}));
   after(random.between(6, 12) * MINUTE, () => step(world, server, -ms));
   return true;
 }

@@ -79,7 +79,7 @@ export function bend(theme: Theme, drawn: Settings, random: Random, unit: number
         ...PLAIN,
         metrics: [],
         onHalt: 'hold',
-        approvals: { approvers: 2, expireMs: 7 * 24 * 60 * MINUTE },
+        approvals: { approvers: 2, expireMs: random.chance(30) ? 3 * minute : 7 * 24 * 60 * MINUTE },
         steps: policy.steps.map((step) => ({ ...step, manual: true, soakMs: random.pick([3, 6]) * minute })),
       }));
     case 'stops':
@@ -96,6 +96,13 @@ export function bend(theme: Theme, drawn: Settings, random: Random, unit: number
         limits: { ...NO_LIMITS, perHour: random.pick([1, 1, 2]), perDay: random.chance(30) ? 4 : null },
       };
     case 'doubt':
+      return withPolicies(withoutLimits(settings), (policy) => ({
+        ...policy,
+        ...PLAIN,
+        ...AT_ONCE,
+        metrics: [],
+        steps: inTwo(random),
+      }));
     case 'overtaken':
       return withPolicies(withoutLimits(settings), (policy) => ({ ...policy, ...PLAIN, ...AT_ONCE, metrics: [] }));
     case 'restarts':

@@ -360,7 +360,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'approvals_never_expire',
-    breaks: ['S9'],
+    breaks: ['S9', 'D0'],
     edits: [
       {
         file: 'src/domain/approval.ts',
@@ -585,6 +585,17 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/engine/load-roster.ts',
         from: '    for (const agent of page) roster.put(agent, observedMs);\n',
         to: '    for (const agent of page) roster.put(agent, observedMs - 86_400_000);\n',
+      },
+    ],
+  },
+  {
+    name: 'who_was_not_heard_yet_is_silent',
+    breaks: ['C2.silent'],
+    edits: [
+      {
+        file: 'src/domain/step-gates.ts',
+        from: 'return (updatedPresent + unheard) * 10 >= updated * 9;',
+        to: 'return (updatedPresent - unheard) * 10 >= updated * 9;',
       },
     ],
   },
