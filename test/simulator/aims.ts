@@ -161,8 +161,10 @@ function doubt({ world, server, random, row, unit, after }: Moment): boolean {
   return true;
 }
 
-/** The server dies over the next batch, in which somebody is offered something, or is allowed to swap. */
-function crashes({ world, server, random, row }: Moment): boolean {
+/** The server dies over the next batch, in which somebody is offered something, or is allowed to swap; or that host dies. */
+function crashes({ world, server, random, row, unit }: Moment): boolean {
+  // Long enough to be booked as lost, and then it tells how it ended.
+  if (row.action === 'attempt.granted' && random.chance(30)) world.truth.darkForMs = random.between(20, 35) * 60 * unit;
   if (!['step.opened', 'attempt.staged', 'attempt.offered'].includes(row.action) || !random.chance(50)) return false;
   world.marks.hit('crash_aimed_at_a_batch');
   if (random.chance(70)) server.crashAtMark(random.pick(LEDGER_MARKS));

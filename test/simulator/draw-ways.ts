@@ -13,7 +13,7 @@ export function drawWay(random: Random): WayRules {
   const reason = 'its data is rewritten there';
   return {
     lag: random.chance(8) ? 1 : 0,
-    from: random.chance(15) ? '1.0.1' : null,
+    from: random.chance(25) ? '1.0.1' : null,
     floors: floors.map((version) => ({ version, reason })),
     requirements: random.chance(15)
       ? [{ versions: random.pick([null, '>=1.0.2']), fact: 'kernel', rule: 'atLeast', wanted: ['5'], reason: null }]
