@@ -1,7 +1,7 @@
 // Builds the HTTP server: bounds, strict parsing, one shape of error, and the routes. It does not listen.
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { Type } from 'typebox';
@@ -21,7 +21,7 @@ const MAX_HEADER_BYTES = 8192;
 const MAX_KEEP_ALIVE_MS = 900_000;
 const MAX_REQUESTS_PER_SOCKET = 100_000;
 const RETRY_MS = 2000;
-const EVERY_ANSWER = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+const ANSWER_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 /** Ready to listen or inject. Closing it ends long polls at once. Throws `config_invalid` for unreadable TLS files. */
 export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
@@ -120,7 +120,7 @@ function readTlsFile(field: string, file: string): Buffer {
 }
 
 /**
- * Bounds how many are answered at once, and says of every answer how it may be kept. Returns those that are being
+ * Bounds how many are answered at once, and says of what people get how it may be kept. Returns those that are being
  * answered. One hook, with a callback, and one listener for all: each costs.
  */
 function admitRequests(app: App, limit: number): ReadonlySet<ServerResponse> {
@@ -128,8 +128,8 @@ function admitRequests(app: App, limit: number): ReadonlySet<ServerResponse> {
   function leave(this: ServerResponse): void {
     open.delete(this);
   }
-  app.addHook('onRequest', (_request, reply, done) => {
-    void reply.headers(EVERY_ANSWER);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!isCheckIn(request.raw)) void reply.headers(ANSWER_HEADERS);
     if (open.size >= limit) {
       done(new AppError('overloaded', 'too many requests at once', { retryAfterMs: RETRY_MS }));
       return;
@@ -140,6 +140,14 @@ function admitRequests(app: App, limit: number): ReadonlySet<ServerResponse> {
     done();
   });
   return open;
+}
+
+/**
+ * What answers a POST is kept by no cache unless it asks for that (RFC 9111 §3), and an agent is no browser that guesses
+ * types: here the headers say nothing, and they cost at every check-in.
+ */
+function isCheckIn({ method, url }: IncomingMessage): boolean {
+  return method === 'POST' && url?.startsWith('/agent/v1/check-in') === true;
 }
 
 /** What is not HTTP, or came too slowly: Node has no request for it, so the answer is written by hand. */

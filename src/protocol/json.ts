@@ -16,7 +16,7 @@ export function parseJson(text: string): unknown {
   } catch (error) {
     throw new AppError('bad_request', `not JSON: ${(error as Error).message}`, { cause: error });
   }
-  const keys = countKeys(value, 0);
+  const keys = typeof value === 'object' && value !== null ? countKeys(value, 0) : 0;
   // Every key of the text brings a colon, and a duplicate leaves fewer keys in the value than in the text: with no more
   // colons than keys, which is how nearly every check-in looks, no key can stand twice.
   if (countColons(text) === keys) return value;
@@ -27,13 +27,20 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
-/** Throws `bad_request` where it is nested too deep. */
-function countKeys(value: unknown, depth: number): number {
+/** Of an object or an array, with all that is in it. Throws `bad_request` where it is nested too deep. */
+function countKeys(value: object, depth: number): number {
   if (depth > MAX_DEPTH) throw new AppError('bad_request', `JSON nested deeper than ${MAX_DEPTH}`);
-  if (value === null || typeof value !== 'object') return 0;
   let sum = 0;
-  if (Array.isArray(value)) for (const item of value) sum += countKeys(item, depth + 1);
-  else for (const key in value) sum += 1 + countKeys((value as Record<string, unknown>)[key], depth + 1);
+  // Entered for what can hold keys alone: most values are texts and numbers, and a call for each cost as much as the rest.
+  if (Array.isArray(value)) {
+    for (const item of value) if (typeof item === 'object' && item !== null) sum += countKeys(item, depth + 1);
+    return sum;
+  }
+  for (const key in value) {
+    const item = (value as Record<string, unknown>)[key];
+    sum += 1;
+    if (typeof item === 'object' && item !== null) sum += countKeys(item, depth + 1);
+  }
   return sum;
 }
 

@@ -456,6 +456,7 @@ describe('session', () => {
     const challenge = await challengeFor(agent.identity.agent);
     const body = sessionRequest(agent, challenge);
     const response = await post(body);
+    assert.equal(response.headers['cache-control'], 'no-store');
     const identity = openIdentity(harness, response.json());
     assert.equal(identity.nonce, body.nonce);
     const used = await checkIn({ token: identity.session.token, body: checkInRequest() });
@@ -494,6 +495,8 @@ describe('the rest', () => {
   it('GET /healthz', async () => {
     const response = await harness.app.inject({ url: '/healthz' });
     assert.deepEqual(response.json(), { ok: true });
+    assert.equal(response.headers['cache-control'], 'no-store');
+    assert.equal(response.headers['x-content-type-options'], 'nosniff');
   });
 
   it('unknown routes and methods → not_found in the same shape', async () => {

@@ -37,6 +37,8 @@ const ACCEPTED = [
   '{"2":0,"1":0}',
   '{"__proto__":1}',
   '"a"',
+  'null',
+  `${'['.repeat(32)}null,1${']'.repeat(32)}`,
 ];
 for (const text of ACCEPTED) {
   test(`parseJson(${text})`, () => assert.deepEqual(parseJson(text), JSON.parse(text)));
