@@ -44,7 +44,7 @@ export function verdict(
   // Counted apart from the counters, so a member may seem to be in both: one that is hot, succeeded or bad is never out.
   const deciding = counters.succeeded + counters.badMembers + counters.hotMembers;
   const out = Math.min(Math.max(0, size - deciding), silence.gone + silence.ineligible + counters.exhausted);
-  const need = needOf(size, out, policy, allowance);
+  const need = needOf({ size, out, bad: counters.badMembers }, policy, allowance);
   if (counters.bad >= budget) return { kind: 'halt', budget, need };
   const gone = silence.gone - allowance;
   if (gone >= 3 && gone * 4 > size && silence.replaceable === 0)
@@ -66,9 +66,20 @@ export function budgetOf(size: number, policy: VerdictPolicy, allowance: number)
   return Math.max(1, Math.min(byCount, byRatio, size - need0 + 1)) + allowance;
 }
 
-/** Successes that the step needs while `out` of its members cannot give evidence any more. */
-export function needOf(size: number, out: number, policy: VerdictPolicy, allowance: number): number {
-  return Math.max(1, Math.max(ceilShare(policy.doneRatio, size - out), ceilHalf(size)) - allowance);
+/**
+ * Successes that the step needs while `out` of its members cannot give evidence any more and `bad` are bad. An accepted
+ * outcome lowers it once: of those that are left those who are out are asked for nothing anyway, so there the allowance
+ * takes off the bad ones first, and beyond them only what is more than those who are out.
+ */
+export function needOf(
+  { size, out, bad }: { size: number; out: number; bad: number },
+  policy: VerdictPolicy,
+  allowance: number,
+): number {
+  const left = size - out;
+  const accepted = Math.max(Math.min(allowance, bad), allowance - out);
+  const ofThoseLeft = Math.max(ceilShare(policy.doneRatio, left), ceilHalf(left)) - accepted;
+  return Math.max(1, ofThoseLeft, ceilHalf(size) - allowance);
 }
 
 /**

@@ -63,7 +63,7 @@ describe('budgetOf', () => {
 });
 
 describe('needOf', () => {
-  const rows: [size: number, out: number, allowance: number, expected: number][] = [
+  const rows: [size: number, out: number, allowance: number, expected: number, bad?: number][] = [
     [0, 0, 0, 1],
     [1, 0, 0, 1],
     [2, 0, 0, 2],
@@ -83,12 +83,32 @@ describe('needOf', () => {
     [10, 10, 0, 5],
     [100, 99, 0, 50],
     [10, 0, 1, 8],
-    [10, 5, 2, 3],
+    // Nine tenths of the five that are left; the two accepted ones are among those who are out.
+    [10, 5, 2, 5],
+    // Four declined, and a person took them on, two and two: all six that are left.
+    [10, 4, 0, 6],
+    [10, 4, 2, 6],
+    [10, 4, 4, 6],
+    [10, 4, 5, 5],
+    // Half of all members is asked for without them as well: that much a person takes on.
+    [10, 7, 0, 5],
+    [10, 7, 1, 4],
+    [10, 7, 2, 3],
+    [10, 7, 7, 3],
+    [10, 7, 8, 2],
+    // What went bad is not out, so accepting it lowers what is needed, whoever is out besides.
+    [10, 0, 2, 7, 2],
+    [10, 2, 1, 7, 1],
+    [10, 2, 2, 6, 2],
+    [10, 2, 3, 6, 2],
+    [10, 2, 5, 5, 2],
+    [100, 20, 25, 67],
+    [100, 20, 25, 62, 10],
     [1, 0, 3, 1],
   ];
-  for (const [size, out, allowance, expected] of rows) {
-    test(`needOf(${size}, ${out}, ${allowance}) is ${expected}`, () => {
-      assert.equal(needOf(size, out, DEFAULTS, allowance), expected);
+  for (const [size, out, allowance, expected, bad = 0] of rows) {
+    test(`needOf({ size: ${size}, out: ${out}, bad: ${bad} }, ${allowance}) is ${expected}`, () => {
+      assert.equal(needOf({ size, out, bad }, DEFAULTS, allowance), expected);
     });
   }
 });
@@ -256,8 +276,28 @@ describe('laws of the verdict', () => {
       fc.property(anyStep, (step) => {
         const { size, policy, allowance } = step;
         if (judge(step) !== 'halt') assert.notEqual(judge({ ...step, allowance: allowance + 1 }), 'halt');
-        assert(needOf(size, 0, policy, allowance + 1) <= needOf(size, 0, policy, allowance));
-        assert(size - (budgetOf(size, policy, 0) - 1) >= needOf(size, 0, policy, 0));
+        const all = { size, out: 0, bad: 0 };
+        assert(needOf(all, policy, allowance + 1) <= needOf(all, policy, allowance));
+        assert(size - (budgetOf(size, policy, 0) - 1) >= needOf(all, policy, 0));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('what is needed is never less than half of those left without the accepted ones among them, and never grows by accepting', () => {
+    const anyMembers = fc.record({ size: fc.integer({ min: 1, max: 60 }), out: nat(60), bad: nat(60) });
+    fc.assert(
+      fc.property(anyMembers, anyPolicy, nat(70), (drawn, policy, allowance) => {
+        const out = Math.min(drawn.out, drawn.size);
+        const members = { size: drawn.size, out, bad: Math.min(drawn.bad, drawn.size - out) };
+        const need = needOf(members, policy, allowance);
+        const left = members.size - out;
+        // Each accepted outcome is one member that is bad, out, or missing: those who are out are not among those left.
+        const accepted = Math.max(allowance - out, Math.min(allowance, members.bad));
+        assert(need >= Math.max(1, Math.ceil(left / 2) - accepted));
+        assert(needOf(members, policy, allowance + 1) <= need);
+        // Who takes on whatever is bad, out and missing is asked for nothing that cannot be.
+        assert(needOf(members, policy, out + members.bad) <= Math.max(1, left - members.bad));
       }),
       { numRuns: 300 },
     );

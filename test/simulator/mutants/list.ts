@@ -178,8 +178,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/domain/verdict.ts',
-        from: 'Math.max(ceilShare(policy.doneRatio, size - out), ceilHalf(size)) - allowance',
-        to: 'Math.max(ceilShare(policy.doneRatio, size - out), ceilHalf(size)) / 2 - allowance',
+        from: 'return Math.max(1, ofThoseLeft, ceilHalf(size) - allowance);',
+        to: 'return Math.max(1, ofThoseLeft / 2, ceilHalf(size) / 2 - allowance);',
       },
     ],
   },
@@ -194,8 +194,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'src/domain/verdict.ts',
-        from: 'return Math.max(1, Math.max(ceilShare(policy.doneRatio, size - out), ceilHalf(size)) - allowance);',
-        to: 'return Math.max(0, Math.max(ceilShare(policy.doneRatio, size - out), ceilHalf(size)) - allowance);',
+        from: 'return Math.max(1, ofThoseLeft, ceilHalf(size) - allowance);',
+        to: 'return Math.max(0, ofThoseLeft, ceilHalf(size) - allowance);',
       },
     ],
   },
