@@ -1,6 +1,7 @@
 // Accept and continue: a person takes so many bad, missing or silent outcomes upon themselves, and the step goes on.
 import { AppError } from '../errors.ts';
 import { holdCount } from './lane-verdict.ts';
+import { acceptSilence } from './presence.ts';
 import type { Lane, Step } from './rollout.ts';
 import { moveLane } from './rollout.ts';
 import type { VerbInput } from './verbs.ts';
@@ -9,9 +10,11 @@ import { type Verdict, verdict } from './verdict.ts';
 /**
  * The lane with a larger allowance, open in the step that halted or held; undefined where nothing stands against it any
  * more, as for one whose reply was lost. The verdict is asked again: what would still stop the step is refused with
- * `conflict` and the number that it takes, and so is a number beyond the agents that there are.
+ * `conflict` and the number that it takes, and so is a number beyond the agents that there are. Of a soak only its
+ * silence can be accepted.
  */
 export function accept(lane: Lane, input: VerbInput): Lane | undefined {
+  if (lane.state.name === 'soaking') return acceptSilence(lane, lane.state, input);
   const { count } = input;
   const current = lane.steps.at(-1);
   if (current === undefined) {

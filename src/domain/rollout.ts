@@ -6,8 +6,11 @@ import type { Policy } from './policy.ts';
 /** States from which a pause may come and to which a resume leads back. */
 export type RunningState =
   | { name: 'open'; step: number; since: number }
-  /** `observedMs` is the observed instant at which the soak began. */
-  | { name: 'soaking'; step: number; since: number; observedMs: number }
+  /**
+   * `observedMs` is the observed instant at which the soak began; `accepted`: how many of the updated agents that are
+   * silent a person has taken on.
+   */
+  | { name: 'soaking'; step: number; since: number; observedMs: number; accepted?: number }
   /** The next step opens as soon as enough approvals of the lane stand, and windows and waves allow. */
   | { name: 'approval'; step: number; since: number };
 

@@ -12,6 +12,7 @@ import { metricGates, metricNotes } from './metric-gates.ts';
 import { availabilityOf, brakeGate, censusOf, grantWindowGate, nextStepGates } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
 import type { StepPolicy } from './policy.ts';
+import { neededOf, presenceOf } from './presence.ts';
 import type { Step, StepCounters } from './rollout.ts';
 import type { LaneCensus } from './snapshot.ts';
 import { type Silence, type Verdict, verdict } from './verdict.ts';
@@ -205,27 +206,33 @@ function soakGate({ now }: LaneInput, step: Step, leftMs: number): AskedGate {
   return wait('soak', { reason: 'soaking', detail: nameOf(step), until: now + leftMs, remedy });
 }
 
-function presentGate(input: LaneInput, step: Step, leftMs: number, policy: StepPolicy): AskedGate {
+function presentGate(input: LaneInput, step: Step, leftMs: number, { soakMs }: StepPolicy): AskedGate {
   const seen = seenIn(censusOf(input), step);
   // The roster counts a step that has just opened in the next pass.
   if (seen === undefined) return pend('present', `the members of ${nameOf(step)} are being counted`);
-  const { updated, updatedPresent, unheard } = seen;
-  const detail = `${updatedPresent} of ${updated} updated agents of ${nameOf(step)} are present`;
-  if (updatedPresent * 10 >= updated * 9) return pass('present', detail);
-  const remedy = `passes when ${Math.ceil((updated * 9) / 10)} of them are`;
-  // As long again is given to those that are away; then it is more than a pause.
-  const moreMs = leftMs + policy.soakMs;
-  if (moreMs <= 0 && !mayBePresent(seen)) return wait('present', { reason: 'silent', detail, remedy });
-  if (moreMs <= 0) {
-    const since = `${detail}, ${unheard} not heard yet since the server started`;
-    return wait('present', { reason: 'soaking', detail: since, remedy });
+  const { state } = input.lane;
+  const accepted = state.name === 'soaking' ? (state.accepted ?? 0) : 0;
+  const said = accepted === 0 ? '' : `, and a person has accepted ${accepted} that are away`;
+  const detail = `${seen.updatedPresent} of ${seen.updated} updated agents of ${nameOf(step)} are present${said}`;
+  const remedy = `passes when ${neededOf(seen.updated) - accepted} of them are`;
+  const found = presenceOf(seen, { accepted, soakedMs: soakMs - leftMs, soakMs });
+  switch (found) {
+    case 'present':
+      return pass('present', detail);
+    case 'away': {
+      // As long again is given to those that are away; then it is more than a pause.
+      const until = input.now + leftMs + soakMs;
+      return wait('present', { reason: 'soaking', detail, until, remedy });
+    }
+    case 'unheard': {
+      const since = `${detail}, ${seen.unheard} not heard yet since the server started`;
+      return wait('present', { reason: 'soaking', detail: since, remedy });
+    }
+    case 'silent': {
+      const byHand = `${remedy}, or a person accepts that they are away, or takes them out of the fleet`;
+      return wait('present', { reason: 'silent', detail, remedy: byHand });
+    }
   }
-  return wait('present', { reason: 'soaking', detail, until: input.now + moreMs, remedy });
-}
-
-/** A server that has just started knows nothing yet of those that have not come by: they are not silent for that. */
-function mayBePresent({ updated, updatedPresent, unheard }: LaneCensus['steps'][number]): boolean {
-  return (updatedPresent + unheard) * 10 >= updated * 9;
 }
 
 /** Asked only when all else has passed. Who has approved the step before need not be asked again. */

@@ -5,6 +5,7 @@ import { lastStep, withdrawn } from './apply.ts';
 import { approve, insteadOfPromote, isPromoted } from './approve.ts';
 import { isMarked } from './lift.ts';
 import type { Policy } from './policy.ts';
+import type { Presence } from './presence.ts';
 import type { Release } from './release.ts';
 import {
   isSkipped,
@@ -33,11 +34,13 @@ export const LANE_VERBS = [
 ] as const;
 export type LaneVerb = (typeof LANE_VERBS)[number];
 
-/** `done`: the verb has nothing to do there, and says so without an error. */
-const LEGAL: Record<LaneVerb, Partial<Record<LaneStateName, 'does' | 'done'>>> = {
+/**
+ * `done`: the verb has nothing to do there, and says so without an error. `silent`: only while the soak holds as silent.
+ */
+const LEGAL: Record<LaneVerb, Partial<Record<LaneStateName, 'does' | 'done' | 'silent'>>> = {
   approve: { open: 'does', soaking: 'does', approval: 'does' },
   promote: { approval: 'does' },
-  accept: { halted: 'does', open: 'does' },
+  accept: { halted: 'does', open: 'does', soaking: 'silent' },
   'skip-region': {
     waiting: 'does',
     open: 'does',
@@ -100,19 +103,22 @@ export interface VerbInput {
   release: Release | undefined;
   /** What the roster knows of the members of a step. */
   silence: (step: number) => Silence;
+  /** Who of those that a step has updated is there; undefined: nobody has counted yet. */
+  presence: (step: number) => Presence | undefined;
 }
 
 /** The states of a lane for which the verb is, in words that follow “lanes that are”. */
 export function legalStates(verb: LaneVerb): string {
-  const words = (Object.keys(LEGAL[verb]) as LaneStateName[]).map((name) =>
-    name === 'waiting' ? 'waiting for their turn' : wordsOf(name),
-  );
+  const words = (Object.keys(LEGAL[verb]) as LaneStateName[]).map((name) => {
+    if (LEGAL[verb][name] === 'silent') return `${wordsOf(name)} and held as silent`;
+    return name === 'waiting' ? 'waiting for their turn' : wordsOf(name);
+  });
   const last = words.pop() as string;
   return words.length === 0 ? last : `${words.join(', ')} or ${last}`;
 }
 
 /** Whether the verb does something in that state, or has been done there; undefined: neither. */
-export function effectOf(verb: LaneVerb, state: LaneStateName): 'does' | 'done' | undefined {
+export function effectOf(verb: LaneVerb, state: LaneStateName): 'does' | 'done' | 'silent' | undefined {
   return LEGAL[verb][state];
 }
 

@@ -135,6 +135,7 @@ export async function openEngine(deps: EngineDeps) {
     now: () => clock.now(),
     observedMs: () => observed.now(),
     silence: (laneId: string, step: number) => memory.silence(laneId, step),
+    presence: (laneId: string, step: number) => memory.presence(laneId, step),
   };
   const thread = openModelThread();
   const rehearsing = { database, memory, roster, clock, observed, thread, pollMs: deps.pollMs };

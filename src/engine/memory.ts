@@ -9,9 +9,10 @@ import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { silenceOf } from '../domain/lane-verdict.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
-import { releaseAt } from '../domain/lookup.ts';
+import { laneCensusOf, releaseAt } from '../domain/lookup.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
 import { outdatedBaselines } from '../domain/plan-baseline.ts';
+import type { Presence } from '../domain/presence.ts';
 import { regionStatus } from '../domain/region-window.ts';
 import type { Release } from '../domain/release.ts';
 import { takenBack } from '../domain/roll-back.ts';
@@ -229,6 +230,11 @@ export class Memory {
   /** As of the last census. */
   silence(laneId: string, step: number): Silence {
     return silenceOf(this.lanes, laneId, step);
+  }
+
+  /** As of the last census; undefined for a step that was not opened yet then. */
+  presence(laneId: string, step: number): Presence | undefined {
+    return laneCensusOf(this.lanes, laneId)?.steps.find((one) => one.step === step);
   }
 
   private backTo(lane: Lane | null): Release | null {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { approvalsOf } from '../domain/approval.ts';
 import { isPromoted } from '../domain/approve.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
+import type { Presence } from '../domain/presence.ts';
 import type { Release } from '../domain/release.ts';
 import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isLiveLane, isTerminalLane, type Lane, type LaneState, type Rollout, wordsOf } from '../domain/rollout.ts';
@@ -32,6 +33,7 @@ export interface VerbDeps {
   observedMs: () => number;
   /** What the roster knows of the members of a lane's step. */
   silence: (laneId: string, step: number) => Silence;
+  presence: (laneId: string, step: number) => Presence | undefined;
 }
 
 /** What a verb has committed, for memory to take over. */
@@ -126,6 +128,7 @@ async function moveByVerb(
     ...{ actor, reason, now, observedMs: deps.observedMs(), expectedStep, expectedRevision, count, release },
     policy: rollout.policy,
     silence: (step) => deps.silence(lane.id, step),
+    presence: (step) => deps.presence(lane.id, step),
   };
   const moved = applyVerb(lane, verb, input);
   if (moved === undefined) return undefined;

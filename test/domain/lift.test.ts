@@ -138,6 +138,7 @@ describe('the halt is not lifted', () => {
       policy: testPolicy({}),
       release: GONE,
       silence: () => NO_SILENCE,
+      presence: () => undefined,
     });
     assert.deepEqual(kept?.state, { name: 'halted', since: NOW, by: 'anna', reason: 'it is no good', step: 0 });
     assert.equal(kept?.revision, laneOf(off).revision + 1);

@@ -316,6 +316,10 @@ describe('soak, approval, pause, halt', () => {
   const away = { previews: [{ step: 1, members: 0, eligible: 2 }] };
   const manual = { steps: [stepPolicy({ percent: 50, manual: true }), stepPolicy()] };
   const asked = soaking(0, 'approval');
+  const silentOf = (accepted: number) => {
+    const lane = soaking(500_000);
+    return { ...lane, state: { ...lane.state, accepted } as typeof lane.state };
+  };
   const subject = { policy: testPolicy(manual), release: testRelease('1.1.0') };
   const approval = { step: 0, by: 'somebody', at: NOW, expiresAt: NOW + 1, subject: subjectOf(subject, 0) };
   const promoted = { ...asked, approvals: [approval] };
@@ -370,6 +374,18 @@ describe('soak, approval, pause, halt', () => {
       }),
       ['hold eu soaking'],
     ],
+    [
+      'one of ten is accepted: two are away',
+      going({ lanes: [silentOf(1)], census: { eu: seen(10, 7) } }),
+      ['hold eu silent'],
+    ],
+    [
+      'both are',
+      going({ lanes: [silentOf(2)], census: { eu: seen(10, 7) } }),
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
+    ],
+    ['and then another falls silent', going({ lanes: [silentOf(2)], census: { eu: seen(10, 6) } }), ['hold eu silent']],
+    ['all are: one must be there', going({ lanes: [silentOf(10)], census: { eu: seen(10, 0) } }), ['hold eu silent']],
     [
       'they come back late',
       going({ lanes: [soaking(500_000)], census: { eu: seen(10, 9) } }),

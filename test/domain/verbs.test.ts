@@ -29,6 +29,7 @@ const input = (overrides: Partial<VerbInput> = {}): VerbInput => ({
   policy: POLICY,
   release: RELEASE,
   silence: () => NO_SILENCE,
+  presence: () => undefined,
   ...overrides,
 });
 
@@ -247,6 +248,53 @@ describe('accept', () => {
     assert(after !== undefined);
     assert.deepEqual([after.steps.map((step) => step.done), lastStep(after)], [[true, false], 1]);
   });
+});
+
+describe('accept while it soaks', () => {
+  const SOAK_MS = POLICY.steps[0]?.soakMs ?? 0;
+  const soaking = (soakedMs: number, accepted?: number) =>
+    laneAs('soaking', {
+      state: {
+        ...{ name: 'soaking', step: 0, since: START, observedMs: OBSERVED - soakedMs },
+        ...(accepted === undefined ? {} : { accepted }),
+      },
+      approvals: [{ step: 0, by: 'ben', at: START, expiresAt: START + DAY, subject: 'x' }],
+    });
+  const seen = (updated: number, updatedPresent: number, unheard = 0) => ({
+    presence: () => ({ updated, updatedPresent, unheard }),
+  });
+  const silent = soaking(2 * SOAK_MS);
+  const NOT = /^It goes on by itself/;
+  const rows: [title: string, lane: Lane, count: number, overrides: Partial<VerbInput>, hint: RegExp | number][] = [
+    ['eight of ten', silent, 1, seen(10, 8), 1],
+    ['all that are away', silent, 2, seen(10, 8), 2],
+    ['more than are away', silent, 3, seen(10, 8), /^Accept between 1 and 2\.$/],
+    ['too few', silent, 2, seen(10, 5), /^Accept between 4 and 5\.$/],
+    ['one of two', silent, 1, seen(2, 1), 1],
+    ['two of one', silent, 2, seen(2, 1), /^Accept 1\.$/],
+    ['nobody is there', silent, 10, seen(10, 0), /^No number is enough: .*tidegate agent unenrol/],
+    ['after others', soaking(2 * SOAK_MS, 2), 3, seen(10, 4), 5],
+    ['after others, too few', soaking(2 * SOAK_MS, 2), 2, seen(10, 4), /^Accept between 3 and 4\.$/],
+    ['sent again', soaking(2 * SOAK_MS, 2), 2, seen(10, 7), 0],
+    ['nobody is away', silent, 1, seen(10, 9), NOT],
+    ['they are waited for', soaking(2 * SOAK_MS - 1), 1, seen(10, 8), NOT],
+    ['not heard yet', silent, 1, seen(10, 8, 1), NOT],
+    ['nobody has counted', silent, 1, {}, NOT],
+  ];
+  for (const [title, lane, count, overrides, expected] of rows) {
+    test(`accept ${count}: ${title}: ${expected}`, () => {
+      const act = () => applyVerb(lane, 'accept', input({ count, ...overrides }));
+      if (expected instanceof RegExp) {
+        const code = expected === NOT ? 'illegal_transition' : 'conflict';
+        return void assert.throws(act, (error: AppError) => error.code === code && expected.test(error.hint ?? ''));
+      }
+      const after = act();
+      if (expected === 0) return void assert.equal(after, undefined);
+      assert(after?.state.name === 'soaking' && lane.state.name === 'soaking');
+      assert.deepEqual(after.state, { ...lane.state, accepted: expected });
+      assert.deepEqual([after.allowance, after.approvals, after.revision], [count, [], lane.revision + 1]);
+    });
+  }
 });
 
 test('skip-region marks what has ended, and keeps who ended it', () => {

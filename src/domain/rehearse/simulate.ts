@@ -120,6 +120,7 @@ function approve(world: World, { place, step }: Extract<ModelEvent, { kind: 'app
     policy,
     release: releaseOf(world.base.releases, releaseId),
     silence: () => NO_SILENCE,
+    presence: () => undefined,
   };
   // As many as the policy wants, all in the same moment.
   for (let person = 1; person <= approvalsOf(policy).approvers; person += 1) {

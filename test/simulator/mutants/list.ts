@@ -593,9 +593,9 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: ['C2.silent'],
     edits: [
       {
-        file: 'src/domain/step-gates.ts',
-        from: 'return (updatedPresent + unheard) * 10 >= updated * 9;',
-        to: 'return (updatedPresent - unheard) * 10 >= updated * 9;',
+        file: 'src/domain/presence.ts',
+        from: 'const maybe = updatedPresent + unheard;',
+        to: 'const maybe = updatedPresent - unheard;',
       },
     ],
   },
