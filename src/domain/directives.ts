@@ -274,7 +274,9 @@ export function admittingStep(
 }
 
 export function carries(labels: Record<string, string>, wanted: Record<string, string>): boolean {
-  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
+  // Asked for every agent at every check-in: without a list of pairs.
+  for (const key in wanted) if (labels[key] !== wanted[key]) return false;
+  return true;
 }
 
 function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, release: Release): LaneDirective {

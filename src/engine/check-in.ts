@@ -35,9 +35,10 @@ const BUSY_NEXT_MS = 1_000;
  */
 export function answerAtOnce(deps: CheckInDeps, report: AgentReport): CheckInResult | undefined {
   const entry = knownEntry(deps, report);
-  deps.roster.seen(report.handle, deps.clock.now(), deps.observed.now());
+  const now = deps.clock.now();
+  deps.roster.seen(report.handle, now, deps.observed.now());
   if (hasNews(deps.roster, entry, report)) return undefined;
-  const answer = fromMemory(deps, entry, report);
+  const answer = fromMemory(deps, entry, report, now);
   if (needsCommit(answer, report)) return undefined;
   deps.waiters.end(report.handle);
   return reply(deps, entry, answer, [], 0);
@@ -66,7 +67,7 @@ export async function answerCheckIn(
   for (;;) {
     // Also after a wait: what the agent holds may have been withdrawn meanwhile, and it should not go on downloading.
     if (hasNews(deps.roster, entry, report)) return await throughLedger(deps, report);
-    let answer: CheckInAnswer | Answer = fromMemory(deps, entry, report);
+    let answer: CheckInAnswer | Answer = fromMemory(deps, entry, report, deps.clock.now());
     if (needsCommit(answer, report)) {
       const booked = await throughLedger(deps, report);
       answer = booked.answer;
@@ -122,7 +123,7 @@ function runsTheSame(entry: RosterEntry, report: AgentReport): boolean {
   });
 }
 
-function fromMemory(deps: CheckInDeps, entry: RosterEntry, report: AgentReport): Answer {
+function fromMemory(deps: CheckInDeps, entry: RosterEntry, report: AgentReport, now: number): Answer {
   const view = viewOf(
     deps,
     entry,
@@ -133,7 +134,7 @@ function fromMemory(deps: CheckInDeps, entry: RosterEntry, report: AgentReport):
     const directive = deps.memory.directive(product, view.region);
     if (directive !== undefined) directives.push(directive);
   }
-  return decide(view, directives, deps.clock.now()).answer;
+  return decide(view, directives, now).answer;
 }
 
 /** What `decide` looks at, from memory. */

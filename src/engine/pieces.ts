@@ -29,10 +29,21 @@ export async function inTurns<T>(pieces: Pieces<T>): Promise<T> {
 
 /** Calls `visit` with 0 … length − 1; each stands for `agents` of them. */
 export function* eachIndex(length: number, visit: (index: number) => void, agents = 1): Pieces<void> {
+  yield* eachPiece(
+    length,
+    (from, to) => {
+      for (let index = from; index < to; index += 1) visit(index);
+    },
+    agents,
+  );
+}
+
+/** Calls `visit` with where each piece begins and, not included, ends: for loops that must not call anything. */
+export function* eachPiece(length: number, visit: (from: number, to: number) => void, agents = 1): Pieces<void> {
   const step = PIECE / agents;
   for (let from = 0; from < length; from += step) {
     const to = Math.min(length, from + step);
-    for (let index = from; index < to; index += 1) visit(index);
+    visit(from, to);
     if (to < length) yield;
   }
 }
