@@ -5,7 +5,7 @@ import { AppError } from '../../src/errors.ts';
 import { foldCounters } from '../../src/store/attempts.ts';
 import { listAudit, verifyAudit } from '../../src/store/audit.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
-import { digestOf } from '../support/fixtures.ts';
+import { digestOf, testRelease } from '../support/fixtures.ts';
 import type { Behaviour, Fleet, ModelAgent } from '../support/fleet.ts';
 import { snapshotOf } from '../support/snapshots.ts';
 import { CONFIG_COMMANDS } from './config-commands.ts';
@@ -13,7 +13,7 @@ import { duration, names } from './language.ts';
 import { LOOK_COMMANDS } from './look-commands.ts';
 import { OPERATOR_COMMANDS } from './operator-commands.ts';
 import { type Command, watching } from './watching.ts';
-import { advance, agentNamed, publish, setAvailability, setRelease, update, type World } from './world.ts';
+import { advance, agentNamed, publish, setAvailability, setRelease, setUnknown, update, type World } from './world.ts';
 
 /** Runs one line. What the engine refuses is printed; what the script gets wrong throws. */
 export async function runCommand(world: World, line: string): Promise<string[]> {
@@ -56,6 +56,11 @@ const COMMANDS: Record<string, Command> = {
     return await watching(world, () => setAvailability(world, version, regions.split(','), []));
   },
 
+  /** `unknown 1.1.0 us`: the probe cannot tell. */
+  async unknown(world, [version = '', regions = '']) {
+    return await watching(world, () => setUnknown(world, version, regions.split(',')));
+  },
+
   /** `withdraw 1.1.0`: GitHub does not list it any more. */
   withdraw: async (world, [version = '']) =>
     await watching(world, () =>
@@ -65,6 +70,20 @@ const COMMANDS: Record<string, Command> = {
   /** `restored 1.1.0`: it does again, as it was. */
   restored: async (world, [version = '']) =>
     await watching(world, () => setRelease(world, version, { state: 'complete', why: null })),
+
+  /** `altered 1.1.0`: the file has another digest than before. */
+  altered: async (world, [version = '']) =>
+    await watching(world, () =>
+      setRelease(world, version, { state: 'altered', why: 'the digest of agentd-linux-x64.tar.gz is another one' }),
+    ),
+
+  /** `announced 1.1.0`: the tag is there, its files are not yet. */
+  announced: async (world, [version = '']) =>
+    await watching(world, () => publish(world, version, [], { state: 'pending', why: 'no_assets', artifacts: [] })),
+
+  /** `uploaded 1.1.0`: now they are. */
+  uploaded: async (world, [version = '']) =>
+    await watching(world, () => setRelease(world, version, { ...testRelease(version), state: 'complete', why: null })),
 
   /** `file 1.1.0 linux-arm64`: a file for one more platform has been uploaded. */
   file: async (world, [version = '', platform = '']) =>

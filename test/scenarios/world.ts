@@ -67,10 +67,15 @@ export function setPolicy(world: World, policy: ProductRules['policy']): void {
 }
 
 /** A release that can be had in some of the regions; in the others its files are absent. */
-export async function publish(world: World, version: string, available: readonly string[]): Promise<void> {
+export async function publish(
+  world: World,
+  version: string,
+  available: readonly string[],
+  overrides: Partial<Release> = {},
+): Promise<void> {
   const fleet = await world.fleet();
   const at = fleet.clock.now();
-  const release = testRelease(version, { publishedAt: at, firstSeenAt: at });
+  const release = testRelease(version, { publishedAt: at, firstSeenAt: at, ...overrides });
   await transaction(fleet.database, (tx) => saveRelease(tx, release));
   await setAvailability(world, version, world.regions, available);
 }
@@ -106,18 +111,28 @@ export async function setAvailability(
   regions: readonly string[],
   available: readonly string[],
 ): Promise<void> {
+  await saveAll(world, version, regions, (region) =>
+    available.includes(region)
+      ? { status: 'available', why: 'uploaded' }
+      : { status: 'absent', why: 'the mirror answers 404' },
+  );
+}
+
+/** As when the probe of a mirror fails. */
+export async function setUnknown(world: World, version: string, regions: readonly string[]): Promise<void> {
+  await saveAll(world, version, regions, () => ({ status: 'unknown', why: 'the mirror answers 503' }));
+}
+
+async function saveAll(
+  world: World,
+  version: string,
+  regions: readonly string[],
+  found: (region: string) => { status: 'available' | 'absent' | 'unknown'; why: string },
+): Promise<void> {
   const fleet = await world.fleet();
   const at = fleet.clock.now();
-  const rows = regions.map((region) => ({
-    product: world.product.name,
-    version,
-    region,
-    platform: 'linux-x64',
-    status: available.includes(region) ? ('available' as const) : ('absent' as const),
-    why: available.includes(region) ? 'uploaded' : 'the mirror answers 404',
-    since: at,
-    checkedAt: at,
-  }));
+  const place = { product: world.product.name, version, platform: 'linux-x64', since: at, checkedAt: at };
+  const rows = regions.map((region) => ({ ...place, region, ...found(region) }));
   await transaction(fleet.database, (tx) => saveAvailability(tx, rows));
 }
 
