@@ -13,8 +13,15 @@ const FILE_TIMEOUT_MS = Number(process.env['TEST_FILE_TIMEOUT_MS'] ?? 300_000);
 const FILES_AT_A_TIME = 2;
 const MAX_PRINTED = 20_000;
 
+/** Pure code, which leaves nothing behind: its tests share a process, since to start one for each file took longer than they do. */
+const TOGETHER = 'domain';
+const TOGETHER_FILE = join(import.meta.dirname, 'support', 'together.ts');
+
 interface Tally {
+  /** A file, or the directory of those that run together. */
   file: string;
+  /** Those in which a test has begun. */
+  seen: Set<string>;
   passed: number;
   failed: number;
   skipped: number;
@@ -47,25 +54,39 @@ const files = globSync('**/*.test.ts', { cwd: directory })
   .filter((file) => relative(ROOT, file).includes(filter))
   // Those with processes of their own take longest: they begin, so that none runs alone at the end.
   .sort((a, b) => Number(b.includes('e2e')) - Number(a.includes('e2e')) || (a < b ? -1 : 1));
-const queue = files.values();
+const queue = partsOf(files).values();
 const tallies: Tally[] = [];
 await Promise.all(Array.from({ length: FILES_AT_A_TIME }, runQueue));
 finish();
 
+interface Part {
+  name: string;
+  files: readonly string[];
+}
+
+function partsOf(all: readonly string[]): Part[] {
+  const shared = join(directory, TOGETHER);
+  const together = all.filter((file) => file.startsWith(`${shared}/`));
+  if (together.length < 2) return all.map((file) => ({ name: file, files: [file] }));
+  const alone = all.filter((file) => !together.includes(file)).map((file) => ({ name: file, files: [file] }));
+  return [{ name: shared, files: together }, ...alone];
+}
+
 /** All takers draw from the same iterator. */
 async function runQueue(): Promise<void> {
-  for (const file of queue) tallies.push(await runFile(file));
+  for (const part of queue) tallies.push(await runPart(part));
 }
 
 /**
- * Each file is a run of its own, so that one that never ends (a leaked handle) is ended alone. The runner's own force
- * exit is not used: it drops results that are still on their way, and then calls the run a success.
+ * Each is a run of its own, so that one that never ends (a leaked handle) is ended alone. The runner's own force exit is
+ * not used: it drops results that are still on their way, and then calls the run a success.
  */
-async function runFile(file: string): Promise<Tally> {
-  const tally: Tally = { file, passed: 0, failed: 0, skipped: 0, printed: '' };
+async function runPart({ name: file, files: members }: Part): Promise<Tally> {
+  const tally: Tally = { file, seen: new Set(), passed: 0, failed: 0, skipped: 0, printed: '' };
   const before = performance.now();
   const abort = new AbortController();
-  const stream = run({ files: [file], cwd: ROOT, timeout: TEST_TIMEOUT_MS, signal: abort.signal });
+  const shared = members.length > 1 ? { files: [TOGETHER_FILE], argv: [...members] } : { files: [...members] };
+  const stream = run({ ...shared, cwd: ROOT, timeout: TEST_TIMEOUT_MS, signal: abort.signal });
   const timer = setTimeout(() => {
     fail(tally, { name: file, file, details: {} }, `not ended after ${FILE_TIMEOUT_MS} ms: a handle or process leaks`);
     abort.abort();
@@ -81,11 +102,16 @@ async function runFile(file: string): Promise<Tally> {
   }
   await new Promise((done) => stream.once('end', done).resume());
   clearTimeout(timer);
+  if (members.length > 1 && !abort.signal.aborted) {
+    for (const one of members)
+      if (!tally.seen.has(one)) fail(tally, { name: one, file: one, details: {} }, 'this file declares no test');
+  }
   showFile(tally, performance.now() - before);
   return tally;
 }
 
 function notePass(tally: Tally, test: Outcome): void {
+  tally.seen.add(test.file ?? '');
   // A file that declares no test reports itself as one that passed.
   if (test.name === test.file) fail(tally, test, 'this file declares no test');
   else if (isSet(test.skip) || isSet(test.todo)) tally.skipped += 1;
@@ -93,6 +119,8 @@ function notePass(tally: Tally, test: Outcome): void {
 }
 
 function noteFail(tally: Tally, test: Outcome): void {
+  // One that could not be loaded is called as its file.
+  for (const file of [test.file ?? '', test.name]) tally.seen.add(file);
   const error = test.details.error;
   if (isSet(test.todo)) tally.skipped += 1;
   // A suite fails because a test in it did, which was told already.
