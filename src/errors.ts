@@ -31,6 +31,11 @@ export const ERROR_RULES = {
   auth_missing: { status: 401, exit: 4, hint: 'Send an Authorization: Bearer header.' },
   auth_invalid: { status: 401, exit: 4, hint: 'Check the token; it may belong to another server or be mistyped.' },
   auth_expired: { status: 401, exit: 4, hint: 'Get a new token: agents open a new session, operators create one.' },
+  unenrolled: {
+    status: 410,
+    exit: 5,
+    hint: 'To bring the host back, put a new enrolment token into its agent.json, remove state/identity.json and start it again.',
+  },
   enrol_denied: { status: 403, exit: 4, hint: 'Create a new enrolment token with `tidegate enrol-token create`.' },
   forbidden: { status: 403, exit: 4, hint: 'Use a token that may do this.' },
   not_found: { status: 404, exit: 3, hint: 'List what there is first.' },

@@ -29,7 +29,7 @@ export interface KnownAgent {
   region: string;
 }
 
-/** From memory alone. Throws `auth_missing`, `auth_invalid`, `auth_expired`. */
+/** From memory alone. Throws `auth_missing`, `auth_invalid`, `auth_expired`, `unenrolled`. */
 export function authenticateAgent(
   request: FastifyRequest,
   tokens: SessionTokens,
@@ -62,7 +62,10 @@ export function checkEnrolment(body: EnrolRequest, keys: ServerKeys): { tokenId:
   return { tokenId: token.id, secretHash: createHash('sha256').update(token.secret).digest('hex') };
 }
 
-/** Throws `auth_invalid` when the agent is not enrolled or the proof is not by its key: from outside the same. */
+/**
+ * Throws `auth_invalid` when the agent is not enrolled or the proof is not by its key: from outside the same; `unenrolled`
+ * for the right key of one that a person has taken out of the fleet.
+ */
 export async function checkSessionProof(
   body: SessionRequest,
   agents: AgentService,
@@ -75,6 +78,8 @@ export async function checkSessionProof(
   const fits = verifyBytes(publicKey, SESSION_PURPOSE, signed, body.proof);
   if (agent === undefined) throw new AppError('auth_invalid', `agent ${body.agent} is not enrolled`);
   if (!fits) throw new AppError('auth_invalid', `the proof does not fit the key of agent ${body.agent}`);
+  // Said only to who holds the key.
+  if (agent.unenrolled) throw new AppError('unenrolled', 'this agent was taken out of the fleet');
   return { handle: agent.handle, id: body.agent, region: agent.region };
 }
 

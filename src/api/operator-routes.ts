@@ -24,6 +24,7 @@ import { findAgent, listAgents } from '../store/agents.ts';
 import { historyOfAgent } from '../store/attempts.ts';
 import { agentIdsByName } from '../store/operator-views.ts';
 import { listRollouts, loadRollout } from '../store/rollouts.ts';
+import { findUnenrolled } from '../store/unenrolled-agents.ts';
 import { viewAvailability } from './availability-view.ts';
 import { checkVerb, revisionOf } from './check-verb.ts';
 import { clockRoute } from './clock-route.ts';
@@ -41,6 +42,7 @@ import { createRolloutRoute } from './rollout-create.ts';
 import { explainRolloutRoute } from './rollout-explain.ts';
 import { runningTroubles } from './running-troubles.ts';
 import { viewBrakes, viewStatus } from './status-view.ts';
+import { unenrolRoute } from './unenrol-route.ts';
 import { vetoRoute } from './veto-route.ts';
 import { viewAgents, viewHistory, viewRollouts } from './views.ts';
 
@@ -243,11 +245,16 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
 
   pinRoute(app, { operator, onRequest, agentIdOf, viewAgent });
 
+  unenrolRoute(app, { db, operator, onRequest, agentIdOf });
+
   async function viewAgent(id: string): Promise<AgentView> {
     const found = await findAgent(db, id);
     const [agent] = found === undefined ? [] : await viewAgents(db, operator, [found]);
-    if (agent === undefined) throw new AppError('not_found', `there is no agent ${id}`, { hint: AGENT_HINT });
-    return agent;
+    if (agent !== undefined) return agent;
+    const left = await findUnenrolled(db, id);
+    if (left === undefined) throw new AppError('not_found', `there is no agent ${id}`, { hint: AGENT_HINT });
+    const who = `${left.actor} has taken ${left.name} out of the fleet`;
+    throw new AppError('unenrolled', `there is no agent ${id} any more: ${who} (${left.reason})`);
   }
 
   async function agentIdOf(text: string): Promise<string> {

@@ -19,10 +19,12 @@ import type {
   PinOptions,
   RehearseOptions,
   TrustOptions,
+  UnenrolOptions,
   VerbOptions,
   VetoOptions,
 } from '../domain/requests.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
+import type { Unenrolment } from '../domain/unenrolment.ts';
 import type { WindowStatus } from '../domain/window.ts';
 
 export interface AgentService {
@@ -31,9 +33,11 @@ export interface AgentService {
    * Throws `enrol_denied`, `conflict`, `overloaded`.
    */
   enrol(input: EnrolInput): Promise<Agent>;
-  /** From the database, which alone has the keys; undefined when not enrolled. */
-  findAgent(id: string): Promise<{ handle: number; region: string; publicKey: string } | undefined>;
-  /** From memory; undefined when not enrolled. */
+  /** From the database, which alone has the keys; undefined when it never was enrolled. */
+  findAgent(
+    id: string,
+  ): Promise<{ handle: number; region: string; publicKey: string; unenrolled: boolean } | undefined>;
+  /** From memory; undefined when it never was enrolled. Throws `unenrolled`. */
   agentOf(handle: number): { id: string; region: string } | undefined;
   /**
    * Answers one check-in; what it says is committed. Waits up to `waitMs` while there is nothing to do, less when the
@@ -113,6 +117,15 @@ export interface OperatorService {
     pin: Pin | null;
     lifted: Pin | null;
     hot: { version: string; state: string } | null;
+  }>;
+  /**
+   * One agent is in the fleet no more. Idempotent: who did it first stays; `hot` was granted before and ends as lost.
+   * Throws `not_found`.
+   */
+  unenrol(options: UnenrolOptions): Promise<{
+    changed: boolean;
+    unenrolment: Unenrolment;
+    hot: { product: string; version: string; state: string } | null;
   }>;
   /** What a person, its own failures, or a build that no release has, keep the agent from; by handle. */
   restraintsOf(handle: number): {

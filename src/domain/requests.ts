@@ -51,6 +51,13 @@ export interface PinOptions {
   reason: string;
 }
 
+/** A person takes one agent out of the fleet. */
+export interface UnenrolOptions {
+  agentId: string;
+  actor: string;
+  reason: string;
+}
+
 export interface CreateRolloutOptions {
   product: string;
   /** As the product's scheme prints it, or the release's tag. */

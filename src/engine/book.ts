@@ -35,10 +35,15 @@ const HIGHEST_BELIEVED_SEQUENCE = 2 ** 40;
 
 const ENDED_BY_AGENT = new Set<AttemptState>(['succeeded', 'rolled_back', 'failed', 'inconclusive', 'declined']);
 
-/** Throws before anything in the set has changed for: `foreign_attempt`, `unknown_version`, `conflict`, `illegal_transition`. */
+/** For one that has a session: it was taken out of the fleet since that was opened. */
+export function notEnrolled(): AppError {
+  return new AppError('unenrolled', 'this agent was taken out of the fleet');
+}
+
+/** Throws before anything in the set has changed for: `unenrolled`, `foreign_attempt`, `unknown_version`, `conflict`, `illegal_transition`. */
 export function bookCheckIn(set: WorkingSet, report: AgentReport, context: BookContext): Booked {
   const agent = set.agents.get(report.handle);
-  if (agent === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
+  if (agent === undefined) throw notEnrolled();
   checkVersions(report.products, context.memory);
   const changes = report.attempts.map((one) => ({ reported: one, next: readReport(set, agent, one, report, context) }));
   const isStale = set.stale.has(agent.id);

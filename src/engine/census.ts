@@ -381,6 +381,8 @@ export function* goneOf(input: CensusInput, rollout: Rollout, lane: Lane, step: 
 function isGone(input: CensusInput, rollout: Rollout, lane: Lane, step: number, handle: number, order: Order): boolean {
   const { roster, observedMs } = input;
   const entry = roster.entry(handle);
+  // Taken out of the fleet by a person, who knows: it is out, and no sign of anything.
+  if (entry === undefined) return false;
   const running = runningOf(entry, lane);
   if (running !== undefined && order(running.version) >= 0) return false;
   // Silent or not, it is out: its seat is no other's.
@@ -390,5 +392,5 @@ function isGone(input: CensusInput, rollout: Rollout, lane: Lane, step: number, 
   if (live === undefined && isUsedUp(roster, rollout, lane, handle)) return false;
   if (spentIn(roster, lane, step, handle)?.weight === 'bad') return false;
   if (isOutHere(roster, rollout, lane, step, handle)) return false;
-  return entry === undefined || roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
+  return roster.silentMs(handle, observedMs) >= rollout.policy.staleAfterMs;
 }

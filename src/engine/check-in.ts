@@ -3,8 +3,8 @@ import type { AgentReport } from '../domain/agent.ts';
 import type { CheckInAnswer, CheckInResult } from '../domain/check-in.ts';
 import { type AgentView, type Answer, decide } from '../domain/decide.ts';
 import type { Directive } from '../domain/directives.ts';
-import { AppError, assert } from '../errors.ts';
-import { checkVersions, isOvertaken, lostStages } from './book.ts';
+import { assert } from '../errors.ts';
+import { checkVersions, isOvertaken, lostStages, notEnrolled } from './book.ts';
 import type { Clock } from './clock.ts';
 import type { LedgerItem, LedgerResult } from './commit.ts';
 import type { Ledger } from './ledger.ts';
@@ -31,7 +31,7 @@ const BUSY_NEXT_MS = 1_000;
 
 /**
  * The answer to a check-in that has no news and does not wait; undefined where the books have to look. Without a
- * promise, since most check-ins of a fleet at rest are such. Throws `auth_invalid`, `unknown_version`.
+ * promise, since most check-ins of a fleet at rest are such. Throws `unenrolled`, `unknown_version`.
  */
 export function answerAtOnce(deps: CheckInDeps, report: AgentReport): CheckInResult | undefined {
   const entry = knownEntry(deps, report);
@@ -46,13 +46,13 @@ export function answerAtOnce(deps: CheckInDeps, report: AgentReport): CheckInRes
 
 function knownEntry({ roster, memory }: CheckInDeps, report: AgentReport): RosterEntry {
   const entry = roster.entry(report.handle);
-  if (entry === undefined) throw new AppError('auth_invalid', 'this agent is not enrolled here');
+  if (entry === undefined) throw notEnrolled();
   // What the roster has was looked at when it was booked.
   if (!runsTheSame(entry, report)) checkVersions(report.products, memory);
   return entry;
 }
 
-/** Throws `auth_invalid`, `unknown_version`, `foreign_attempt`, `conflict`, `illegal_transition`, `overloaded`. */
+/** Throws `unenrolled`, `unknown_version`, `foreign_attempt`, `conflict`, `illegal_transition`, `overloaded`. */
 export async function answerCheckIn(
   deps: CheckInDeps,
   report: AgentReport,
@@ -81,7 +81,8 @@ export async function answerCheckIn(
     const woken = await deps.waiters.park(report.handle, limit - waitedMs, signal, forDownload);
     // An agent that hangs on the line is there.
     seen();
-    entry = deps.roster.entry(report.handle) ?? entry;
+    // Taken out of the fleet while it waited.
+    entry = knownEntry(deps, report);
     if (!woken) return reply(deps, entry, answer, [], deps.clock.monotonic() - startedAt);
   }
 }
@@ -90,7 +91,7 @@ async function throughLedger(deps: CheckInDeps, report: AgentReport): Promise<Ch
   const result = await deps.ledger.submit({ kind: 'check_in', report });
   assert(result.kind === 'check_in', 'a check-in is answered as one');
   const entry = deps.roster.entry(report.handle);
-  assert(entry !== undefined, `agent ${report.handle} is in the roster`);
+  if (entry === undefined) throw notEnrolled();
   return reply(deps, entry, result.answer, result.acknowledged, 0);
 }
 

@@ -12,6 +12,7 @@ import type {
   PinOptions,
   RehearseOptions,
   TrustOptions,
+  UnenrolOptions,
   VerbOptions,
   VetoOptions,
 } from '../domain/requests.ts';
@@ -23,6 +24,8 @@ import { type Database, transaction } from '../store/database.ts';
 import { listGrants } from '../store/grants.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
 import { takeOver } from '../store/take-over.ts';
+import { findUnenrolled } from '../store/unenrolled-agents.ts';
+import { notEnrolled } from './book.ts';
 import { answerAtOnce, answerCheckIn, type CheckInDeps, viewOf } from './check-in.ts';
 import type { Clock } from './clock.ts';
 import { startOfWatch, trustClock } from './clock-doubt.ts';
@@ -47,6 +50,7 @@ import { backtestPolicy, rehearseRelease } from './rehearse.ts';
 import { rollBack } from './roll-back.ts';
 import { Roster } from './roster.ts';
 import { startTicking } from './scheduler.ts';
+import { type UnenrolChange, unenrolAgent } from './unenrol.ts';
 import { unknownBuildsOf } from './unknown-builds.ts';
 import { changeVeto, type VetoChange } from './veto.ts';
 import { openWaiters } from './waiters.ts';
@@ -224,9 +228,12 @@ export async function openEngine(deps: EngineDeps) {
       async findAgent(id: string) {
         const found = await findAgent(database.db, id);
         // An agent that memory does not have yet is not enrolled yet.
-        return found === undefined || roster.handleOf(id) === undefined ? undefined : found;
+        if (found !== undefined) return roster.handleOf(id) === undefined ? undefined : { ...found, unenrolled: false };
+        const left = await findUnenrolled(database.db, id);
+        return left === undefined ? undefined : { ...left, unenrolled: true };
       },
       agentOf(handle: number) {
+        if (roster.isRetired(handle)) throw notEnrolled();
         const region = roster.regionOf(handle);
         return region === undefined ? undefined : { id: roster.idOf(handle), region };
       },
@@ -272,6 +279,8 @@ export async function openEngine(deps: EngineDeps) {
       },
       setPin: (options: PinOptions): Promise<PinChange> =>
         performOnAgent(() => changePin({ database, roster, now: clock.now() }, options)),
+      unenrol: (options: UnenrolOptions): Promise<UnenrolChange> =>
+        performOnAgent(() => unenrolAgent({ database, roster, now: clock.now() }, options)),
       clearQuarantine: (options: ClearOptions): Promise<ClearChange> =>
         performOnAgent(() => clearQuarantine({ database, roster, products: deps.products, now: clock.now() }, options)),
       quarantined: (product: string | null, limit: number) => listQuarantined({ roster, memory }, product, limit),
@@ -313,7 +322,7 @@ export async function openEngine(deps: EngineDeps) {
         explainLanes({ database, memory, roster, clock, observed, exclusive }, rolloutId),
       async explain(agentId: string) {
         const handle = roster.handleOf(agentId);
-        if (handle === undefined) throw new AppError('not_found', `no agent ${agentId}`);
+        if (handle === undefined || roster.isRetired(handle)) throw new AppError('not_found', `no agent ${agentId}`);
         const entry = roster.entry(handle);
         assert(entry !== undefined, `agent ${handle} is in the roster`);
         const view = viewOf(

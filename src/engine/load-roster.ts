@@ -6,6 +6,7 @@ import { listClearances } from '../store/clearances.ts';
 import type { Db } from '../store/database.ts';
 import { listPins } from '../store/pins.ts';
 import { listStale } from '../store/stale-agents.ts';
+import { listUnenrolled } from '../store/unenrolled-agents.ts';
 import type { Roster } from './roster.ts';
 
 const PAGE = 5_000;
@@ -28,6 +29,7 @@ export async function loadRoster(db: Db, roster: Roster, observedMs: number): Pr
   const clearances = Map.groupBy(await listClearances(db), (one) => one.agentId);
   for (const [agentId, attempts] of spent)
     withHandle(roster, agentId, (handle) => roster.setSpent(handle, sumSpent(attempts, clearances.get(agentId))));
+  for (const agentId of await listUnenrolled(db)) withHandle(roster, agentId, (handle) => roster.retire(handle));
 }
 
 function withHandle(roster: Roster, agentId: string, act: (handle: number) => void): void {

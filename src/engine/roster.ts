@@ -147,6 +147,8 @@ export class Roster {
   private heard = new Uint8Array(FIRST_CAPACITY);
   /** Has not reported since the database was restored. */
   private readonly stale = new Set<number>();
+  /** Unenrolled: their columns stay, for what they have at risk holds slots of their region and site. */
+  private readonly retired = new Set<number>();
   private readonly live = new Map<number, readonly Attempt[]>();
   private readonly hot = new Set<number>();
   /** Those with an attempt that is offered. */
@@ -164,7 +166,26 @@ export class Roster {
   }
 
   get size(): number {
-    return this.handles.size;
+    return this.handles.size - this.retired.size;
+  }
+
+  /**
+   * The agent is no agent any more: nobody meets it in what follows. What it has tried stays, for the steps that it was in
+   * are the fold of that, and a slot that it holds is free once its attempt has ended.
+   */
+  retire(handle: number): void {
+    if (this.retired.has(handle) || this.ids[handle] === undefined) return;
+    this.retired.add(handle);
+    const region = this.region[handle] as number;
+    const others = this.handlesIn(region).filter((one) => one !== handle);
+    this.byRegion.set(region, others);
+    this.pins.delete(handle);
+    this.stale.delete(handle);
+    this.unflushed.delete(handle);
+  }
+
+  isRetired(handle: number): boolean {
+    return this.retired.has(handle);
   }
 
   /** Adds an agent or replaces what is known of it. `observedMs`: it counts as seen from then on. */
@@ -264,7 +285,7 @@ export class Roster {
 
   entry(handle: number): RosterEntry | undefined {
     const id = this.ids[handle];
-    if (id === undefined) return undefined;
+    if (id === undefined || this.retired.has(handle)) return undefined;
     const health = this.healths.at(this.health[handle] as number);
     return {
       handle,
@@ -331,7 +352,8 @@ export class Roster {
 
   /** Handles in ascending order. */
   *all(): Generator<number> {
-    for (let handle = 0; handle < this.ids.length; handle += 1) if (this.ids[handle] !== undefined) yield handle;
+    for (let handle = 0; handle < this.ids.length; handle += 1)
+      if (this.ids[handle] !== undefined && !this.retired.has(handle)) yield handle;
   }
 
   /**

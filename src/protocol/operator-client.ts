@@ -36,6 +36,8 @@ import {
   StatusReply,
   TrustClockReply,
   type TrustClockRequest,
+  UnenrolReply,
+  type UnenrolRequest,
   VerbReply,
   type VerbRequest,
   VetoReply,
@@ -90,6 +92,8 @@ export interface OperatorClient {
   clearQuarantine(agent: string, request: ClearRequest): Promise<ClearReply>;
   /** By id, or by name when only one agent has it. Idempotent. */
   setPin(agent: string, request: PinRequest): Promise<PinReply>;
+  /** Throws `not_found`, `conflict` where several agents have the name. */
+  unenrol(agent: string, request: UnenrolRequest): Promise<UnenrolReply>;
   /** Idempotent. */
   trustClock(request: TrustClockRequest): Promise<TrustClockReply>;
   createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
@@ -137,6 +141,7 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
     clearQuarantine: (agent, request) =>
       post(`/agents/${encodeURIComponent(agent)}/quarantine/clear`, request, ClearReply),
     setPin: (agent, request) => post(`/agents/${encodeURIComponent(agent)}/pins`, request, PinReply),
+    unenrol: (agent, request) => post(`/agents/${encodeURIComponent(agent)}/unenrol`, request, UnenrolReply),
     trustClock: (request) => post('/clock/trust', request, TrustClockReply),
     createOperatorToken: (request) => post('/operator-tokens', request, CreateOperatorTokenReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),

@@ -446,6 +446,22 @@ export const PinReply = Strict({
 });
 export type PinReply = Static<typeof PinReply>;
 
+export const UnenrolRequest = Strict({ reason: Reason });
+export type UnenrolRequest = Static<typeof UnenrolRequest>;
+/** `actor`, `reason`, `at`: of whoever did it first. */
+export const UnenrolReply = Strict({
+  agent: Text,
+  name: Text,
+  region: Text,
+  changed: Type.Boolean(),
+  actor: Text,
+  reason: Text,
+  at: Integer,
+  /** An attempt that was granted before: it is booked as lost once its deadline has passed. */
+  hot: Nullable(Strict({ product: Text, version: Text, state: Text })),
+});
+export type UnenrolReply = Static<typeof UnenrolReply>;
+
 /** In the order in which the agents were enrolled, at most 500; `last`: how the newest attempt at the release ended. */
 export const QuarantineReply = Strict({
   quarantined: Type.Array(

@@ -1,5 +1,5 @@
 // Agents and what they run, read and written in sets; last-seen in its own narrow table.
-import { type RawBuilder, type Selectable, sql } from 'kysely';
+import { type ExpressionBuilder, type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Agent, InstalledProduct } from '../domain/agent.ts';
 import { chunks, insertRows, integersOf, rowsAs, rowsOf, textsIn, textsOf, toJson } from './batch.ts';
 import { prepared } from './prepared.ts';
@@ -44,8 +44,9 @@ export async function insertAgent(tx: Tx, agent: Omit<Agent, 'handle'>): Promise
   return inserted;
 }
 
+/** Undefined also for one that was unenrolled. */
 export async function findAgent(db: Db | Tx, id: string): Promise<Agent | undefined> {
-  const rows = await db.selectFrom('agents').selectAll().where('id', '=', id).execute();
+  const rows = await db.selectFrom('agents').selectAll().where('id', '=', id).where(isEnrolled).execute();
   return (await withProducts(db, rows))[0];
 }
 
@@ -64,16 +65,32 @@ export async function findAgentByKey(db: Db | Tx, publicKey: string): Promise<Ag
   return (await withProducts(db, rows))[0];
 }
 
-/** In the order of the handles; unknown ones are left out. */
+/** In the order of the handles; unknown and unenrolled ones are left out. */
 export async function loadAgentsByHandles(db: Db | Tx, handles: readonly number[]): Promise<Agent[]> {
   return await withProducts(db, (await BY_HANDLE(db, toJson(handles))).rows);
 }
 
 const BY_HANDLE = prepared((db, handles: RawBuilder<string>) =>
-  db.selectFrom('agents').selectAll().where('handle', 'in', integersOf(db, handles)).orderBy('handle').compile(),
+  db
+    .selectFrom('agents')
+    .selectAll()
+    .where('handle', 'in', integersOf(db, handles))
+    .where(isEnrolled)
+    .orderBy('handle')
+    .compile(),
 );
 
-/** A page of all agents in the order of the handles; the next one starts after the last handle of this. Begin with 0. */
+/** For `where` of a query on agents: a person has not taken it out of the fleet. */
+export function isEnrolled({ not, exists, selectFrom }: ExpressionBuilder<DB, 'agents'>) {
+  return not(
+    exists(selectFrom('unenrolled_agents').select('agent_id').whereRef('unenrolled_agents.agent_id', '=', 'agents.id')),
+  );
+}
+
+/**
+ * A page of all agents, unenrolled ones as well, in the order of the handles; the next one starts after the last handle
+ * of this. Begin with 0.
+ */
 export async function loadAllAgents(db: Db | Tx, afterHandle: number, limit: number): Promise<Agent[]> {
   const rows = await db
     .selectFrom('agents')
@@ -99,6 +116,7 @@ export async function listAgents(db: Db | Tx, page: AgentsPage): Promise<Agent[]
   const rows = await db
     .selectFrom('agents')
     .selectAll()
+    .where(isEnrolled)
     .$if(typeof page.after === 'string', (query) => query.where('id', '>', page.after as string))
     .$if(page.region !== undefined, (query) => query.where('region', '=', page.region as string))
     .$if(page.product !== undefined, (query) =>

@@ -1,10 +1,12 @@
 // The questions that only the operator's screens ask: who has this name, which releases there are, and what is the baseline.
 import type { ReleaseState } from '../domain/release.ts';
+import { isEnrolled } from './agents.ts';
 import type { Db, Tx } from './schema.ts';
 
-/** Ids in order, at most `limit`: names are the hosts' own and need not be unique. */
+/** Ids in order of those that are enrolled, at most `limit`: names are the hosts' own and need not be unique. */
 export async function agentIdsByName(db: Db | Tx, name: string, limit: number): Promise<string[]> {
-  const rows = await db.selectFrom('agents').select('id').where('name', '=', name).orderBy('id').limit(limit).execute();
+  const named = db.selectFrom('agents').select('id').where('name', '=', name).where(isEnrolled);
+  const rows = await named.orderBy('id').limit(limit).execute();
   return rows.map((row) => row.id);
 }
 

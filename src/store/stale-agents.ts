@@ -22,9 +22,8 @@ const AMONG = prepared((db, ids: RawBuilder<string>) =>
 
 /** Returns how many agents there are. */
 export async function markAllStale(tx: Tx): Promise<number> {
-  await sql`insert into stale_agents (agent_id) select id from agents where true on conflict (agent_id) do nothing`.execute(
-    tx,
-  );
+  await sql`insert into stale_agents (agent_id) select id from agents
+    where id not in (select agent_id from unenrolled_agents) on conflict (agent_id) do nothing`.execute(tx);
   const { count } = await tx
     .selectFrom('stale_agents')
     .select((select) => select.fn.countAll<number>().as('count'))

@@ -174,7 +174,10 @@ function createTestEngine(): TestEngine {
       byHandle.set(agent.handle, agent);
       return agent;
     },
-    findAgent: async (id) => [...byHandle.values()].find((agent) => agent.id === id),
+    async findAgent(id) {
+      const found = [...byHandle.values()].find((agent) => agent.id === id);
+      return found === undefined ? undefined : { ...found, unenrolled: false };
+    },
     agentOf: (handle) => byHandle.get(handle),
     async checkIn(report, waitMs, signal) {
       engine.calls.checkIn.push({ report, waitMs, signal });
@@ -206,6 +209,7 @@ function createTestOperator(): TestOperator {
     createRollout: () => Promise.reject(new AppError('not_found', 'nothing is created here')),
     setVeto: () => Promise.reject(new AppError('not_found', 'there is no release here')),
     setPin: () => Promise.reject(new AppError('not_found', 'there is no agent here')),
+    unenrol: () => Promise.reject(new AppError('not_found', 'there is no agent here')),
     restraintsOf: () => ({ pins: [], quarantined: [], unknownBuilds: [] }),
     quarantined: () => ({ quarantined: [], more: false }),
     clearQuarantine: () => Promise.reject(new AppError('not_found', 'there is no agent here')),

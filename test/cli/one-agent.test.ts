@@ -113,6 +113,35 @@ test('quarantine list and clear', async (t) => {
   assert.deepEqual([unknown.code, /There are: agentd\./.test(unknown.err)], [3, true]);
 });
 
+test('agent unenrol', async (t) => {
+  const { fleet, cli } = await served(t);
+  const agent = await fleet.enrol('edge-1');
+  await fleet.enrol('edge-2');
+  assert.equal((await cli('agent', 'unenrol', 'edge-1')).code, 2, 'a reason is asked for');
+  const done = await cli('agent', 'unenrol', 'edge-1', '--reason', 'scrapped');
+  assert.equal(
+    done.out,
+    `edge-1 (${agent.id}, eu-west-1) is taken out of the fleet to bring the host back: put a new enrolment token into its agent.json, remove state/identity.json, and start it again `,
+  );
+  const again = await cli('agent', 'unenrol', 'edge-1', '--reason', 'again');
+  assert.match(again.out, / was taken out of the fleet already, by \S+ at .*Z: scrapped; nothing is changed $/);
+  const { out } = await cli('agents');
+  assert.deepEqual([out.includes('edge-1'), out.includes('edge-2')], [false, true]);
+  const gone = await cli('explain', agent.id);
+  assert.equal(gone.code, 5);
+  assert.match(gone.err, /has taken edge-1 out of the fleet \(scrapped\)/);
+  // Another host of that name may be there by now, and is the one that is meant.
+  const other = await fleet.enrol('edge-1');
+  const second = JSON.parse((await cli('agent', 'unenrol', 'edge-1', '--reason', 'x', '--json')).out);
+  assert.deepEqual([second.agent, second.changed], [other.id, true]);
+  assert.equal((await cli('agent', 'unenrol', 'edge-9', '--reason', 'x')).code, 3);
+  await fleet.publish('1.1.0');
+  const atRisk = await fleet.enrol('edge-3');
+  await atRisk.run(() => 'vanishes');
+  const risky = await cli('agent', 'unenrol', 'edge-3', '--reason', 'x');
+  assert.match(risky.out, /its update of agentd to 1\.1\.0 had been granted \(granted\): .* counts as lost/);
+});
+
 test('agents names builds that no release has, and why an agent is unwell', async (t) => {
   const { fleet, cli } = await served(t);
   const [known, other] = [await fleet.enrol('edge-1'), await fleet.enrol('edge-2')];

@@ -61,6 +61,18 @@ export const OPERATOR_COMMANDS: Record<string, Command> = {
   /** `pin e1 under test`: it is left alone. */
   pin: async (world, [name = '', ...reason]) => await setPin(world, name, true, reason.join(' ')),
 
+  /** `unenrol e1 scrapped`: it is in the fleet no more. */
+  unenrol: async (world, [name = '', ...reason]) =>
+    await watching(world, async () => {
+      const fleet = await world.fleet();
+      const options = { agentId: agentNamed(world, name).id, actor: 'dana', reason: reason.join(' ') || 'scrapped' };
+      const { changed, hot } = await fleet.engine.operator.unenrol(options);
+      world.away.add(name);
+      const lines =
+        hot === null ? [] : [`its attempt at ${hot.version} is ${hot.state}: nobody reports on it any more`];
+      return changed ? lines : ['it already was so'];
+    }),
+
   unpin: async (world, [name = '']) => await setPin(world, name, false, 'free again'),
 
   /** Which agents are not tried again until a person clears them. */

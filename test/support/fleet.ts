@@ -25,7 +25,7 @@ export interface Fleet {
   publish(version: string, overrides?: Partial<Release>): Promise<void>;
   enrol(
     name: string,
-    options?: { region?: string; version?: string; labels?: Record<string, string> },
+    options?: { region?: string; version?: string; labels?: Record<string, string>; publicKey?: string },
   ): Promise<ModelAgent>;
   /**
    * Closes the engine and opens a new one on the same database, as after a restart of the server that took `downMs`;
@@ -115,7 +115,7 @@ export async function openFleet(
       }),
     );
     const products = [{ product: product.name, version, digest: digestOf(version) }];
-    const publicKey = randomBytes(32).toString('base64url');
+    const { publicKey = randomBytes(32).toString('base64url') } = options;
     const agent = await fleet.engine.agents.enrol({
       tokenId,
       secretHash: 'hash',

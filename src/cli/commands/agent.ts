@@ -1,4 +1,4 @@
-// tidegate agent run | install | pin | unpin
+// tidegate agent run | install | pin | unpin | unenrol
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { checkServer } from '../connection.ts';
@@ -6,6 +6,7 @@ import type { CliContext, InstallRequest } from '../context.ts';
 import type { Ending } from '../program.ts';
 import { shellWord, wrap } from '../render.ts';
 import { pinCommands } from './agent-pin.ts';
+import { unenrolCommand } from './agent-unenrol.ts';
 
 interface InstallFlags {
   root: string;
@@ -28,6 +29,7 @@ export function agentCommands(program: Command, context: CliContext, ending: End
       ending.code = await context.runAgent(flags.root);
     });
   pinCommands(group, context);
+  unenrolCommand(group, context);
   const install = group
     .command('install')
     .description('install the agent on this host from an artifact')
