@@ -26,6 +26,8 @@ export interface CensusInput {
   releases: readonly Release[];
   /** The frozen members of an opened step. */
   members: (laneId: string, step: number) => Bitset;
+  /** Members that have succeeded by the books although they seem to be gone. */
+  proven: (laneId: string, step: number) => ReadonlySet<number>;
   /** What has been counted of the roster so far, by stale time; begin with an empty one. */
   groups: Map<number, readonly Group[]>;
 }
@@ -233,6 +235,7 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
   const fitness = roster.byKind((kind) => (way === undefined ? 'unfit' : fitnessOf(way, lane.product, kind)));
   const platforms = input.releases.find((one) => one.id === rollout.releaseId)?.artifacts.map((one) => one.platform);
   const order = orderIn(input, rollout);
+  const proven = input.proven(lane.id, step.step);
   const found = { gone: 0, ineligible: 0, updated: 0, updatedPresent: 0, unheard: 0, settled: 0 };
   yield* eachBit(input.members(lane.id, step.step), (handle) => {
     const entry = roster.entry(handle);
@@ -248,6 +251,10 @@ function* countStep(input: CensusInput, rollout: Rollout, lane: Lane, step: Step
     // What is hot or bad stands in the counters.
     if ((live !== undefined && live.grantedAt !== null) || spentIn(roster, lane, step.step, handle)?.weight === 'bad')
       return;
+    if (proven.has(handle)) {
+      found.settled += 1;
+      return;
+    }
     const usedUp = live === undefined && isUsedUp(roster, rollout, lane, handle);
     if (place >= 0 && !usedUp) found.settled += live === undefined ? 1 : 0;
     else if (isOutHere(roster, rollout, lane, step.step, handle)) return;

@@ -49,12 +49,14 @@ export interface Effects {
   ended: Attempt[];
   /** Lanes whose offered and staged attempts were withdrawn. */
   withdrawnLanes: string[];
+  /** Members that seem to be gone and have succeeded, as the books say: their seats are no other's. */
+  proven: { laneId: string; step: number; handles: readonly number[] }[];
 }
 
 /** Throws `conflict` when a row changed since the snapshot was read: the caller reads again. */
 export async function executeActions(tx: Tx, input: ExecuteInput): Promise<Effects> {
   let snapshot = input.snapshot;
-  const effects: Omit<Effects, 'snapshot'> = { frozen: [], ended: [], withdrawnLanes: [] };
+  const effects: Omit<Effects, 'snapshot'> = { frozen: [], ended: [], withdrawnLanes: [], proven: [] };
   // plan names rows that it has just asked for by placeholders, counted as they are made: here they get their ids.
   const made = new Map<string, string>();
   const newId = () => {
@@ -188,12 +190,12 @@ async function replaceMembers(
   effects: Omit<Effects, 'snapshot'>,
 ): Promise<Snapshot> {
   const { lane, rollout } = laneOf(after, action.laneId);
-  const gone = await withoutSuccess(
-    tx,
-    input.census,
-    lane,
-    await inTurns(goneOf(input.census, rollout, lane, action.step)),
-  );
+  const silent = await inTurns(goneOf(input.census, rollout, lane, action.step));
+  const proven = await succeededAmong(tx, input.census, lane, silent);
+  const gone = silent.filter((handle) => !proven.has(handle));
+  effects.proven.push({ laneId: lane.id, step: action.step, handles: [...proven] });
+  // The census did not know yet, and counts without them next time.
+  if (gone.length === 0) return after;
   const taking = { gone, count: action.count };
   const seats = await inTurns(takeSeats(input.census, rollout, lane, action.step, taking));
   const steps = lane.steps.map((step) =>
@@ -218,16 +220,16 @@ async function replaceMembers(
 }
 
 /** Who has succeeded keeps its seat: its evidence counts, whatever has been heard of it since. */
-async function withoutSuccess(
+async function succeededAmong(
   tx: Tx,
   { roster }: CensusInput,
   lane: Lane,
   handles: readonly number[],
-): Promise<number[]> {
+): Promise<Set<number>> {
   const ids = handles.map((handle) => roster.idOf(handle));
   const attempts = await attemptsOfAgentsInLanes(tx, ids, [lane.id]);
   const succeeded = new Set(attempts.filter((one) => weigh(one) === 'succeeded').map((one) => one.agentId));
-  return handles.filter((_, index) => !succeeded.has(ids[index] as string));
+  return new Set(handles.filter((_, index) => succeeded.has(ids[index] as string)));
 }
 
 /** Books silence: `lost` is bad and may halt the lane, which the next pass sees in the counters. */

@@ -49,8 +49,9 @@ export async function loadSnapshot(
   }
   const live = rollouts.filter((rollout) => rollout.endedAt === null);
   const members = (laneId: string, step: number) => memory.membersOf(laneId, step);
-  const groups = new Map();
-  const census: CensusInput = { roster, observedMs, products, regions, rollouts: live, releases, members, groups };
+  const proven = (laneId: string, step: number) => memory.provenOf(laneId, step);
+  const counting = { roster, observedMs, products, regions, rollouts: live, releases };
+  const census: CensusInput = { ...counting, members, proven, groups: new Map() };
   const baselineLanes = await listBaselineLanes(db);
   const bad = await recentBadAgents(
     db,

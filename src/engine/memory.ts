@@ -80,6 +80,7 @@ export interface DirectiveRows {
 
 /** Nobody writes to the sets that memory gives out. */
 const NOBODY = newBitset();
+const NONE: ReadonlySet<number> = new Set();
 
 export class Memory {
   readonly rules: readonly ProductRules[];
@@ -105,6 +106,8 @@ export class Memory {
   private outdated: ReadonlySet<string> = new Set();
   /** By lane, then by step. */
   private readonly members = new Map<string, (Bitset | undefined)[]>();
+  /** By lane, then by step: members that the roster takes for gone, and the books for updated. */
+  private readonly proven = new Map<string, Map<number, ReadonlySet<number>>>();
   private directives = new Map<string, Map<string, Directive>>();
   /** The lane that each pair follows; as fresh as the directives. */
   private followed = new Map<string, Map<string, Lane | null>>();
@@ -360,10 +363,21 @@ export class Memory {
     this.members.set(laneId, steps);
   }
 
+  provenOf(laneId: string, step: number): ReadonlySet<number> {
+    return this.proven.get(laneId)?.get(step) ?? NONE;
+  }
+
+  /** The books have been asked about those who seem to be gone: the census counts these as updated from then on. */
+  setProven(laneId: string, step: number, handles: readonly number[]): void {
+    const steps = this.proven.get(laneId) ?? new Map<number, ReadonlySet<number>>();
+    this.proven.set(laneId, steps.set(step, new Set(handles)));
+  }
+
   /** Of rollouts that have ended: a bitset for every step that there ever was would grow for ever. */
   private forgetMembers(): void {
     const going = new Set(this.rollouts.flatMap((rollout) => rollout.lanes.map((lane) => lane.id)));
     for (const laneId of this.members.keys()) if (!going.has(laneId)) this.members.delete(laneId);
+    for (const laneId of this.proven.keys()) if (!going.has(laneId)) this.proven.delete(laneId);
   }
 
   private recompile(now: number): Wake[] {

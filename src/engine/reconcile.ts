@@ -65,6 +65,7 @@ async function onePass(deps: ReconcileDeps): Promise<Action[]> {
   deps.mark('reconcile.committed');
   const { actions, report, effects } = done;
   for (const { laneId, step, members } of effects.frozen) deps.memory.setMembers(laneId, step, members);
+  for (const { laneId, step, handles } of effects.proven) deps.memory.setProven(laneId, step, handles);
   for (const attempt of effects.ended) {
     const handle = deps.roster.handleOf(attempt.agentId);
     if (handle === undefined) continue;
@@ -83,7 +84,7 @@ async function moveAll(deps: ReconcileDeps, tx: Tx, start: { snapshot: Snapshot;
   const { census, now } = start;
   const audit: AuditEntry[] = [];
   const actions: Action[] = [];
-  const effects: Effects = { snapshot: start.snapshot, frozen: [], ended: [], withdrawnLanes: [] };
+  const effects: Effects = { snapshot: start.snapshot, frozen: [], ended: [], withdrawnLanes: [], proven: [] };
   for (let round = 0; round < MAX_PASSES; round += 1) {
     const planned = plan(effects.snapshot, now);
     if (planned.actions.length === 0) {
@@ -97,6 +98,7 @@ async function moveAll(deps: ReconcileDeps, tx: Tx, start: { snapshot: Snapshot;
     effects.frozen.push(...next.frozen);
     effects.ended.push(...next.ended);
     effects.withdrawnLanes.push(...next.withdrawnLanes);
+    effects.proven.push(...next.proven);
   }
   throw new Error('assertion failed: planning and booking settle');
 }

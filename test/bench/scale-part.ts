@@ -141,6 +141,7 @@ async function measureFreeze() {
     rollouts: [rollout],
     releases: [testRelease('1.0.0'), testRelease('1.1.0', { id: rollout.releaseId })],
     members: () => newBitset(),
+    proven: () => new Set<number>(),
     groups: new Map(),
   };
   const censusMs = await times(3, async () => void finish(countAgents({ ...input, groups: new Map() })));

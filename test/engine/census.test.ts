@@ -128,6 +128,7 @@ function world(kinds: Member[], counters: Partial<StepCounters> = {}) {
     rollouts: [rollout],
     releases: RELEASES,
     members: () => members,
+    proven: () => new Set<number>(),
     groups: new Map(),
   };
   return { input, rollout, lane };

@@ -1,6 +1,7 @@
 // Members that can give no evidence any more do not hold a step up for ever.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sql } from 'kysely';
 import { foldCounters } from '../../src/store/attempts.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
 import { digestOf, rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
@@ -198,4 +199,37 @@ test('a member that has succeeded is not out, though an old message denies it wh
     const { lane } = await laneOf(fleet, '1.1.0');
     assert.deepEqual([lane.state.name, lane.steps[0]?.counters.succeeded], ['open', 3], `pinned: ${pinned}`);
   }
+});
+
+test('a member that succeeded, was set back and fell silent keeps its seat, and nothing is written for that', async (t) => {
+  const steps = [stepPolicy({ count: 3, percent: null, soakMs: 0 }), stepPolicy({ soakMs: 0 })];
+  const fleet = await openFleet(t, rules({ ...POLICY, steps }));
+  await fleet.publish('1.0.0');
+  const agents: ModelAgent[] = [];
+  for (let index = 0; index < 6; index += 1) agents.push(await fleet.enrol(`a${index}`));
+  await fleet.publish('1.1.0');
+  const members: ModelAgent[] = [];
+  for (const agent of agents) {
+    const [explained] = await fleet.engine.operator.explain(agent.id);
+    if (explained?.answer === 'stage') members.push(agent);
+  }
+  const [setBack, byHand] = members;
+  assert(setBack !== undefined && byHand !== undefined);
+  const was = setBack.products;
+  assert.equal(await setBack.run(), 'none');
+  // As many run the release as have succeeded: the count alone does not say that one is missing.
+  byHand.products = [{ product: 'agentd', version: '1.1.0', digest: digestOf('1.1.0') }];
+  await byHand.checkIn();
+  setBack.products = was;
+  await setBack.run(() => 'download_hangs');
+  const others = agents.filter((agent) => agent !== setBack);
+  await pass(fleet, 12, others);
+  const { lane } = await laneOf(fleet, '1.1.0');
+  await pass(fleet, 3, others);
+  assert.equal((await laneOf(fleet, '1.1.0')).lane.revision, lane.revision);
+  const { rows } = await sql<{ n: number }>`select count(*) as n from audit where action = 'step.reseated'`.execute(
+    fleet.database.db,
+  );
+  assert.equal(rows[0]?.n, 0);
+  assert.equal(lane.state.name, 'open');
 });
