@@ -70,6 +70,8 @@ export interface Model {
   awaitsPerson: boolean;
   /** Attempts that were adopted since the last restore. */
   adopted: Set<string>;
+  /** Agents that have enrolled since then: they have said what they run. */
+  enrolledSince: Set<string>;
 }
 
 /** What the world was like when a row was written. */
@@ -95,6 +97,7 @@ export function newModel(): Model {
     silent: new Set(),
     awaitsPerson: false,
     adopted: new Set(),
+    enrolledSince: new Set(),
   };
 }
 

@@ -18,13 +18,14 @@ export const RESTORE_PROMISES: readonly RowPromise[] = [
     says: 'who has not reported since the restore gets nothing, and is in no step that opens',
     onRow({ books, model, truth }, row) {
       if (truth.restores === 0) return undefined;
+      const known = new Set([...truth.reportedSince, ...model.enrolledSince]);
       const attempt = NEW.includes(row.action) ? books.attempts.get(row.subject) : undefined;
-      if (attempt !== undefined && !truth.reportedSince.has(attempt.agent_id))
+      if (attempt !== undefined && !known.has(attempt.agent_id))
         return `${row.action} to ${attempt.agent_id}, which has not reported`;
       const lane = row.action === 'step.opened' ? books.lanes.get(row.subject) : undefined;
       const size = Number(row.data['size'] ?? 0);
-      if (lane === undefined || size <= truth.reportedSince.size || laneOf(model, lane.id).goesBack) return undefined;
-      return `a step of ${size} in ${lane.region} opened, and ${truth.reportedSince.size} have reported`;
+      if (lane === undefined || size <= known.size || laneOf(model, lane.id).goesBack) return undefined;
+      return `a step of ${size} in ${lane.region} opened, and ${known.size} have reported`;
     },
   },
   {
@@ -43,7 +44,9 @@ export function applyRestore(model: Model, row: AuditRow): void {
   if (row.action === 'database.restored') {
     model.awaitsPerson = true;
     model.adopted = new Set();
+    model.enrolledSince = new Set();
   }
+  if (row.action === 'agent.enrolled') model.enrolledSince.add(row.subject);
   if (row.action === 'brake.off' && row.subject === 'fleet' && row.actor !== 'tidegate') model.awaitsPerson = false;
   if (row.action === 'attempt.adopted') model.adopted.add(row.subject);
 }
