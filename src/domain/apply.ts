@@ -41,6 +41,8 @@ function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions):
       return rollBack(snapshot, action, options.now);
     case 'finish_rollback':
       return finishRollback(snapshot, action, options.now);
+    case 'reopen_lane':
+      return reopenLane(snapshot, action.laneId, options.now);
     case 'complete_lane':
       return completeLane(snapshot, action, options.now);
     case 'halt_lane': {
@@ -215,6 +217,12 @@ function completeLane(snapshot: Snapshot, action: Extract<Action, { kind: 'compl
     at: afterAll(others, lane.product, now),
   };
   return { ...after, baselines: [...others, baseline] };
+}
+
+/** A rollout that had ended goes on until this lane has. */
+function reopenLane(snapshot: Snapshot, laneId: string, now: number): Snapshot {
+  const after = mapLane(snapshot, laneId, (lane) => moveLane(lane, { name: 'waiting', since: now }));
+  return mapRollout(after, rolloutOf(after, laneId).id, (rollout) => ({ ...rollout, endedAt: null }));
 }
 
 /** A rollout that had ended goes on until the lane is back; the release is vetoed, so that nobody gets it again. */

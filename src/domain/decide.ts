@@ -408,11 +408,13 @@ function decideAdmission(
   );
   const held = askHost(agent, directive, lane, trace);
   if (held !== undefined) return held;
+  const isThere = lane.artifacts.some((one) => one.platform === agent.platform);
+  // A lane may be over because nobody in its region has a file.
+  if (lane.hold !== null && !isThere) return trace.hold('artifact', 'no_artifact', agent.platform);
   if (lane.hold !== null) return trace.hold('lane', lane.hold.reason, lane.hold.detail);
   trace.pass('lane', goingTo(lane));
   const stop = nextStop(agent, directive, lane);
   const artifact = stop.artifacts.find((one) => one.platform === agent.platform);
-  const isThere = lane.artifacts.some((one) => one.platform === agent.platform);
   if (artifact === undefined || !isThere) return trace.hold('artifact', 'no_artifact', agent.platform);
   trace.pass('artifact', `${artifact.name} is for ${agent.platform}`);
   const missing = missingAt(stop, agent.platform);

@@ -370,6 +370,8 @@ function laneHold(input: DirectiveInput, lane: Lane, policy: Policy, release: Re
   if (!isUsable(release)) return { reason: 'not_available', detail: release.why ?? release.state };
   if (lane.state.name === 'paused') return { reason: 'paused', detail: lane.state.reason };
   if (lane.state.name === 'waiting') return { reason: 'not_in_step', detail: NOT_OPENED };
+  if (lane.state.name === 'completed' && !lane.state.evidence)
+    return { reason: 'not_in_step', detail: 'nobody here could take it when its turn came, which comes again' };
   if (!isLiveLane(lane.state.name) || lane.state.name === 'rolling_back')
     return { reason: 'not_in_step', detail: `the lane is ${wordsOf(lane.state.name)}` };
   for (const step of lane.steps) {

@@ -74,6 +74,8 @@ function sayAction(action: Action, { snapshot }: LaneInput): string {
       return `it halts now: ${action.reason}`;
     case 'lift_halt':
       return 'it goes on now: the release is back on GitHub as it was';
+    case 'reopen_lane':
+      return 'it waits for its turn again now: somebody can take the release';
     case 'roll_back':
       return `it goes back to ${action.to.version} now: ${action.reason}`;
     case 'finish_rollback':

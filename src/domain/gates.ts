@@ -3,6 +3,7 @@ import { assert } from '../errors.ts';
 import { backGates } from './back-gates.ts';
 import { vetoFor } from './directives.ts';
 import { type AskedGate, type AskGate, act, fail, pass, pend, wait } from './gate.ts';
+import { isIdleLane } from './idle-lane.ts';
 import { verdictOf } from './lane-verdict.ts';
 import { liftOf } from './lift.ts';
 import { openingGates } from './opening-gates.ts';
@@ -50,7 +51,8 @@ function stateGate(input: LaneInput, state: StandingState): AskedGate {
       return fail('halted', { reason: 'halted', detail, remedy });
     }
     case 'completed':
-      return pass('completed', state.evidence ? 'it has completed' : 'it has completed: there was nothing to do');
+      if (state.evidence) return pass('completed', 'it has completed');
+      return pass('completed', `it has completed: ${isIdleLane(input) ? NOBODY_COULD : 'there was nothing to do'}`);
     case 'rolled_back':
       return ended('rolled_back', `it was rolled back to ${state.to}`);
     case 'superseded': {
@@ -64,6 +66,8 @@ function stateGate(input: LaneInput, state: StandingState): AskedGate {
       );
   }
 }
+
+const NOBODY_COULD = 'nobody here could take the release; it waits for its turn again once somebody can';
 
 function haltRemedy(input: LaneInput): string {
   const { snapshot, rollout, lane } = input;

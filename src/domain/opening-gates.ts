@@ -89,7 +89,8 @@ type NextStep =
   | { kind: 'empty'; step: number; eligible: number }
   | { kind: 'complete'; evidence: boolean };
 
-function nextStep(input: LaneInput): NextStep {
+/** What opens, or what comes of the lane, when its turn is there. */
+export function nextStep(input: LaneInput): NextStep {
   const { rollout, lane } = input;
   const census = censusOf(input);
   const first = (lastStep(lane) ?? -1) + 1;

@@ -4,6 +4,7 @@ import { allTerminal, applyActions } from './apply.ts';
 import { chooseRelease, creationOf } from './choose.ts';
 import { doubtHold, planDoubted } from './clock-doubt.ts';
 import { sentenceOf } from './holds.ts';
+import { planReopening } from './idle-lane.ts';
 import { rolloutsOf } from './lookup.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
@@ -62,6 +63,10 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
   const passed = doubted ? undefined : planSchedule(snapshot, product, now);
   if (passed !== undefined) actions.push(passed);
   const before = actions.length;
+  const reopened = planReopening(snapshot, product, now);
+  actions.push(...reopened);
+  // Whatever waits for the wave of such a lane waits again: the next round sees it.
+  if (reopened.length > 0) return;
   planBaselines(snapshot, product, actions, report);
   for (const rollout of rollouts) {
     if (rollout.endedAt !== null) continue;

@@ -50,7 +50,8 @@ const TRANSITIONS: Record<LaneStateName, readonly LaneStateName[]> = {
   paused: ['open', 'soaking', 'approval', 'halted', 'rolling_back', 'superseded', 'cancelled'],
   halted: ['waiting', 'open', 'paused', 'rolling_back', 'superseded', 'cancelled'],
   rolling_back: ['rolled_back', 'halted', 'superseded'],
-  completed: ['rolling_back'],
+  // Back to waiting: nobody there could take the release, and now somebody can.
+  completed: ['rolling_back', 'waiting'],
   rolled_back: [],
   superseded: [],
   // Who took the release before is still there.

@@ -198,6 +198,8 @@ export type Action =
   | { kind: 'halt_lane'; laneId: string; reason: string; veto: boolean; withdrawn?: true }
   /** A withdrawn release is back as it was. */
   | { kind: 'lift_halt'; laneId: string }
+  /** It had completed because nobody could take the release, and now somebody can. */
+  | { kind: 'reopen_lane'; laneId: string }
   | { kind: 'supersede_lane'; laneId: string; by: string }
   | { kind: 'cancel_lane'; laneId: string; by: string; reason: string }
   /** `agents`: how many run the release. `automatic`: the policy asked for it, no person. The release is vetoed. */

@@ -1,6 +1,6 @@
 // What plan may know of the agents: counts per version, and per lane what opening a step would freeze; taken from the roster.
 import type { InstalledProduct } from '../domain/agent.ts';
-import { releaseOf } from '../domain/lookup.ts';
+import { type Place, releaseOf } from '../domain/lookup.ts';
 import { unhealthyUnder } from '../domain/policy.ts';
 import { attemptsUsed, isExhausted, quarantineLane, type Spent } from '../domain/quarantine.ts';
 import { isBefore, rank } from '../domain/rank.ts';
@@ -72,9 +72,16 @@ function* groupsOf(input: CensusInput, staleMs: number): Pieces<readonly Group[]
   return found;
 }
 
-/** `everyStep`: previews also of lanes that can open none now, for people who ask. */
-export function* countLanes(input: CensusInput, { everyStep = false } = {}): Pieces<LaneCensus[]> {
+/**
+ * `everyStep`: previews also of lanes that can open none now, for people who ask. `idle`: lanes that have completed and
+ * open anew once somebody is eligible.
+ */
+export function* countLanes(
+  input: CensusInput,
+  { everyStep = false, idle = [] }: { everyStep?: boolean; idle?: readonly Place[] } = {},
+): Pieces<LaneCensus[]> {
   const counted: LaneCensus[] = [];
+  for (const { rollout, lane } of idle) counted.push(yield* countIdle(input, rollout, lane));
   for (const rollout of input.rollouts) {
     for (const lane of rollout.lanes) {
       if (isTerminalLane(lane.state.name)) continue;
@@ -92,6 +99,13 @@ function mayOpenStep({ observedMs }: CensusInput, rollout: Rollout, { state, wav
   if (state.name === 'approval') return approvals.length > 0;
   if (state.name !== 'soaking') return false;
   return observedMs - state.observedMs >= (rollout.policy.steps[state.step]?.soakMs ?? 0);
+}
+
+/** Mostly nobody is eligible there, so what a step would freeze is not asked. */
+function* countIdle(input: CensusInput, rollout: Rollout, lane: Lane): Pieces<LaneCensus> {
+  const counted = yield* countRegion(input, rollout, lane);
+  if (counted.eligible > 0) return yield* countLane(input, rollout, lane, true);
+  return { laneId: lane.id, ...counted, previews: [], steps: [] };
 }
 
 function* countLane(input: CensusInput, rollout: Rollout, lane: Lane, withPreviews: boolean): Pieces<LaneCensus> {

@@ -22,6 +22,7 @@ import {
   insertRollout,
   insertStep,
   loadRollout,
+  reopenRollout,
   saveLane,
   saveMembers,
   saveStep,
@@ -140,6 +141,13 @@ async function writeAction(
       for (const step of lane.steps) await saveStep(tx, lane.id, step);
       const data = { region: lane.region, version: rollout.version, state: lane.state.name };
       audit.push(entry(now, 'lane.lifted', lane.id, data));
+      return after;
+    }
+    case 'reopen_lane': {
+      const { lane, rollout } = laneOf(after, action.laneId);
+      await moved(tx, lane);
+      await reopenRollout(tx, rollout.id);
+      audit.push(entry(now, 'lane.reopened', lane.id, { region: lane.region, version: rollout.version }));
       return after;
     }
     case 'roll_back':

@@ -1,6 +1,7 @@
 // Reads what plan looks at: the rows from the database, the census from the roster.
 import type { Attempt } from '../domain/agent.ts';
 import { confirmedRow, effectiveRow } from '../domain/availability.ts';
+import { idleLanes } from '../domain/idle-lane.ts';
 import type { Lane, Rollout } from '../domain/rollout.ts';
 import type { Snapshot } from '../domain/snapshot.ts';
 import { cameFrom, overdueAttempts, recentBadAgents } from '../store/attempts.ts';
@@ -58,43 +59,43 @@ export async function loadSnapshot(
     baselineLanes.flatMap((lane) => windowOf(lane, rollouts, now)),
   );
   const overdue = await overdueAttempts(db, observedMs, MAX_OVERDUE);
-  return {
-    census,
-    snapshot: {
-      observedMs,
-      products,
-      regions,
-      // Not copied: what is known of their windows is remembered by these lists.
-      calendars: memory.surroundings.calendars,
-      freezes: memory.surroundings.freezes,
-      clock: memory.clock.look(),
-      ceilings: memory.grants.ceilings(),
-      considered: await listConsidered(db),
-      releases,
-      availability: (await listAvailability(db)).map((row) =>
-        mirrored.has(row.region)
-          ? effectiveRow(row, now, maxAgeMs)
-          : confirmedRow(row, polls.get(row.product), now, maxAgeMs),
-      ),
-      vetoes: await listVetoes(db),
-      brakes: await listBrakes(db),
-      rollouts,
-      baselineLanes,
-      recentBad: Object.fromEntries([...bad].map(([laneId, agents]) => [laneId, agents.size])),
-      baselines: await listBaselines(db),
-      census: await inTurns(countAgents(census)),
-      lanes: await inTurns(countLanes(census, options)),
-      metrics: await listTallies(db),
-      overdue: overdue.map((one) => ({
-        id: one.id,
-        laneId: one.laneId,
-        hot: one.grantedAt !== null,
-        deadlineObserved: one.deadlineObserved,
-        ...(hadItsTime(roster, one, rollouts, observedMs) ? { timedOut: true as const } : {}),
-      })),
-      cameFrom: await cameFrom(db, lanesGoingBack(rollouts, options.backOf)),
-    },
+  const counted: Snapshot = {
+    observedMs,
+    products,
+    regions,
+    // Not copied: what is known of their windows is remembered by these lists.
+    calendars: memory.surroundings.calendars,
+    freezes: memory.surroundings.freezes,
+    clock: memory.clock.look(),
+    ceilings: memory.grants.ceilings(),
+    considered: await listConsidered(db),
+    releases,
+    availability: (await listAvailability(db)).map((row) =>
+      mirrored.has(row.region)
+        ? effectiveRow(row, now, maxAgeMs)
+        : confirmedRow(row, polls.get(row.product), now, maxAgeMs),
+    ),
+    vetoes: await listVetoes(db),
+    brakes: await listBrakes(db),
+    rollouts,
+    baselineLanes,
+    recentBad: Object.fromEntries([...bad].map(([laneId, agents]) => [laneId, agents.size])),
+    baselines: await listBaselines(db),
+    census: await inTurns(countAgents(census)),
+    lanes: [],
+    metrics: await listTallies(db),
+    overdue: overdue.map((one) => ({
+      id: one.id,
+      laneId: one.laneId,
+      hot: one.grantedAt !== null,
+      deadlineObserved: one.deadlineObserved,
+      ...(hadItsTime(roster, one, rollouts, observedMs) ? { timedOut: true as const } : {}),
+    })),
+    cameFrom: await cameFrom(db, lanesGoingBack(rollouts, options.backOf)),
   };
+  const idle = products.flatMap((product) => idleLanes(counted, product));
+  const lanes = await inTurns(countLanes(census, { everyStep: options.everyStep === true, idle }));
+  return { census, snapshot: { ...counted, lanes } };
 }
 
 /** Its host is there, and still has not staged it; what lies staged waits for its turn, which is not the host's doing. */

@@ -7,9 +7,10 @@ import { chooseRelease } from '../domain/choose.ts';
 import type { BaselineInput, Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
+import { idleLanes } from '../domain/idle-lane.ts';
 import { silenceOf } from '../domain/lane-verdict.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
-import { laneCensusOf, releaseAt } from '../domain/lookup.ts';
+import { laneCensusOf, type Place, releaseAt } from '../domain/lookup.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
 import { outdatedBaselines } from '../domain/plan-baseline.ts';
 import type { Presence } from '../domain/presence.ts';
@@ -102,6 +103,8 @@ export class Memory {
   private undisplaced: ReadonlySet<string> = new Set();
   /** Versions that regions have taken back, by `product region`. */
   private takenBack: ReadonlyMap<string, readonly string[]> = new Map();
+  /** Lanes that nobody could take the release in, by `product region`: agents are told why. */
+  private idle: ReadonlyMap<string, Place> = new Map();
   /** Baseline lanes that give way to another one. */
   private outdated: ReadonlySet<string> = new Set();
   /** By lane, then by step. */
@@ -145,6 +148,11 @@ export class Memory {
     this.undisplaced = undisplaced(snapshot, now);
     this.outdated = outdatedBaselines(snapshot);
     this.takenBack = takenBack(snapshot);
+    this.idle = new Map(
+      this.rules
+        .flatMap((rule) => idleLanes(snapshot, rule))
+        .map((place) => [`${place.lane.product} ${place.lane.region}`, place]),
+    );
     // Few rows: those of the releases that go out or stand as a baseline.
     const given = new Set(
       [...this.rollouts, ...this.baselineRollouts, ...this.backTargets(), ...floorsOf(this.rules)].map(
@@ -201,7 +209,10 @@ export class Memory {
     const baselineLane = rows.baseline === undefined ? this.baselineLaneFor(product, region) : rows.baseline;
     const rules = this.rules.find((one) => one.name === product);
     if (rules === undefined || !this.regions.includes(region)) return undefined;
-    const rollout = lane === null ? null : (this.rollouts.find((one) => one.id === lane.rolloutId) ?? null);
+    const idle = this.idle.get(`${product} ${region}`);
+    if (idle !== undefined && lane?.id !== idle.lane.id && (lane === null || isTerminalLane(lane.state.name)))
+      return this.compile(product, region, idle.lane, rows);
+    const rollout = lane === null ? null : (this.going(lane) ?? null);
     const release = rollout === null ? null : (this.releases.find((one) => one.id === rollout.releaseId) ?? null);
     const candidates = { releases: this.releases, vetoes, rollouts: this.rollouts };
     return compileDirective({
@@ -228,6 +239,11 @@ export class Memory {
           ? undefined
           : givesWayTo(candidates, rollout, lane),
     });
+  }
+
+  private going({ id, rolloutId, product, region }: Lane): Rollout | undefined {
+    const idle = this.idle.get(`${product} ${region}`);
+    return idle?.lane.id === id ? idle.rollout : this.rollouts.find((one) => one.id === rolloutId);
   }
 
   /** As of the last census. */

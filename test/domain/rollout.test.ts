@@ -71,6 +71,7 @@ const LEGAL = new Set([
   'rolling_back → halted',
   'rolling_back → superseded',
   'completed → rolling_back',
+  'completed → waiting',
   'cancelled → rolling_back',
 ]);
 

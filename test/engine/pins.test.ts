@@ -105,14 +105,20 @@ test('pinned after its grant: the update runs to its end', async (t) => {
   assert.equal(a.products[0]?.version, '1.1.0');
 });
 
-test('a lane whose agents are all pinned has nothing to do, and leaves no baseline', async (t) => {
+test('a lane whose agents are all pinned has nothing to do and leaves no baseline; unpinned, they are its step', async (t) => {
   const { fleet, a } = await opened(t, 1);
   await pin(fleet, a);
   await fleet.publish('1.1.0');
   const state = (await laneOf(fleet, '1.1.0'))?.state;
   assert.deepEqual([state?.name, state?.name === 'completed' && state.evidence], ['completed', false]);
   await pin(fleet, a, false);
-  assert.equal(await a.run(), 'none', 'nobody else has it: no baseline leads there');
+  await fleet.engine.plan();
+  assert.equal((await laneOf(fleet, '1.1.0'))?.state.name, 'open', 'nobody else has it: no baseline leads there');
+  assert.equal(await a.run(), 'none');
+  assert.equal(a.products[0]?.version, '1.1.0');
+  await fleet.engine.plan();
+  const ended = (await laneOf(fleet, '1.1.0'))?.state;
+  assert.equal(ended?.name === 'completed' && ended.evidence, true);
 });
 
 test('what is refused: another version than the one that was seen, a product that does not run there', async (t) => {

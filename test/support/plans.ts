@@ -35,6 +35,8 @@ export function shown(snapshot: Snapshot): string[] {
       }
       case 'halt_lane':
         return `halt ${place(action.laneId)}${action.veto ? ' veto' : ''}`;
+      case 'reopen_lane':
+        return `reopen ${place(action.laneId)}`;
       case 'lift_halt':
         return `lift ${place(action.laneId)}`;
       case 'supersede_lane':

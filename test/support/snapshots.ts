@@ -239,7 +239,7 @@ function generate(gen: Gen): Snapshot {
   const releases = products.flatMap((product) => anyReleases(gen, product.name));
   const rollouts = products.flatMap((product) => anyRollouts(gen, product, regions, releases));
   const lanes = rollouts.flatMap((rollout) =>
-    rollout.lanes.filter((lane) => !isTerminalLane(lane.state.name)).map((lane) => anyCensus(gen, rollout, lane)),
+    rollout.lanes.filter((lane) => isCounted(lane)).map((lane) => anyCensus(gen, rollout, lane)),
   );
   return {
     observedMs: OBSERVED,
@@ -391,6 +391,11 @@ function anyRollouts(
   });
 }
 
+/** Also a lane in which nobody could take the release: somebody may now. */
+function isCounted({ state }: Lane): boolean {
+  return !isTerminalLane(state.name) || (state.name === 'completed' && !state.evidence);
+}
+
 function anyState(gen: Gen): LaneStateName {
   return pick(gen, [
     'waiting',
@@ -414,6 +419,7 @@ function anyLane(gen: Gen, policy: Policy, region: string, wave: number, name: L
   const last = upTo(gen, 0, policy.steps.length - 1);
   const state = stateNamed(name, last);
   const begun = name === 'halted' ? chance(gen, 80) : isLiveLane(name);
+  if (state.name === 'completed') state.evidence = chance(gen, 60);
   if (state.name === 'soaking') state.observedMs = OBSERVED - pick(gen, [0, 30_000, 60_000, 90_000, 120_000, 200_000]);
   if (state.name === 'paused') state.resume = anyResume(gen, last);
   if (state.name === 'halted' && !begun) state.step = null;
