@@ -84,8 +84,7 @@ export async function openEngine(deps: EngineDeps) {
   const watch = watchClock(clock, await startOfWatch(database.db));
   const observed = startObservedTime(clock, fleet.observedMs, watch);
   const { surroundings } = deps;
-  const { spanMs, most } = neededGrants(surroundings.limits);
-  const stored = await listGrants(database.db, clock.now() - spanMs, most);
+  const stored = await listGrants(database.db, neededGrants(surroundings.limits));
   const grants = openGrantLog(clock, surroundings.limits, stored);
   const memory = new Memory(deps.products, deps.regions, surroundings, { grants, clock: watch });
   const roster = new Roster(deps.products.flatMap(({ requirements }) => requirements.map(({ fact }) => fact)));

@@ -149,7 +149,7 @@ test('however check-ins interleave, neither ceilings nor slots for downloads are
         assert(places.length <= 3, `${places.length} download`);
         for (const region of REGIONS) assert(places.filter((one) => one.region === region).length <= 2, region);
       }
-      grants.push(...(await listGrants(fleet.database.db, 0, 100)));
+      grants.push(...(await listGrants(fleet.database.db, 100)));
       for (const at of grants) {
         assert(grants.filter((one) => one > at - HOUR && one <= at).length <= 2, 'an hour');
         assert(grants.filter((one) => one > at - 24 * HOUR && one <= at).length <= 5, 'a day');

@@ -23,7 +23,7 @@ function jumpingClock(): Clock & { advance(ms: number): void; jump(ms: number): 
 }
 
 test('neededGrants: nothing is kept where no ceiling is set', () => {
-  assert.deepEqual(neededGrants(NO_LIMITS), { spanMs: 0, most: 0 });
+  assert.equal(neededGrants(NO_LIMITS), 0);
   const log = openGrantLog(jumpingClock(), NO_LIMITS, [START]);
   log.add(3);
   assert.deepEqual(log.ceilings(), []);
@@ -55,6 +55,26 @@ test('openGrantLog: grants of an earlier life are as old as the wall clock says,
   assert.equal(fullCeiling(log.ceilings(), clock.now())?.until, START + 10 * MINUTE);
   clock.advance(10 * MINUTE);
   assert.deepEqual(log.ceilings(), [{ window: 'hour', max: 2, count: 1, leavesAt: START + HOUR }]);
+});
+
+test('openGrantLog: a clock that was an hour ahead at the start and is set right does not free what it had taken for old', () => {
+  const clock = jumpingClock();
+  clock.jump(HOUR);
+  const log = openGrantLog(clock, { ...NO_LIMITS, perHour: 3 }, [START - 50 * MINUTE, START - 40 * MINUTE]);
+  log.add(1);
+  assert.equal(log.ceilings()[0]?.count, 1);
+  clock.advance(5 * MINUTE);
+  clock.jump(-HOUR);
+  assert.deepEqual(log.ceilings(), [{ window: 'hour', max: 3, count: 3, leavesAt: START + 10 * MINUTE }]);
+  // Put forward again: what was known to be young stays so.
+  clock.jump(HOUR);
+  assert.equal(log.ceilings()[0]?.count, 3);
+  // Those of this life take the places of the oldest; a step back leaves their ages alone.
+  log.add(2);
+  clock.jump(-9 * HOUR);
+  assert.equal(log.ceilings()[0]?.count, 3);
+  clock.advance(56 * MINUTE);
+  assert.equal(log.ceilings()[0]?.count, 2);
 });
 
 test('however grants, pauses, clock steps and restarts follow each other, no sliding window holds more than its ceiling', () => {
