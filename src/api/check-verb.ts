@@ -1,4 +1,4 @@
-// What a verb's request must name besides what its schema says, and the revision that its If-Match header carries.
+// What a verb's request must name besides what its schema says, and what the person saw, as the If-Match header says it.
 import type { FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
 import type { VerbRequest } from '../protocol/operator.ts';
@@ -15,6 +15,11 @@ export function checkVerb({ verb, region, lane, expectedStep, expectedRevision, 
   if (verb === 'accept' && count === undefined) {
     throw refusal('count', 'accept names how many outcomes it accepts', 'Send count, at least 1.');
   }
+  // Sent again it must not count again what has ended since.
+  if (verb === 'accept' && expectedRevision === undefined) {
+    const hint = 'Send expectedRevision or If-Match, the lane’s revision as it is shown.';
+    throw refusal('expectedRevision', 'accept names the revision of the lane that was seen', hint);
+  }
   if (verb !== 'accept' && count !== undefined) {
     throw refusal('count', `${verb} has no count`, 'Only accept has one.');
   }
@@ -25,15 +30,29 @@ export function checkVerb({ verb, region, lane, expectedStep, expectedRevision, 
 }
 
 /** `If-Match: "7"` is the revision of the lane; `*` is any (RFC 9110, 13.1.1). Throws `bad_request`. */
-export function revisionOf({ headers }: Pick<FastifyRequest, 'headers'>): { expectedRevision?: number } {
+export function revisionOf(request: Pick<FastifyRequest, 'headers'>): { expectedRevision?: number } {
+  const seen = ifMatch(request, 'the revision of a lane', 'the lane’s revision in quotes, e.g. If-Match: "7"');
+  return seen === undefined ? {} : { expectedRevision: seen };
+}
+
+/** `If-Match: "1767225600000"` is when the brake, veto or pin was set that the person saw. Throws `bad_request`. */
+export function setAtOf(request: Pick<FastifyRequest, 'headers'>): { expectedAt?: number } {
+  const seen = ifMatch(request, 'when it was set', 'its `at` in quotes, e.g. If-Match: "1767225600000"');
+  return seen === undefined ? {} : { expectedAt: seen };
+}
+
+/** `If-Match: "2"` is how many attempts the person saw. Throws `bad_request`. */
+export function attemptsOf(request: Pick<FastifyRequest, 'headers'>): { expectedAttempts?: number } {
+  const seen = ifMatch(request, 'a number of attempts', 'its `attempts` in quotes, e.g. If-Match: "2"');
+  return seen === undefined ? {} : { expectedAttempts: seen };
+}
+
+function ifMatch({ headers }: Pick<FastifyRequest, 'headers'>, what: string, hint: string): number | undefined {
   const text = headers['if-match'];
-  if (text === undefined || text === '*') return {};
+  if (text === undefined || text === '*') return undefined;
   const digits = /^"(\d{1,15})"$/.exec(text)?.[1];
-  if (digits !== undefined) return { expectedRevision: Number(digits) };
-  throw new AppError('bad_request', 'If-Match is not the revision of a lane', {
-    where: 'headers/if-match',
-    hint: 'Send the lane’s revision in quotes, e.g. If-Match: "7".',
-  });
+  if (digits !== undefined) return Number(digits);
+  throw new AppError('bad_request', `If-Match is not ${what}`, { where: 'headers/if-match', hint: `Send ${hint}.` });
 }
 
 function refusal(field: string, text: string, hint: string): AppError {

@@ -26,7 +26,7 @@ import { agentIdsByName } from '../store/operator-views.ts';
 import { listRollouts, loadRollout } from '../store/rollouts.ts';
 import { findUnenrolled } from '../store/unenrolled-agents.ts';
 import { viewAvailability } from './availability-view.ts';
-import { checkVerb, revisionOf } from './check-verb.ts';
+import { checkVerb, revisionOf, setAtOf } from './check-verb.ts';
 import { clockRoute } from './clock-route.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
@@ -155,7 +155,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   app.post(
     '/api/v1/rollouts/:id/halt',
     { onRequest, schema: { params: Params, body: HaltRequest, response: { 200: HaltReply, ...PROBLEMS } } },
-    async (request) => await perform(request.params.id, { ...request.body, verb: 'halt' }, actorOf(request)),
+    async (request) =>
+      await perform(request.params.id, { ...request.body, verb: 'halt', ...revisionOf(request) }, actorOf(request)),
   );
 
   app.post(
@@ -174,9 +175,9 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
     '/api/v1/brakes',
     { onRequest, schema: { body: BrakeRequest, response: { 200: BrakeReply, ...PROBLEMS } } },
     async (request) => {
-      const { scope, on, reason } = request.body;
+      const { scope, on } = request.body;
       if (on) checkScope(scope, config);
-      const changed = await operator.setBrake({ scope, on, reason, actor: actorOf(request) });
+      const changed = await operator.setBrake({ ...request.body, ...setAtOf(request), actor: actorOf(request) });
       return { brakes: await viewBrakes(db), changed };
     },
   );

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { assert } from '../errors.ts';
 import { type AgentView, PinReply, PinRequest } from '../protocol/operator.ts';
+import { setAtOf } from './check-verb.ts';
 import type { App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 import type { OperatorService } from './services.ts';
@@ -27,7 +28,13 @@ export function pinRoute(app: App, { operator, onRequest, agentIdOf, viewAgent }
       assert(request.operator !== null, 'who pins is known');
       const agentId = await agentIdOf(request.params.id);
       const { version = null, ...words } = request.body;
-      const done = await operator.setPin({ ...words, version, agentId, actor: request.operator.name });
+      const done = await operator.setPin({
+        ...words,
+        ...setAtOf(request),
+        version,
+        agentId,
+        actor: request.operator.name,
+      });
       const { changed, pin, lifted, hot } = done;
       const agent = await viewAgent(agentId);
       return {

@@ -6,6 +6,7 @@ import { type AgentView, ClearReply, ClearRequest, QuarantineReply } from '../pr
 import { agentNames } from '../store/agents.ts';
 import { attemptsOfAgentsInRollouts } from '../store/attempts.ts';
 import type { Db } from '../store/database.ts';
+import { attemptsOf } from './check-verb.ts';
 import type { App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 import type { OperatorService } from './services.ts';
@@ -41,7 +42,12 @@ export function quarantineRoutes(app: App, deps: QuarantineRouteDeps): void {
     async (request): Promise<ClearReply> => {
       assert(request.operator !== null, 'who clears a quarantine is known');
       const agentId = await agentIdOf(request.params.id);
-      const done = await operator.clearQuarantine({ ...request.body, agentId, actor: request.operator.name });
+      const done = await operator.clearQuarantine({
+        ...request.body,
+        ...attemptsOf(request),
+        agentId,
+        actor: request.operator.name,
+      });
       const { version, changed, attempts } = done;
       return { agent: await viewAgent(agentId), product: request.body.product, version, changed, attempts };
     },

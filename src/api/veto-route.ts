@@ -5,6 +5,7 @@ import { assert } from '../errors.ts';
 import { type RolloutView, VetoReply, VetoRequest, type VetoView } from '../protocol/operator.ts';
 import type { Db } from '../store/database.ts';
 import { rolloutIdOf } from '../store/rollouts.ts';
+import { setAtOf } from './check-verb.ts';
 import type { App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 import type { OperatorService } from './services.ts';
@@ -25,7 +26,7 @@ export function vetoRoute(app: App, { db, operator, onRequest, viewOne }: VetoRo
     async (request): Promise<VetoReply> => {
       assert(request.operator !== null, 'who vetoes is known');
       const { product } = request.body;
-      const done = await operator.setVeto({ ...request.body, actor: request.operator.name });
+      const done = await operator.setVeto({ ...request.body, ...setAtOf(request), actor: request.operator.name });
       const { version, changed, veto, lifted } = done;
       const id = await rolloutIdOf(db, product, version);
       const rollout = id === undefined ? null : await viewOne(id);

@@ -1,15 +1,25 @@
 // Accept and continue: a person takes so many bad, missing or silent outcomes upon themselves, and the step goes on.
 import { AppError } from '../errors.ts';
 import { holdCount } from './lane-verdict.ts';
-import { acceptSilence } from './presence.ts';
+import { acceptSilence, isSilenceAccepted } from './presence.ts';
 import type { Lane, Step } from './rollout.ts';
 import { moveLane } from './rollout.ts';
 import type { VerbInput } from './verbs.ts';
 import { type Verdict, verdict } from './verdict.ts';
 
 /**
- * The lane with a larger allowance, open in the step that halted or held; undefined where nothing stands against it any
- * more, as for one whose reply was lost. The verdict is asked again: what would still stop the step is refused with
+ * So much was accepted, and nothing stands against the lane that would need more: this is a request whose reply was lost,
+ * though the lane is another one since for those who look at its revision.
+ */
+export function isAccepted(lane: Lane, input: VerbInput): boolean {
+  const { count } = input;
+  if (count < 1 || lane.allowance < count) return false;
+  if (lane.state.name === 'soaking') return isSilenceAccepted(lane.state, input);
+  return lane.state.name === 'open' && objection(lane, input, lane.allowance) === undefined;
+}
+
+/**
+ * The lane with a larger allowance, open in the step that halted or held. The verdict is asked again: what would still stop the step is refused with
  * `conflict` and the number that it takes, and so is a number beyond the agents that there are. Of a soak only its
  * silence can be accepted.
  */
@@ -22,7 +32,6 @@ export function accept(lane: Lane, input: VerbInput): Lane | undefined {
   }
   const against = objection(lane, input, lane.allowance);
   if (against === undefined && lane.state.name === 'open') {
-    if (lane.allowance >= count && count > 0) return undefined;
     throw refusal(`nothing stands against ${nameOf(current)} in ${lane.region}`, 'There is nothing to accept.');
   }
   // A metric, or a word against the release, would halt it again at once.

@@ -33,20 +33,21 @@ export function neededOf(updated: number): number {
   return Math.ceil((updated * 9) / 10);
 }
 
+/** So many of the silent agents were accepted in this soak, and it does not hold as silent for others. */
+export function isSilenceAccepted(state: Soaking, input: VerbInput): boolean {
+  return input.count <= (state.accepted ?? 0) && foundIn(state, input) !== 'silent';
+}
+
 /**
  * The lane with `count` more of the silent agents of its soak accepted: the soak stays where it is, and goes on without
- * them. Undefined where they have been accepted already. Throws `illegal_transition` while the soak does not hold as
- * silent, `conflict` for a number that is not enough, or more than are away.
+ * them. Throws `illegal_transition` while the soak does not hold as silent, `conflict` for a number that is not enough, or
+ * more than are away.
  */
-export function acceptSilence(lane: Lane, state: LaneState & { name: 'soaking' }, input: VerbInput): Lane | undefined {
-  const { count, observedMs, policy } = input;
+export function acceptSilence(lane: Lane, state: Soaking, input: VerbInput): Lane {
+  const { count } = input;
   const seen = input.presence(state.step);
   const accepted = state.accepted ?? 0;
-  const soakMs = policy.steps[state.step]?.soakMs ?? 0;
-  const after = (more: number): Found | undefined =>
-    seen && presenceOf(seen, { accepted: accepted + more, soakedMs: observedMs - state.observedMs, soakMs });
-  if (seen === undefined || after(0) !== 'silent') {
-    if (count > 0 && accepted >= count) return undefined;
+  if (seen === undefined || foundIn(state, input) !== 'silent') {
     throw new AppError('illegal_transition', `accept: the soak of ${nameOf(state)} does not hold as silent`, {
       hint: 'It goes on by itself: tidegate explain says what it waits for.',
     });
@@ -70,6 +71,16 @@ export function acceptSilence(lane: Lane, state: LaneState & { name: 'soaking' }
     // Whoever approved the step has not seen this.
     approvals: [],
   };
+}
+
+type Soaking = LaneState & { name: 'soaking' };
+
+/** Undefined: nobody has counted yet. */
+function foundIn(state: Soaking, { presence, policy, observedMs }: VerbInput): Found | undefined {
+  const seen = presence(state.step);
+  if (seen === undefined) return undefined;
+  const soakMs = policy.steps[state.step]?.soakMs ?? 0;
+  return presenceOf(seen, { accepted: state.accepted ?? 0, soakedMs: observedMs - state.observedMs, soakMs });
 }
 
 function nameOf({ step }: { step: number }): string {

@@ -26,6 +26,8 @@ export interface VetoOptions {
   /** As the product's scheme prints it, or the release's tag. */
   version: string;
   on: boolean;
+  /** When the veto was set that the person saw; left out: whatever it is. */
+  expectedAt?: number;
   actor: string;
   reason: string;
 }
@@ -36,6 +38,8 @@ export interface ClearOptions {
   product: string;
   /** As the product's scheme prints it, or the release's tag. */
   version: string;
+  /** As many as the person saw; left out: however many they are. */
+  expectedAttempts?: number;
   actor: string;
   reason: string;
 }
@@ -47,6 +51,8 @@ export interface PinOptions {
   on: boolean;
   /** What the person saw the agent run; null: whatever it runs. */
   version: string | null;
+  /** When the pin was set that the person saw; left out: whatever it is. */
+  expectedAt?: number;
   actor: string;
   reason: string;
 }
@@ -76,6 +82,8 @@ export interface BrakeOptions {
   /** `fleet`, `product:<name>` or `region:<name>`. */
   scope: string;
   on: boolean;
+  /** When the brake was set that the person saw; left out: whatever it is. */
+  expectedAt?: number;
   actor: string;
   reason: string;
 }

@@ -1,6 +1,6 @@
 // What people do to a lane: one table of what is legal in which state, and the lane as the verb leaves it.
 import { AppError, assert } from '../errors.ts';
-import { accept } from './accept.ts';
+import { accept, isAccepted } from './accept.ts';
 import { lastStep, withdrawn } from './apply.ts';
 import { approve, insteadOfPromote, isPromoted } from './approve.ts';
 import { isMarked } from './lift.ts';
@@ -135,6 +135,7 @@ const FORWARD: ReadonlySet<LaneVerb> = new Set(['accept', 'retry']);
  */
 export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | undefined {
   if ((verb === 'promote' || verb === 'approve') && isPromoted(lane, input)) return undefined;
+  if (verb === 'accept' && isAccepted(lane, input)) return undefined;
   checkRevision(lane, verb, input.expectedRevision);
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {

@@ -8,6 +8,7 @@ import type { Presence } from '../domain/presence.ts';
 import type { Release } from '../domain/release.ts';
 import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isLiveLane, isTerminalLane, type Lane, type LaneState, type Rollout, wordsOf } from '../domain/rollout.ts';
+import { checkSeen } from '../domain/seen.ts';
 import { applyVerb, effectOf, isLegal, type LaneVerb, legalStates, type VerbInput } from '../domain/verbs.ts';
 import type { Silence } from '../domain/verdict.ts';
 import { allSteps } from '../domain/way-back.ts';
@@ -232,10 +233,13 @@ async function veto(
   return isNew;
 }
 
-/** Unchanged when it already was so. */
-export async function setBrake(deps: VerbDeps, { scope, on, actor, reason }: BrakeOptions): Promise<VerbEffects> {
+/** Unchanged when it already was so. Throws `revision_mismatch`. */
+export async function setBrake(deps: VerbDeps, options: BrakeOptions): Promise<VerbEffects> {
+  const { scope, on, actor, reason, expectedAt } = options;
   return await transaction(deps.database, async (tx) => {
     const now = deps.now();
+    const standing = (await listBrakes(tx)).find((brake) => brake.scope === scope);
+    checkSeen(`the brake on ${scope}`, on, standing, expectedAt);
     const since = await brakeObserved(tx, scope);
     const changed = on
       ? await putBrake(tx, { scope, actor, reason, at: now }, deps.observedMs())

@@ -4,6 +4,7 @@ import { isHot } from '../domain/attempt.ts';
 import { type Pin, pinFor } from '../domain/pin.ts';
 import type { PinOptions } from '../domain/requests.ts';
 import type { Lane } from '../domain/rollout.ts';
+import { checkSeen } from '../domain/seen.ts';
 import { AppError } from '../errors.ts';
 import { findAgent } from '../store/agents.ts';
 import { liveAttemptsOfAgents } from '../store/attempts.ts';
@@ -37,7 +38,7 @@ interface Changed {
 
 /**
  * An earlier pin stays as it is. With `version` only where the agent runs that one: it may have moved since the person
- * looked. Memory knows when it resolves. Throws `not_found`, `conflict`.
+ * looked. Memory knows when it resolves. Throws `not_found`, `conflict`, `revision_mismatch`.
  */
 export async function changePin(
   { database, roster, now }: { database: Database; roster: Roster; now: number },
@@ -58,6 +59,7 @@ async function write(tx: Tx, options: PinOptions, now: number): Promise<Changed>
   const agent = await findAgent(tx, agentId);
   if (agent === undefined) throw new AppError('not_found', `there is no agent ${agentId}`);
   const was = pinFor(await listPins(tx, [agentId]), product) ?? null;
+  checkSeen(`the pin of ${agent.name} at ${product}`, on, was ?? undefined, options.expectedAt);
   const running = runningFor(agent, options, was);
   const version = running?.version ?? was?.version ?? '';
   const changed = on

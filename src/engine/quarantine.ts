@@ -2,6 +2,7 @@
 import { productNamed, releaseNamed } from '../domain/named.ts';
 import { attemptsUsed, quarantineLane, sumSpent } from '../domain/quarantine.ts';
 import type { ClearOptions } from '../domain/requests.ts';
+import { checkAttempts } from '../domain/seen.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { AppError } from '../errors.ts';
@@ -75,7 +76,7 @@ export interface ClearChange {
 
 /**
  * The counters of the step stay the fold of all attempts: what went bad there stays bad, and a success mends a setback.
- * Memory knows when it resolves. Throws `not_found`.
+ * Memory knows when it resolves. Throws `not_found`, `revision_mismatch`.
  */
 export async function clearQuarantine(
   {
@@ -116,6 +117,8 @@ async function write(tx: Tx, products: readonly ProductRules[], options: ClearOp
     .map((lane) => attemptsUsed(before, quarantineLane(rollout, lane)));
   const most = Math.max(0, ...used);
   const changed = most >= rollout.policy.attemptsPerAgent;
+  const what = `the quarantine of ${agent.name} at ${product.name} ${version}`;
+  checkAttempts(what, changed ? most : 0, options.expectedAttempts);
   const done = {
     handle: agent.handle,
     rolloutId: rollout.id,

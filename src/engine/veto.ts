@@ -2,6 +2,7 @@
 import { type Veto, vetoFor } from '../domain/directives.ts';
 import { productNamed, releaseNamed } from '../domain/named.ts';
 import type { VetoOptions } from '../domain/requests.ts';
+import { checkSeen } from '../domain/seen.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { appendAudit } from '../store/audit.ts';
 import { deleteVeto, listBrakes, listVetoes, putVeto } from '../store/controls.ts';
@@ -22,7 +23,7 @@ export interface VetoChange {
 
 /**
  * A person's veto replaces an automatic one, which a retry would lift; an earlier person's stays. Lanes that go on halt
- * in the next pass of the planner, and stay halted when the veto is lifted. Throws `not_found`.
+ * in the next pass of the planner, and stay halted when the veto is lifted. Throws `not_found`, `revision_mismatch`.
  */
 export async function changeVeto(
   { database, products, now }: { database: Database; products: readonly ProductRules[]; now: number },
@@ -34,6 +35,7 @@ export async function changeVeto(
     const version = await versionNamed(tx, before, product, options.version);
     const was = vetoFor(before, product.name, version) ?? null;
     const { actor, reason, on } = options;
+    checkSeen(`the veto of ${product.name} ${version}`, on, was ?? undefined, options.expectedAt);
     const changed = on
       ? await putVeto(tx, { product: product.name, version, automatic: false, actor, reason, at: now })
       : await deleteVeto(tx, product.name, version);

@@ -269,6 +269,10 @@ export const HaltRequest = Strict({
   reason: Reason,
   /** One lane; without it all lanes of the rollout. */
   region: Type.Optional(Name),
+  /** The step that the person saw, from 0; left out: it stops whatever is there. */
+  expectedStep: Type.Optional(Type.Integer({ minimum: 0, maximum: 999 })),
+  /** The revision of the region's lane that the person saw; the same as an If-Match header. */
+  expectedRevision: Type.Optional(Type.Integer({ minimum: 0 })),
   /** `release` also vetoes the release everywhere. Default `lane`. */
   scope: Type.Optional(Type.Enum(['lane', 'release'])),
 });
@@ -298,7 +302,7 @@ export const VerbRequest = Strict({
   lane: Type.Optional(Type.Enum(['rollout', 'baseline'])),
   /** The step that the person saw, from 0; `approve` and `promote` must name it. */
   expectedStep: Type.Optional(Type.Integer({ minimum: 0, maximum: 999 })),
-  /** The revision of the region's lane that the person saw; the same as an If-Match header. */
+  /** The revision of the region's lane that the person saw, which `accept` must name; the same as an If-Match header. */
   expectedRevision: Type.Optional(Type.Integer({ minimum: 0 })),
   /** With `accept`: how many outcomes. */
   count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
@@ -403,6 +407,9 @@ export type RegionView = Static<typeof RegionView>;
 export const RegionsReply = Strict({ now: Integer, regions: Type.Array(RegionView) });
 export type RegionsReply = Static<typeof RegionsReply>;
 
+/** When the one was set that the person saw; the same as an If-Match header. Left out: whatever stands. */
+const SetAt = Type.Optional(Type.Integer({ minimum: 0 }));
+
 export const VetoView = Strict({ automatic: Type.Boolean(), actor: Text, reason: Text, at: Integer });
 export type VetoView = Static<typeof VetoView>;
 export const VetoRequest = Strict({
@@ -410,6 +417,7 @@ export const VetoRequest = Strict({
   /** A version, or the release's tag. */
   version: Type.String({ minLength: 1, maxLength: 128 }),
   on: Type.Boolean(),
+  expectedAt: SetAt,
   reason: Reason,
 });
 export type VetoRequest = Static<typeof VetoRequest>;
@@ -431,6 +439,7 @@ export const PinRequest = Strict({
   on: Type.Boolean(),
   /** What the person saw the agent run: else the pin is refused. */
   version: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  expectedAt: SetAt,
   reason: Reason,
 });
 export type PinRequest = Static<typeof PinRequest>;
@@ -485,6 +494,8 @@ export const ClearRequest = Strict({
   product: Name,
   /** A version, or the release's tag. */
   version: Type.String({ minLength: 1, maxLength: 128 }),
+  /** As many as the person saw; the same as an If-Match header. Left out: however many they are. */
+  expectedAttempts: Type.Optional(Type.Integer({ minimum: 1 })),
   reason: Reason,
 });
 export type ClearRequest = Static<typeof ClearRequest>;
@@ -506,7 +517,7 @@ export type TrustClockReply = Static<typeof TrustClockReply>;
 
 /** scope: `fleet`, `product:<name>` or `region:<name>`. */
 export const BrakeScope = Type.String({ pattern: '^(fleet|(product|region):[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?)$' });
-export const BrakeRequest = Strict({ scope: BrakeScope, on: Type.Boolean(), reason: Reason });
+export const BrakeRequest = Strict({ scope: BrakeScope, on: Type.Boolean(), expectedAt: SetAt, reason: Reason });
 export type BrakeRequest = Static<typeof BrakeRequest>;
 export const BrakeReply = Strict({ brakes: Type.Array(BrakeView), changed: Type.Boolean() });
 export type BrakeReply = Static<typeof BrakeReply>;

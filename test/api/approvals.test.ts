@@ -108,6 +108,7 @@ test('what a request must name', async (t) => {
     [{ verb: 'accept', count: 1 }, 'body/region'],
     [{ verb: 'accept', region: 'eu-west-1' }, 'body/count'],
     [{ verb: 'accept', region: 'eu-west-1', count: 0 }, 'body/count'],
+    [{ verb: 'accept', region: 'eu-west-1', count: 1 }, 'body/expectedRevision'],
     [{ verb: 'skip-region' }, 'body/region'],
     [{ verb: 'pause', count: 1 }, 'body/count'],
   ];
@@ -115,7 +116,8 @@ test('what a request must name', async (t) => {
     const refused = await served.refused(served.path, { reason: 'x', ...body });
     assert.deepEqual([refused.code, refused.where], ['bad_request', where], JSON.stringify(body));
   }
-  const nothing = { verb: 'accept', region: 'eu-west-1', count: 1, reason: 'x' };
+  const expectedRevision = (await rolloutOf(served)).lanes[0]?.revision;
+  const nothing = { verb: 'accept', region: 'eu-west-1', count: 1, expectedRevision, reason: 'x' };
   assert.equal((await served.refused(served.path, nothing)).hint, 'There is nothing to accept.');
 });
 

@@ -258,6 +258,7 @@ describe('accept while it soaks', () => {
         ...{ name: 'soaking', step: 0, since: START, observedMs: OBSERVED - soakedMs },
         ...(accepted === undefined ? {} : { accepted }),
       },
+      allowance: accepted ?? 0,
       approvals: [{ step: 0, by: 'ben', at: START, expiresAt: START + DAY, subject: 'x' }],
     });
   const seen = (updated: number, updatedPresent: number, unheard = 0) => ({
@@ -292,9 +293,27 @@ describe('accept while it soaks', () => {
       if (expected === 0) return void assert.equal(after, undefined);
       assert(after?.state.name === 'soaking' && lane.state.name === 'soaking');
       assert.deepEqual(after.state, { ...lane.state, accepted: expected });
-      assert.deepEqual([after.allowance, after.approvals, after.revision], [count, [], lane.revision + 1]);
+      assert.deepEqual([after.allowance, after.approvals, after.revision], [expected, [], lane.revision + 1]);
     });
   }
+});
+
+describe('accept sent again, with the revision that was seen then', () => {
+  const bad = (number: number) => [openedStep({ counters: counts({ succeeded: 2, bad: number, badMembers: number }) })];
+  const given = input({ count: 1, expectedRevision: 5 });
+
+  test('while nothing else has ended it is done: nothing changes', () => {
+    const once = applyVerb(laneAs('halted'), 'accept', given);
+    assert(once !== undefined);
+    assert.equal(applyVerb(once, 'accept', given), undefined);
+  });
+
+  test('after another outcome it is not counted on that one: it must be looked at', () => {
+    const once = applyVerb(laneAs('halted'), 'accept', given);
+    const halted = { ...once, steps: bad(2), state: stateNamed('halted'), revision: 7 } as Lane;
+    assert.throws(() => applyVerb(halted, 'accept', given), { code: 'revision_mismatch' });
+    assert.equal(applyVerb(halted, 'accept', { ...given, expectedRevision: 7 })?.allowance, 2);
+  });
 });
 
 test('skip-region marks what has ended, and keeps who ended it', () => {

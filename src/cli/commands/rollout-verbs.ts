@@ -90,11 +90,20 @@ async function perform(context: CliContext, verb: Verb, name: string, flags: Fla
     ...(flags.baseline ? { lane: 'baseline' as const } : {}),
     ...(flags.step === undefined ? {} : { expectedStep: flags.step }),
     ...(flags.count === undefined ? {} : { count: flags.count }),
-    ...(flags.revision === undefined ? {} : { expectedRevision: flags.revision }),
+    ...seenOf(verb, before, flags),
     ...(verb === 'halt' ? { scope: flags.release ? 'release' : 'lane' } : {}),
   });
   if (flags.json) return terminal.print(json(reply));
   terminal.print(verbPage({ verb, flags }, before, reply, terminal));
+}
+
+/** What stops goes through whatever has moved; what lets more hosts go is for the lane as it was when it was looked at. */
+const LETS_GO = new Set<Verb>(['accept', 'retry', 'resume', 'skip-region']);
+
+function seenOf(verb: Verb, before: RolloutView, { region, revision, baseline }: Flags): { expectedRevision?: number } {
+  if (revision !== undefined) return { expectedRevision: revision };
+  const seen = before.lanes.find((lane) => lane.region === region)?.revision;
+  return seen === undefined || baseline || !LETS_GO.has(verb) ? {} : { expectedRevision: seen };
 }
 
 /** Who promotes says which step: between looking and deciding another may have been reached. */
