@@ -3,7 +3,7 @@ import type { AgentReport } from '../domain/agent.ts';
 import type { CheckInAnswer, CheckInResult } from '../domain/check-in.ts';
 import { type AgentView, type Answer, decide } from '../domain/decide.ts';
 import type { Directive } from '../domain/directives.ts';
-import { assert } from '../errors.ts';
+import { AppError, assert } from '../errors.ts';
 import { checkVersions, isOvertaken, lostStages, notEnrolled } from './book.ts';
 import type { Clock } from './clock.ts';
 import type { LedgerItem, LedgerResult } from './commit.ts';
@@ -31,7 +31,7 @@ const BUSY_NEXT_MS = 1_000;
 
 /**
  * The answer to a check-in that has no news and does not wait; undefined where the books have to look. Without a
- * promise, since most check-ins of a fleet at rest are such. Throws `unenrolled`, `unknown_version`.
+ * promise, since most check-ins of a fleet at rest are such. Throws `auth_invalid`, `unenrolled`, `unknown_version`.
  */
 export function answerAtOnce(deps: CheckInDeps, report: AgentReport): CheckInResult | undefined {
   const entry = knownEntry(deps, report);
@@ -46,13 +46,17 @@ export function answerAtOnce(deps: CheckInDeps, report: AgentReport): CheckInRes
 
 function knownEntry({ roster, memory }: CheckInDeps, report: AgentReport): RosterEntry {
   const entry = roster.entry(report.handle);
-  if (entry === undefined) throw notEnrolled();
+  if (entry === undefined) {
+    // Another server may know an agent that this one has not heard of yet: that is not for ever.
+    if (roster.isRetired(report.handle)) throw notEnrolled();
+    throw new AppError('auth_invalid', 'this agent is not enrolled here');
+  }
   // What the roster has was looked at when it was booked.
   if (!runsTheSame(entry, report)) checkVersions(report.products, memory);
   return entry;
 }
 
-/** Throws `unenrolled`, `unknown_version`, `foreign_attempt`, `conflict`, `illegal_transition`, `overloaded`. */
+/** Throws `auth_invalid`, `unenrolled`, `unknown_version`, `foreign_attempt`, `conflict`, `illegal_transition`, `overloaded`. */
 export async function answerCheckIn(
   deps: CheckInDeps,
   report: AgentReport,

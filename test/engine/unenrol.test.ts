@@ -142,3 +142,10 @@ test('the same key may enrol again as another agent, and nothing of the first co
   await transaction(fleet.database, markAllStale);
   assert.equal((await listStale(fleet.database.db)).includes(a.id), false);
 });
+
+test('one that this server has never heard of is told that it is unknown here, not that it was taken out', async (t) => {
+  const { fleet, a } = await opened(t);
+  const report = { ...a.report(), handle: 4711 };
+  assert.throws(() => fleet.engine.agents.answerAtOnce(report), { code: 'auth_invalid' });
+  await assert.rejects(fleet.engine.agents.checkIn(report, 0, new AbortController().signal), { code: 'auth_invalid' });
+});
