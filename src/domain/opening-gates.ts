@@ -96,12 +96,18 @@ export function nextStep(input: LaneInput): NextStep {
   const first = (lastStep(lane) ?? -1) + 1;
   const last = rollout.policy.steps.length - 1;
   const passedBefore = lane.steps.some((step) => step.done);
+  const previewOf = (step: number) => census?.previews.find((one) => one.step === step);
+  // Nobody is there whom this step or a later one would add: it is the last for those who are.
+  const isLast = (step: number) => {
+    for (let later = step + 1; later <= last; later += 1) if (previewOf(later)?.members !== 0) return false;
+    return true;
+  };
   for (let step = first; step <= last; step += 1) {
-    const preview = census?.previews.find((one) => one.step === step);
+    const preview = previewOf(step);
     if (preview === undefined) return { kind: 'uncounted' };
     if (preview.members > 0) return { kind: 'open', step, members: preview.members };
     // Nobody to add: skipped without evidence. A last step whose agents are all absent is skipped if an earlier one passed.
-    const skipped = preview.eligible === 0 || (step === last && passedBefore);
+    const skipped = preview.eligible === 0 || (passedBefore && isLast(step));
     if (!skipped) return { kind: 'empty', step, eligible: preview.eligible };
   }
   return census === undefined ? { kind: 'uncounted' } : { kind: 'complete', evidence: passedBefore };

@@ -355,6 +355,15 @@ describe('soak, approval, pause, halt', () => {
       ['hold eu no_agents'],
     ],
     [
+      'a middle step whose agents are all away, and nobody is there for the last one',
+      going({
+        lanes: [soaking(60_000)],
+        policy: { steps: [stepPolicy({ percent: 10 }), stepPolicy({ percent: 50 }), stepPolicy()] },
+        census: { eu: seen(3, 3, { previews: [...away.previews, { step: 2, members: 0, eligible: 4 }] }) },
+      }),
+      ['complete eu evidence baseline', 'baseline eu', 'end'],
+    ],
+    [
       'nine of ten updated are there',
       going({ lanes: [soaking(60_000)], census: { eu: seen(10, 9) } }),
       ['complete eu evidence baseline', 'baseline eu', 'end'],
