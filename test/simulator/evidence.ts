@@ -1,5 +1,7 @@
 // Promises about the evidence of a step, reckoned anew from the audit alone: what it was passed by, and what its budget let go.
+import semver from 'semver';
 import type { Policy } from '../../src/domain/policy.ts';
+import type { ProductRules } from '../../src/domain/snapshot.ts';
 import type { LaneRow } from './books.ts';
 import { type AttemptModel, type LaneModel, laneOf, type Model } from './model.ts';
 import type { CommitPromise, RowPromise } from './promises.ts';
@@ -8,11 +10,17 @@ const SLACK_MS = 1_500;
 /** Between two looks of the server at its clock. */
 const LOOK_MS = 60_000;
 
+/** Not where the config, as it is since a reload, has another word on this host: then it may be out. */
+function isAsked(rules: ProductRules | undefined, runs: string | undefined): boolean {
+  if (rules === undefined || runs === undefined || rules.requirements.length > 0) return false;
+  return rules.from === null || semver.gte(runs, rules.from);
+}
+
 export const EVIDENCE_PROMISES: readonly RowPromise[] = [
   {
     name: 'S1.evidence',
     says: 'a step is passed by members that truly have it, with nobody at risk',
-    onRow({ books, model, truth }, row) {
+    onRow({ books, model, truth, settings }, row) {
       const lane = books.lanes.get(row.subject);
       if (row.action !== 'step.done' || lane === undefined) return undefined;
       const step = Number(row.data['step']);
@@ -22,8 +30,14 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
       if (found.hotMembers > 0) return `${name} passed with ${found.hotMembers} members at risk`;
       const size = sizes.get(step) ?? 0;
       const isHeard = (id: string) => truth.observableMs - (truth.heard.get(id) ?? 0) < lane.policy.staleAfterMs / 2;
+      const rules = settings.products.find(({ name }) => name === lane.product);
       const waiting = books.live.filter(
-        (one) => one.lane_id === lane.id && one.step === step && one.member === 1 && isHeard(one.agent_id),
+        (one) =>
+          one.lane_id === lane.id &&
+          one.step === step &&
+          one.member === 1 &&
+          isHeard(one.agent_id) &&
+          isAsked(rules, truth.says.get(`${one.agent_id} ${lane.product}`)),
       );
       // Who is well, there, and waits for its turn, or has ended at the release, is not out.
       const least = new Set([...found.ended, ...waiting.map((one) => one.agent_id)]).size;
