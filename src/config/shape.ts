@@ -229,7 +229,7 @@ const POLICY = object({
   maxSkips: optional(
     integer(1, 1000),
     3,
-    'Newer releases that may pass a waiting region by in a row; then one is finished there first. Default 3.',
+    'Newer releases that may pass a region by in a row, or replace what goes out there; then one is finished there first. Default 3.',
   ),
   minAge: optional(duration(0, 365 * DAY), 0, 'How old a release must be. Default 0s.'),
   approvals: optional(APPROVALS, APPROVALS_DEFAULTS, 'Who promotes manual steps, and for how long that counts.'),

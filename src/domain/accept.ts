@@ -1,5 +1,6 @@
 // Accept and continue: a person takes so many bad, missing or silent outcomes upon themselves, and the step goes on.
 import { AppError } from '../errors.ts';
+import { checkRelease } from './check-release.ts';
 import { holdCount } from './lane-verdict.ts';
 import { acceptSilence, isSilenceAccepted } from './presence.ts';
 import type { Lane, Step } from './rollout.ts';
@@ -36,6 +37,7 @@ export function accept(lane: Lane, input: VerbInput): Lane | undefined {
   }
   // A metric, or a word against the release, would halt it again at once.
   if (against === undefined && lane.state.name === 'halted' && lane.state.by === 'tidegate') {
+    checkRelease('accept', input.release);
     throw refusal(`no outcome halted ${lane.region}, but this: ${lane.state.reason}`, 'Retry it instead.');
   }
   const most = Math.max(...lane.steps.map((step) => Math.max(step.size, step.counters.bad)));

@@ -101,6 +101,9 @@ export function isBoundTo(subject: string, releaseId: string, step: number): boo
 
 function lapseOf(approval: Approval, present: string, now: number): string | undefined {
   if (approval.subject !== present) return `is void: ${differenceOf(approval.subject, present)}`;
+  // The clock went back since: else it would count for longer than the policy lets it.
+  if (now < approval.at)
+    return `counts from ${instantOf(approval.at)} on, when it was given: the clock went back since`;
   return now < approval.expiresAt ? undefined : `has expired at ${instantOf(approval.expiresAt)}`;
 }
 

@@ -8,6 +8,7 @@ import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type LaneStateName, passesWave, type Rollout } from './rollout.ts';
 import type { Snapshot } from './snapshot.ts';
+import { NO_SILENCE, verdict } from './verdict.ts';
 import { hotIn } from './way-back.ts';
 
 /** What a successor is looked for in; a snapshot is one. */
@@ -61,7 +62,7 @@ export function givesWayTo(candidates: Candidates, rollout: Rollout, lane: Lane)
 /** A region that newer releases have passed by too often, for whose sake a lane goes first. */
 export interface Owed {
   region: string;
-  /** Rollouts in a row that were superseded there before they began. */
+  /** Rollouts in a row that were superseded there before they began, or replaced before they had ended. */
   skips: number;
 }
 
@@ -83,23 +84,27 @@ export function goesFirst(input: LaneInput): Owed | undefined {
 }
 
 /**
- * Older rollouts of which the region has had nothing since one last completed there; none while it is the turn of one
- * of them. A lane without steps never began.
+ * Older rollouts that could not end in the region for the sake of newer ones, since one last completed there; none while
+ * it is the turn of one of them.
  */
 function skipsIn(input: LaneInput): number {
-  const { rollouts, rollout, lane } = input;
-  const { older, skipped, waiting } = passedBy(rollouts, lane);
+  const { snapshot, rollouts, rollout, lane } = input;
+  const { older, skipped, replaced, waiting } = passedBy(rollouts, lane);
   // Most regions are far from it: what the older ones wait for is asked only where it matters.
-  if (skipped + waiting.length < rollout.policy.maxSkips) return 0;
+  if (skipped + replaced.length + waiting.length < rollout.policy.maxSkips) return 0;
   const hasTurn = older.some((one) => isLiveLane(one.lane.state.name)) || waiting.some((one) => isFirst(input, one));
-  return hasTurn ? 0 : skipped + waiting.length;
+  // What may go out no more had to end there, whatever came after it.
+  const hindered = replaced.filter((one) => !isBarred(snapshot, one.rollout));
+  return hasTurn ? 0 : skipped + hindered.length + waiting.length;
 }
 
 /** What older rollouts have in the lane's region. */
 interface Passed {
   older: readonly Place[];
-  /** Superseded before they began, since one last completed there. */
+  /** Superseded before they began, since one last completed there. A lane without steps never began. */
   skipped: number;
+  /** Superseded in the middle since then, with nothing against them: so many hosts there have had none of them. */
+  replaced: readonly Place[];
   waiting: readonly Place[];
 }
 
@@ -121,13 +126,23 @@ function countPassed(rollouts: readonly Rollout[], lane: Lane): Passed {
   const completedAt = Math.max(
     ...older.map((one) => (one.lane.state.name === 'completed' ? one.lane.state.since : Number.NEGATIVE_INFINITY)),
   );
-  const isSkipped = ({ state, steps }: Lane) =>
-    state.name === 'superseded' && state.since > completedAt && steps.length === 0;
+  const superseded = older.filter(({ lane: { state } }) => state.name === 'superseded' && state.since > completedAt);
+  const begun = superseded.filter((one) => one.lane.steps.length > 0);
   return {
     older,
-    skipped: older.filter((one) => isSkipped(one.lane)).length,
+    skipped: superseded.length - begun.length,
+    replaced: begun.filter(isReplaced),
     waiting: older.filter((one) => one.lane.state.name === 'waiting'),
   };
+}
+
+/** In no other mode a lane that can go on is superseded once it has begun. */
+function isReplaced({ rollout, lane }: Place): boolean {
+  if (rollout.policy.supersede !== 'replace') return false;
+  return lane.steps.every((step) => {
+    const { kind } = verdict(step.size, step.counters, NO_SILENCE, rollout.policy, lane.allowance);
+    return kind !== 'halt' && (step.done || kind !== 'hold');
+  });
 }
 
 function isFirst(input: LaneInput, older: Place): boolean {

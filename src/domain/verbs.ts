@@ -3,6 +3,7 @@ import { AppError, assert } from '../errors.ts';
 import { accept, isAccepted } from './accept.ts';
 import { lastStep, withdrawn } from './apply.ts';
 import { approve, insteadOfPromote, isPromoted } from './approve.ts';
+import { checkRelease } from './check-release.ts';
 import { isMarked } from './lift.ts';
 import type { Policy } from './policy.ts';
 import type { Presence } from './presence.ts';
@@ -230,7 +231,8 @@ function skipRegion(lane: Lane, { actor, reason, now }: VerbInput): Lane | undef
  * A new budget epoch: what went bad does not count any more, what succeeded still does, since those agents have nothing
  * left to prove.
  */
-function retry(lane: Lane, { now }: VerbInput): Lane {
+function retry(lane: Lane, { now, release }: VerbInput): Lane {
+  checkRelease('retry', release);
   const hot = hotIn(lane);
   if (hot > 0) {
     const hint = 'Wait until they have ended: each does so by itself.';

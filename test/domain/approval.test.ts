@@ -26,6 +26,14 @@ describe('a step that asks a person', () => {
     ['nobody has approved', soaking(0, 'approval'), MANUAL, RELEASE, ['hold eu needs_approval']],
     ['one has', with_(approvalOf('ana')), MANUAL, RELEASE, ['open eu 1']],
     ['one has, until now', with_(approvalOf('ana', { expiresAt: NOW })), MANUAL, RELEASE, ['hold eu needs_approval']],
+    ['one has, just now', with_(approvalOf('ana', { at: NOW })), MANUAL, RELEASE, ['open eu 1']],
+    [
+      'one has, in what is the future again',
+      with_(approvalOf('ana', { at: NOW + 1, expiresAt: NOW + 1001 })),
+      MANUAL,
+      RELEASE,
+      ['hold eu needs_approval'],
+    ],
     ['one has, for another step', with_(approvalOf('ana', { step: 1 })), MANUAL, RELEASE, ['hold eu needs_approval']],
     [
       'a platform has arrived since',

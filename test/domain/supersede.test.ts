@@ -5,7 +5,7 @@ import type { Availability } from '../../src/domain/availability.ts';
 import type { MetricPolicy } from '../../src/domain/metric.ts';
 import { plan } from '../../src/domain/plan.ts';
 import type { Policy } from '../../src/domain/policy.ts';
-import type { Lane, Rollout } from '../../src/domain/rollout.ts';
+import type { Lane, Rollout, StepCounters } from '../../src/domain/rollout.ts';
 import type { BackCensus, Snapshot } from '../../src/domain/snapshot.ts';
 import { givesWayTo, successorOf, undisplaced } from '../../src/domain/supersede.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
@@ -328,7 +328,7 @@ describe('a newer release', () => {
 
 describe('a region that releases keep passing by', () => {
   const RELEASES = ['1.0.0', '1.0.1', '1.0.2', '1.1.0', '1.2.0'].map((version) => testRelease(version));
-  type Past = { skipped?: number; completedLast?: true; begun?: true };
+  type Past = { skipped?: number; completedLast?: true; begun?: true; counters?: Partial<StepCounters> };
   const at = (name: 'superseded' | 'completed', since: number, overrides: Partial<Lane> = {}) =>
     laneIn('us', { ...stateNamed(name), since } as Lane['state'], { wave: 1, ...overrides });
 
@@ -336,10 +336,20 @@ describe('a region that releases keep passing by', () => {
   function passedBy(past: Past, lanes: Lane[], policy: Partial<Policy> = {}, snapshot: Partial<Snapshot> = {}) {
     const stored = testPolicy({ maxSkips: 2, ...policy });
     const earlier = Array.from({ length: past.skipped ?? 2 }, (_, index) =>
-      rolloutOf(`1.0.${index}`, [at('superseded', START + index, past.begun ? { steps: [openedStep()] } : {})], {
-        policy: stored,
-        endedAt: START,
-      }),
+      rolloutOf(
+        `1.0.${index}`,
+        [
+          at(
+            'superseded',
+            START + index,
+            past.begun ? { steps: [openedStep({ counters: counts(past.counters ?? {}) })] } : {},
+          ),
+        ],
+        {
+          policy: stored,
+          endedAt: START,
+        },
+      ),
     );
     if (past.completedLast) earlier.push(rolloutOf('0.9.0', [at('completed', START + 10)], { endedAt: START }));
     const present = rolloutOf('1.1.0', lanes, { policy: stored });
@@ -370,6 +380,30 @@ describe('a region that releases keep passing by', () => {
       'it had got a part of them: no skips',
       passedBy({ begun: true }, lanes),
       [gone('us'), 'hold eu older_lane', 'hold us previous_wave'],
+    ],
+    [
+      'replace: the part that it had of each was all that it ever gets, so what goes out there finishes',
+      passedBy({ begun: true }, [laneIn('eu', stateNamed('completed')), hotOpen], { supersede: 'replace' }),
+      ['open eu 0', 'hold us older_lane'],
+    ],
+    [
+      'replace: but not what was vetoed',
+      passedBy(
+        { begun: true },
+        [laneIn('eu', stateNamed('completed')), { ...hotOpen, steps: [openedStep()] }],
+        { supersede: 'replace' },
+        { vetoes: [vetoOf('1.0.0')] },
+      ),
+      [gone('us'), 'open eu 0', 'end', 'hold us previous_wave'],
+    ],
+    [
+      'replace: nor what ended by what its own agents said',
+      passedBy(
+        { begun: true, counters: { bad: 1 } },
+        [laneIn('eu', stateNamed('completed')), { ...hotOpen, steps: [openedStep()] }],
+        { supersede: 'replace' },
+      ),
+      [gone('us'), 'open eu 0', 'end', 'hold us previous_wave'],
     ],
     [
       'the waiting lanes of the earlier waves stay with it',

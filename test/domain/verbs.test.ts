@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { lastStep } from '../../src/domain/apply.ts';
 import { consentTo, subjectOf } from '../../src/domain/approval.ts';
 import type { Policy } from '../../src/domain/policy.ts';
+import type { Release } from '../../src/domain/release.ts';
 import type { Lane, LaneState, LaneStateName } from '../../src/domain/rollout.ts';
 import { applyVerb, LANE_VERBS, type LaneVerb, type VerbInput } from '../../src/domain/verbs.ts';
 import { NO_SILENCE, verdict } from '../../src/domain/verdict.ts';
@@ -314,6 +315,25 @@ describe('accept sent again, with the revision that was seen then', () => {
     assert.throws(() => applyVerb(halted, 'accept', given), { code: 'revision_mismatch' });
     assert.equal(applyVerb(halted, 'accept', { ...given, expectedRevision: 7 })?.allowance, 2);
   });
+});
+
+describe('a retry of what may not go out any more is refused', () => {
+  const WAIT = 'Wait until GitHub lists it again as it was, or publish a higher version.';
+  const rows: [release: Release | undefined, message: string, hint: string][] = [
+    [testRelease('1.1.0', { state: 'withdrawn', why: 'deleted' }), 'the release 1.1.0 is withdrawn: deleted', WAIT],
+    [
+      testRelease('1.1.0', { state: 'altered', why: 'other bytes' }),
+      'the release 1.1.0 is altered: other bytes',
+      'Publish a higher version.',
+    ],
+    [undefined, 'the release is not known any more', 'Publish a higher version.'],
+  ];
+  for (const [release, message, hint] of rows) {
+    test(message, () => {
+      const act = () => applyVerb(laneAs('halted'), 'retry', input({ release }));
+      assert.throws(act, { code: 'conflict', message: `retry: ${message}`, hint });
+    });
+  }
 });
 
 test('skip-region marks what has ended, and keeps who ended it', () => {
