@@ -30,7 +30,7 @@ const WORDS: Record<string, string> = {
   clone_suspected: 'two hosts with one identity',
   clock_suspect: 'clock in doubt',
   stale: 'not heard since the restore',
-  not_assigned: 'not in the config',
+  not_assigned: 'left out by the config',
   away: 'silent',
 };
 

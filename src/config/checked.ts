@@ -2,6 +2,7 @@
 import { type Config, readConfig } from '../config.ts';
 import { approvalWarnings } from './approval-warnings.ts';
 import type { Environment } from './resolve.ts';
+import { waveWarnings } from './wave-warnings.ts';
 
 /** `now` in milliseconds since the epoch. Throws what `readConfig` throws. */
 export function checkedConfig(
@@ -9,5 +10,5 @@ export function checkedConfig(
   now: number,
 ): Config & { warnings: readonly string[] } {
   const config = readConfig(options);
-  return { ...config, warnings: approvalWarnings(config, now) };
+  return { ...config, warnings: [...waveWarnings(config), ...approvalWarnings(config, now)] };
 }

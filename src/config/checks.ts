@@ -21,6 +21,7 @@ export function checkConfig(raw: RawConfig, report: Report): void {
   checkCeilings(raw, report);
   for (const [name, policy] of Object.entries(raw.policies)) checkPolicy(raw, policy, ['policies', name], report);
   for (const [index, product] of raw.products.entries()) checkProduct(raw, product, ['products', index], report);
+  refuseRegionsInNoWave(raw, report);
 }
 
 function refuseTwins(items: readonly { name: string }[], key: string, noun: string, report: Report): void {
@@ -91,6 +92,23 @@ function checkWaves(raw: RawConfig, policy: RawPolicy, path: Path, report: Repor
       else if (seen.has(name)) report.add(at, `the region "${name}" is in two waves`, 'leave it in one');
       seen.add(name);
     }
+  }
+}
+
+/** No product goes there, whatever is released: whoever stands there would be forgotten without a word. */
+function refuseRegionsInNoWave(raw: RawConfig, report: Report): void {
+  if (report.touches(['policies']) || report.touches(['products'])) return;
+  const used = new Set(
+    raw.products.flatMap(({ policy }) => (typeof policy === 'string' ? [policy] : Object.values(policy))),
+  );
+  const policies = Object.entries(raw.policies).flatMap(([name, policy]) => (used.has(name) ? [policy] : []));
+  if (policies.length === 0 || policies.some(({ waves }) => waves === null)) return;
+  const inWaves = new Set(policies.flatMap(({ waves }) => waves?.flat() ?? []));
+  for (const [index, { name }] of raw.regions.entries()) {
+    const path = ['regions', index, 'name'];
+    if (inWaves.has(name) || report.touches(path)) continue;
+    const what = `the region "${name}" is in no wave of a policy that a product uses: nobody there would get a release`;
+    report.add(path, what, 'add it to a wave, or remove it');
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from './directives.ts';
 import { instantOf } from './gate.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
+import { LEFT_OUT } from './left-out.ts';
 import { fullDownloads, fullLimit } from './limits.ts';
 import { type Pin, pinFor, sayPin } from './pin.ts';
 import { attemptsUsed, type Spent, timeoutsAmong } from './quarantine.ts';
@@ -154,6 +155,8 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
   if (directive.clock !== null) return trace.hold('clock', 'clock_suspect', sayDoubt(directive.clock));
   const live = agent.live.find((attempt) => attempt.product === product);
   const lane = live === undefined ? laneFor(agent, directive) : laneOf(directive, live);
+  const over = live === undefined ? wentPast(agent, directive, lane) : undefined;
+  if (over !== undefined) return trace.hold('wave', LEFT_OUT, over);
   if (lane === null) return trace.deny('lane', 'no release is going out in this region');
   const ofBaseline = live !== undefined && live.laneId === directive.baseline?.laneId;
   if (ofBaseline && isInStep(agent, directive)) {
@@ -165,6 +168,14 @@ function decideProduct({ agent, product, directive, hot, now, trace }: Question)
   }
   if (live !== undefined) return decideLive(agent, directive, lane, live, now, trace);
   return decideAdmission(agent, product, directive, lane, trace);
+}
+
+/** What goes past its region, where nothing that comes there is for it. */
+function wentPast(agent: AgentView, directive: Directive, lane: LaneDirective | null): string | undefined {
+  const { leftOut } = directive;
+  if (leftOut === undefined || (lane !== null && isToMove(agent, directive, lane))) return undefined;
+  const isPast = leftOut.version === null ? lane === null : isBelow(agent, directive, leftOut.version);
+  return isPast ? leftOut.detail : undefined;
 }
 
 /** Nothing is asked of it, and what was not granted before is taken back. */

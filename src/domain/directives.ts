@@ -2,6 +2,7 @@
 import { type Availability, objectionToGrant } from './availability.ts';
 import type { ClockDoubt } from './clock-doubt.ts';
 import type { HoldReason } from './holds.ts';
+import type { LeftOut } from './left-out.ts';
 import type { Limits, Occupied } from './limits.ts';
 import { availabilityAt } from './lookup.ts';
 import { attemptBudgetMs, attemptMs, type Policy, type Unhealthy, unhealthyUnder } from './policy.ts';
@@ -94,6 +95,8 @@ export interface Directive {
   lane: LaneDirective | null;
   /** What newcomers and agents that return are brought to; null while the region has none. */
   baseline: LaneDirective | null;
+  /** Not set where the product's releases go to the region. */
+  leftOut?: LeftOut;
   /** Whether something may start in the region; `closesAt` and `opensAt` are instants, so it holds until one of them. */
   window: WindowStatus;
   limits: Limits;
@@ -158,6 +161,8 @@ export interface DirectiveInput {
   occupied: Occupied;
   /** The newer version for which the lane stops granting (`givesWayTo`). */
   givesWayTo?: string | undefined;
+  /** What goes past the region (`leftOutOf`). */
+  leftOut?: LeftOut | undefined;
 }
 
 export function compileDirective(input: DirectiveInput): Directive {
@@ -177,6 +182,7 @@ export function compileDirective(input: DirectiveInput): Directive {
     window: input.window,
     limits: input.limits,
     occupied: input.occupied,
+    ...(input.leftOut === undefined ? {} : { leftOut: input.leftOut }),
   };
 }
 

@@ -1,7 +1,7 @@
 // The gates for what lies on the way to a release: every floor that an agent of the lane needs must be had in its region.
 import { objectionToGrant } from './availability.ts';
 import { vetoFor } from './directives.ts';
-import { type AskedGate, type AskGate, fail, pass, wait } from './gate.ts';
+import { type AskedGate, type AskGate, fail, numberOf, pass, wait } from './gate.ts';
 import { availabilityAt, laneCensusOf, releaseAt } from './lookup.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { troubleOf } from './release.ts';
@@ -13,6 +13,14 @@ export function floorGates(input: LaneInput): AskGate[] {
     () => troubleGate(input, version),
     ...platforms.map((platform) => () => floorGate(input, version, platform)),
   ]);
+}
+
+/** Nobody in the region can go anywhere: a wrong version in the config, most likely, which must not pass for success. */
+export function missingFloorGate({ rollout }: LaneInput, missing: { version: string; agents: number }): AskedGate {
+  const { version, agents } = missing;
+  const detail = `no release has the version ${version}, and ${numberOf(agents, 'agent')} must go there first`;
+  const removed = `the config does not name ${version} as a floor of ${rollout.product} any more`;
+  return fail('floor', { reason: 'floor_missing', detail, remedy: `passes when it is published, or ${removed}` });
 }
 
 function troubleGate({ snapshot, rollout }: LaneInput, version: string): AskedGate {

@@ -43,7 +43,7 @@ export const HOLD_SENTENCES = {
   clone_suspected: 'two hosts use this agent’s identity',
   clock_suspect: 'the server’s clock has jumped',
   stale: 'the agent has not reported since the server was restored',
-  not_assigned: 'the config does not name the agent’s region or product',
+  not_assigned: 'the config lets nothing out to the agent’s region or product',
 } as const;
 
 export type HoldReason = keyof typeof HOLD_SENTENCES;

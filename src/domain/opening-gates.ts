@@ -2,7 +2,7 @@
 import { lastStep } from './apply.ts';
 import type { Availability } from './availability.ts';
 import { brakeFor, vetoFor } from './directives.ts';
-import { floorGates } from './floor-gate.ts';
+import { floorGates, missingFloorGate } from './floor-gate.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { availabilityAt, laneCensusOf, releaseOf } from './lookup.ts';
 import { olderLane } from './older-lane.ts';
@@ -192,6 +192,8 @@ function agentsGate(input: LaneInput, census: LaneCensus | undefined): AskedGate
     const all = numberOf(census.agents, 'agent');
     return pass('agents', `${census.eligible} of ${all} in ${lane.region} can be updated to ${rollout.version}`);
   }
+  const [missing] = census.missingFloors ?? [];
+  if (missing !== undefined) return missingFloorGate(input, missing);
   return act('agents', 'pass', `no agent in ${lane.region} is to be updated: the lane completes`, {
     kind: 'complete_lane',
     laneId: lane.id,

@@ -5,6 +5,7 @@ import { chooseRelease, creationOf } from './choose.ts';
 import { doubtHold, planDoubted } from './clock-doubt.ts';
 import { sentenceOf } from './holds.ts';
 import { planReopening } from './idle-lane.ts';
+import { leftOutHold } from './left-out.ts';
 import { rolloutsOf } from './lookup.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
@@ -84,7 +85,9 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
       else if (step.hold !== null) report.push({ subject: { laneId: lane.id }, ...step.hold });
     }
   }
-  if (actions.length === before && creation.hold !== null && !hasWork(rollouts)) report.push(creation.hold);
+  if (actions.length > before || hasWork(rollouts)) return;
+  const hold = creation.hold ?? leftOutHold(snapshot, product);
+  if (hold !== undefined) report.push(hold);
 }
 
 function planCreation(

@@ -91,6 +91,8 @@ export interface LaneCensus {
   platforms: string[];
   /** The floors that some of the eligible agents must stop at, ascending, with the platforms of those. */
   floors: { version: string; platforms: string[] }[];
+  /** Floors that have no release, with the agents that could be updated but for that; not set where there are none. */
+  missingFloors?: { version: string; agents: number }[];
   /** What opening each step that is not open yet would freeze now. */
   previews: {
     step: number /** Present: would be members. */;

@@ -14,6 +14,7 @@ import { type Bitset, clearBit, eachBit, hasBit, setBit } from './bitset.ts';
 import { countBack } from './count-back.ts';
 import { type Fitness, fitnessOf, wayTo } from './fitness.ts';
 import { type Freeze, freezeStep, type LanePopulation, orderOf, populationOf } from './freeze.ts';
+import { missingFloors } from './missing-floors.ts';
 import { eachIndex, type Pieces } from './pieces.ts';
 import type { Group, Kind, Roster, RosterEntry } from './roster.ts';
 
@@ -131,7 +132,7 @@ function* countRegion(
   input: CensusInput,
   rollout: Rollout,
   lane: Lane,
-): Pieces<Pick<LaneCensus, 'agents' | 'eligible' | 'platforms' | 'floors'>> {
+): Pieces<Pick<LaneCensus, 'agents' | 'eligible' | 'platforms' | 'floors' | 'missingFloors'>> {
   const found = { agents: 0, eligible: 0, platforms: new Set<string>() };
   const floors = new Map<string, Set<string>>();
   const release = releaseOf(input.releases, rollout.releaseId);
@@ -139,12 +140,17 @@ function* countRegion(
   const offered = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderIn(input, rollout);
   const way = wayIn(input, rollout);
+  const missing = missingFloors(way, (past, kind) => isEligible(past, rollout, kind));
   for (const group of yield* groupsOf(input, rollout.policy.staleAfterMs)) {
     const { region, platform, products, agents } = group;
     const running = region === lane.region ? products.find((one) => one.product === lane.product) : undefined;
     if (running === undefined) continue;
     found.agents += agents;
-    if (!(order(running.version) < 0) || !offered.has(platform) || !isEligible(way, rollout, group)) continue;
+    if (!(order(running.version) < 0) || !offered.has(platform)) continue;
+    if (!isEligible(way, rollout, group)) {
+      missing.note(running.version, group);
+      continue;
+    }
     found.eligible += agents;
     found.platforms.add(platform);
     for (const { version } of floorsAbove(way, running.version))
@@ -154,7 +160,7 @@ function* countRegion(
     const platforms = floors.get(version);
     return platforms === undefined ? [] : [{ version, platforms: [...platforms].sort() }];
   });
-  return { ...found, platforms: [...found.platforms].sort(), floors: needed };
+  return { ...found, platforms: [...found.platforms].sort(), floors: needed, ...missing.found() };
 }
 
 /** Where an agent at the version has to stop on the way. */

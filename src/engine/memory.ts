@@ -9,6 +9,7 @@ import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { idleLanes } from '../domain/idle-lane.ts';
 import { silenceOf } from '../domain/lane-verdict.ts';
+import { type LeftOut, leftOutOf } from '../domain/left-out.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
 import { laneCensusOf, type Place, releaseAt } from '../domain/lookup.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
@@ -105,6 +106,8 @@ export class Memory {
   private takenBack: ReadonlyMap<string, readonly string[]> = new Map();
   /** Lanes that nobody could take the release in, by `product region`: agents are told why. */
   private idle: ReadonlyMap<string, Place> = new Map();
+  /** What goes past a region, by `product region`. */
+  private leftOut: ReadonlyMap<string, LeftOut | undefined> = new Map();
   /** Baseline lanes that give way to another one. */
   private outdated: ReadonlySet<string> = new Set();
   /** By lane, then by step. */
@@ -148,6 +151,11 @@ export class Memory {
     this.undisplaced = undisplaced(snapshot, now);
     this.outdated = outdatedBaselines(snapshot);
     this.takenBack = takenBack(snapshot);
+    this.leftOut = new Map(
+      this.rules.flatMap((rule) =>
+        this.regions.map((region) => [`${rule.name} ${region}`, leftOutOf(snapshot, rule, region)] as const),
+      ),
+    );
     this.idle = new Map(
       this.rules
         .flatMap((rule) => idleLanes(snapshot, rule))
@@ -234,6 +242,7 @@ export class Memory {
       window: regionStatus(this.surroundings, region, now),
       limits: this.surroundings.limits,
       occupied,
+      leftOut: this.leftOut.get(`${product} ${region}`),
       givesWayTo:
         lane === null || rollout === null || this.undisplaced.has(lane.id)
           ? undefined

@@ -639,6 +639,37 @@ const ROWS: Row[] = [
     trace: 'attempt deny',
   },
   {
+    title: 'no wave for its region: told so where nothing else comes there',
+    agent: agentAt('1.0.0'),
+    directives: [directiveFor(null, { leftOut: { version: null, detail: 'no policy of agentd has eu in a wave' } })],
+    answer: 'hold not_assigned',
+    trace: 'assigned pass, brake pass, wave hold',
+  },
+  {
+    title: 'no wave for its region, and a lane from before goes on',
+    agent: agentAt('1.0.0'),
+    directives: [directiveFor({}, { leftOut: { version: null, detail: 'no policy of agentd has eu in a wave' } })],
+    answer: 'stage new in step 0',
+  },
+  {
+    title: 'a newer release goes past its region: the one that comes there first',
+    agent: agentAt('1.0.0'),
+    directives: [directiveFor({}, { leftOut: { version: '1.1.1', detail: '1.1.1 goes elsewhere' } })],
+    answer: 'stage new in step 0',
+  },
+  {
+    title: 'a newer release goes past its region, and it runs what came there',
+    agent: agentAt('1.1.0'),
+    directives: [directiveFor({}, { leftOut: { version: '1.1.1', detail: '1.1.1 goes elsewhere' } })],
+    answer: 'hold not_assigned',
+  },
+  {
+    title: 'what went past its region runs there already',
+    agent: agentAt('1.1.1'),
+    directives: [directiveFor(null, { leftOut: { version: '1.1.1', detail: '1.1.1 goes elsewhere' } })],
+    answer: 'none',
+  },
+  {
     title: 'what another product must drop waits until the hot attempt has ended',
     agent: agentWith(granted, {
       products: [running('2.0.0', 'p', 'proxyd'), running('1.0.0')],

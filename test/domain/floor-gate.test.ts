@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { floorGates } from '../../src/domain/floor-gate.ts';
+import { plan } from '../../src/domain/plan.ts';
 import type { Release } from '../../src/domain/release.ts';
 import type { Rollout } from '../../src/domain/rollout.ts';
-import type { Snapshot } from '../../src/domain/snapshot.ts';
+import type { LaneCensus, Snapshot } from '../../src/domain/snapshot.ts';
 import { testRelease } from '../support/fixtures.ts';
 import { NOW, waiting } from '../support/plans.ts';
 import { censusOf, PLATFORM, rolloutOf, snapshotOf, vetoOf } from '../support/snapshots.ts';
@@ -41,4 +42,23 @@ test('a withdrawn floor waits for its return; an altered one does not come back 
   assert.equal(altered?.result, 'fail');
   assert.match(altered?.sentence ?? '', /passes when the config does not name 1\.1\.0/);
   assert.equal(gateOf({}), undefined);
+});
+
+test('a floor that no release has holds a region in which nobody stands above it, and only that', () => {
+  const shownWith = (census: Partial<LaneCensus>) => {
+    const rollout = rolloutOf('1.2.0', [waiting('eu')]);
+    const [lane] = rollout.lanes;
+    assert(lane !== undefined);
+    const missingFloors = [{ version: '1.1.0', agents: 3 }];
+    const lanes = [{ ...censusOf(rollout, lane), missingFloors, ...census }];
+    return plan(snapshotOf({ releases: [testRelease('1.2.0')], rollouts: [rollout], lanes }), NOW);
+  };
+  const held = shownWith({ eligible: 0, platforms: [], previews: [] });
+  assert.deepEqual(held.actions, []);
+  assert.equal(held.report[0]?.reason, 'floor_missing');
+  assert.match(held.report[0]?.sentence ?? '', /no release has the version 1\.1\.0, and 3 agents must go there first/);
+  assert.deepEqual(
+    shownWith({}).actions.map(({ kind }) => kind),
+    ['open_step'],
+  );
 });
