@@ -21,7 +21,7 @@ import {
 import { appendAudits } from '../store/audit.ts';
 import { listClearances } from '../store/clearances.ts';
 import { listBrakes, listVetoes, putVeto } from '../store/controls.ts';
-import { type Database, type Tx, transaction } from '../store/database.ts';
+import { CommitInDoubt, type Database, type Tx, transaction } from '../store/database.ts';
 import { downloadingPlaces } from '../store/grants.ts';
 import { listPins } from '../store/pins.ts';
 import { loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
@@ -61,7 +61,17 @@ export interface CommitDeps {
 export function committer(deps: CommitDeps): (items: readonly LedgerItem[]) => Promise<Settled<LedgerResult>[]> {
   return async (items) => {
     deps.mark('ledger.begin');
-    const { settled, set, enrolled } = await transaction(deps.database, (tx) => writeBatch(deps, tx, items));
+    let granted = 0;
+    const written = transaction(deps.database, async (tx) => {
+      const batch = await writeBatch(deps, tx, items);
+      granted = batch.set.granted;
+      return batch;
+    });
+    const { settled, set, enrolled } = await written.catch((error) => {
+      // They may stand in the books: rather twice than not at all.
+      if (error instanceof CommitInDoubt) deps.memory.grants.add(granted);
+      throw error;
+    });
     deps.mark('ledger.committed');
     remember(deps, set, enrolled);
     deps.mark('ledger.replying');

@@ -1,5 +1,4 @@
 // The engine as a whole: fills memory from the database, keeps planning, and serves agents and operators.
-import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
@@ -34,8 +33,10 @@ import { committer, type LedgerItem } from './commit.ts';
 import { createRollout } from './create-rollout.ts';
 import { explainLanes, withReasons } from './explain-lane.ts';
 import { neededGrants, openGrantLog } from './grant-log.ts';
+import { inTurn } from './in-turn.ts';
 import { openLedger } from './ledger.ts';
 import { loadRoster } from './load-roster.ts';
+import { loadAllMembers } from './load-snapshot.ts';
 import { Memory, type Surroundings, type Wake } from './memory.ts';
 import { openModelThread } from './model-thread.ts';
 import { startObservedTime } from './observed-time.ts';
@@ -92,7 +93,10 @@ export async function openEngine(deps: EngineDeps) {
   const waiters = openWaiters(roster);
   const wake = (wakes: readonly Wake[]) => waiters.wake(wakes);
 
-  const exclusive = pLimit(1);
+  const exclusive = inTurn(async () => {
+    await loadRoster(database.db, roster, observed.now());
+    await loadAllMembers(database.db, memory);
+  });
   const planning = singleFlight(async () => {
     await reconcile({
       database,

@@ -1,4 +1,4 @@
-// Fills the roster from the database when the server starts; silence is counted anew from now on.
+// Fills the roster from the database when the server starts, and again when it is not known what was written last.
 import { sumSpent } from '../domain/quarantine.ts';
 import { loadAllAgents, loadSeen } from '../store/agents.ts';
 import { liveAttempts, unsuccessfulAttempts } from '../store/attempts.ts';
@@ -11,6 +11,7 @@ import type { Roster } from './roster.ts';
 
 const PAGE = 5_000;
 
+/** Silence of those that the roster did not know is counted from now on. */
 export async function loadRoster(db: Db, roster: Roster, observedMs: number): Promise<void> {
   for (let after = -1; ; ) {
     const page = await loadAllAgents(db, after, PAGE);
@@ -19,17 +20,22 @@ export async function loadRoster(db: Db, roster: Roster, observedMs: number): Pr
     if (last === undefined || page.length < PAGE) break;
     after = last.handle;
   }
-  for (const { handle, seenAt } of await loadSeen(db)) roster.setLastSeen(handle, seenAt);
-  for (const attempt of await liveAttempts(db))
-    withHandle(roster, attempt.agentId, (handle) => roster.setAttempt(handle, attempt));
-  for (const [agentId, pins] of Map.groupBy(await listPins(db), (pin) => pin.agentId))
-    withHandle(roster, agentId, (handle) => roster.setPins(handle, pins));
-  for (const agentId of await listStale(db)) withHandle(roster, agentId, (handle) => roster.setStale(handle, true));
+  const seen = await loadSeen(db);
+  const live = await liveAttempts(db);
+  const pinned = Map.groupBy(await listPins(db), (pin) => pin.agentId);
+  const stale = await listStale(db);
   const spent = Map.groupBy(await unsuccessfulAttempts(db), (attempt) => attempt.agentId);
   const clearances = Map.groupBy(await listClearances(db), (one) => one.agentId);
+  const unenrolled = await listUnenrolled(db);
+  // At once: no check-in sees half of it.
+  roster.forgetBooks();
+  for (const { handle, seenAt } of seen) if (roster.lastSeenAt(handle) === null) roster.setLastSeen(handle, seenAt);
+  for (const attempt of live) withHandle(roster, attempt.agentId, (handle) => roster.setAttempt(handle, attempt));
+  for (const [agentId, pins] of pinned) withHandle(roster, agentId, (handle) => roster.setPins(handle, pins));
+  for (const agentId of stale) withHandle(roster, agentId, (handle) => roster.setStale(handle, true));
   for (const [agentId, attempts] of spent)
     withHandle(roster, agentId, (handle) => roster.setSpent(handle, sumSpent(attempts, clearances.get(agentId))));
-  for (const agentId of await listUnenrolled(db)) withHandle(roster, agentId, (handle) => roster.retire(handle));
+  for (const agentId of unenrolled) withHandle(roster, agentId, (handle) => roster.retire(handle));
 }
 
 function withHandle(roster: Roster, agentId: string, act: (handle: number) => void): void {

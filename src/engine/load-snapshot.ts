@@ -43,12 +43,9 @@ export async function loadSnapshot(
   const polls = new Map((await listSources(db)).map((source) => [source.product, source]));
   const rollouts = await listRolloutsOf(db, names, MAX_ROLLOUTS);
   rollouts.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
-  for (const lane of rollouts.filter((one) => one.endedAt === null).flatMap((one) => one.lanes)) {
-    for (const { step } of lane.steps) {
-      if (!memory.hasMembers(lane.id, step)) memory.setMembers(lane.id, step, await loadMembers(db, lane.id, step));
-    }
-  }
   const live = rollouts.filter((rollout) => rollout.endedAt === null);
+  for (const { laneId, step } of stepsOf(live))
+    if (!memory.hasMembers(laneId, step)) memory.setMembers(laneId, step, await loadMembers(db, laneId, step));
   const members = (laneId: string, step: number) => memory.membersOf(laneId, step);
   const proven = (laneId: string, step: number) => memory.provenOf(laneId, step);
   const counting = { roster, observedMs, products, regions, rollouts: live, releases };
@@ -96,6 +93,19 @@ export async function loadSnapshot(
   const idle = products.flatMap((product) => idleLanes(counted, product));
   const lanes = await inTurns(countLanes(census, { everyStep: options.everyStep === true, idle }));
   return { census, snapshot: { ...counted, lanes } };
+}
+
+/** The members of every opened step, whatever memory has of them. */
+export async function loadAllMembers(db: Db, memory: Memory): Promise<void> {
+  const names = memory.rules.map(({ name }) => name);
+  const rollouts = await listRolloutsOf(db, names, MAX_ROLLOUTS);
+  for (const { laneId, step } of stepsOf(rollouts.filter((rollout) => rollout.endedAt === null)))
+    memory.setMembers(laneId, step, await loadMembers(db, laneId, step));
+}
+
+function stepsOf(rollouts: readonly Rollout[]): { laneId: string; step: number }[] {
+  const lanes = rollouts.flatMap((rollout) => rollout.lanes);
+  return lanes.flatMap(({ id, steps }) => steps.map(({ step }) => ({ laneId: id, step })));
 }
 
 /** Its host is there, and still has not staged it; what lies staged waits for its turn, which is not the host's doing. */

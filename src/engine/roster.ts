@@ -216,6 +216,16 @@ export class Roster {
     if (isNew) this.seenObserved[handle] = observedMs;
   }
 
+  /** What the books alone say of agents: attempts, what was spent, pins, and who has to report. */
+  forgetBooks(): void {
+    for (const handle of [...this.pins.keys()]) this.setPins(handle, []);
+    this.live.clear();
+    this.hot.clear();
+    this.downloading.clear();
+    this.spent.clear();
+    this.stale.clear();
+  }
+
   pinsOf(handle: number): readonly Pin[] {
     return this.pins.get(handle) ?? NO_PINS;
   }

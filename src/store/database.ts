@@ -21,6 +21,17 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** The connection broke at a commit: whether it was written is not known. What is in memory must be read anew. */
+export class CommitInDoubt extends AppError {
+  constructor(cause: unknown) {
+    super('not_ready', 'the database was lost at a commit', {
+      cause,
+      hint: 'Look whether it has been done before you do it again.',
+      retryAfterMs: 1_000,
+    });
+  }
+}
+
 export interface OpenOptions {
   /** Default: the repository's own. */
   migrationsDir?: string;
@@ -105,7 +116,8 @@ function once(close: () => Promise<void>): () => Promise<void> {
 
 /**
  * Runs `fn` in one transaction and commits, or rolls back when it throws. `fn` may run up to five times and must
- * have no effect outside of `tx`: use what it returns. Throws `not_ready` where another server has taken over.
+ * have no effect outside of `tx`: use what it returns. Throws `not_ready` where another server has taken over, and
+ * `CommitInDoubt`.
  *
  * SQLite: `begin immediate`, so there is one writer at a time. PostgreSQL: serializable. Rows that decide are locked in
  * sorted order by the queries (`forUpdate`), which makes rivals wait; serializable catches what no row lock can see, a
@@ -130,13 +142,27 @@ async function runOnce<T>(database: Database, run: (tx: Tx) => Promise<T>, queue
     return await run(tx);
   };
   if (database.kind === 'sqlite') return await database.db.transaction().execute(fn);
-  return await database.db
-    .transaction()
-    .setIsolationLevel('serializable')
-    .execute(async (tx) => {
-      if (queue) await sql`lock table audit in share row exclusive mode`.execute(tx);
-      return await fn(tx);
-    });
+  let isDone = false;
+  try {
+    return await database.db
+      .transaction()
+      .setIsolationLevel('serializable')
+      .execute(async (tx) => {
+        if (queue) await sql`lock table audit in share row exclusive mode`.execute(tx);
+        const result = await fn(tx);
+        isDone = true;
+        return result;
+      });
+  } catch (error) {
+    if (isDone && !isRefused(error)) throw new CommitInDoubt(error);
+    throw error;
+  }
+}
+
+/** PostgreSQL has answered, and not that it ends itself (class 57P) or the connection (08): nothing was written. */
+function isRefused(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && !state.startsWith('57P') && !state.startsWith('08');
 }
 
 // 40001 serialization failure, 40P01 deadlock; https://www.postgresql.org/docs/18/errcodes-appendix.html

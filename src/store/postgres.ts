@@ -24,6 +24,8 @@ export async function openPostgres(url: string, onIdleError: (error: Error) => v
   });
   // Without a listener a broken idle connection ends the process.
   pool.on('error', onIdleError);
+  // Nor must one that breaks while it is used: whoever asked hears of it by the query that fails.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const db = new Kysely<DB>({
     dialect: new PostgresDialect({
       pool,
