@@ -16,6 +16,7 @@ import {
   RegionsReply,
   RolloutsReply,
   RolloutView,
+  STORABLE,
   StatusReply,
   VerbReply,
   VerbRequest,
@@ -59,7 +60,10 @@ const HISTORY = 20;
 // 1 … 200 as digits: query values are texts and are not converted.
 const Limit = Type.String({ pattern: '^([1-9][0-9]?|1[0-9][0-9]|200)$' });
 const Name = Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$' });
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 253 }) }, { additionalProperties: false });
+const Params = Type.Object(
+  { id: Type.String({ minLength: 1, maxLength: 253, pattern: STORABLE }) },
+  { additionalProperties: false },
+);
 const RolloutsQuery = Type.Object(
   {
     product: Type.Optional(Name),
@@ -80,7 +84,10 @@ const AgentsQuery = Type.Object(
 );
 
 const AvailabilityQuery = Type.Object(
-  { product: Type.Optional(Name), version: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })) },
+  {
+    product: Type.Optional(Name),
+    version: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: STORABLE })),
+  },
   { additionalProperties: false },
 );
 

@@ -2,14 +2,17 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { assert } from '../errors.ts';
-import { type AgentView, PinReply, PinRequest } from '../protocol/operator.ts';
+import { type AgentView, PinReply, PinRequest, STORABLE } from '../protocol/operator.ts';
 import { setAtOf } from './check-verb.ts';
 import type { App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 import type { OperatorService } from './services.ts';
 import { viewPin } from './views.ts';
 
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 253 }) }, { additionalProperties: false });
+const Params = Type.Object(
+  { id: Type.String({ minLength: 1, maxLength: 253, pattern: STORABLE }) },
+  { additionalProperties: false },
+);
 
 export interface PinRouteDeps {
   operator: OperatorService;

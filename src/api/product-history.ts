@@ -14,7 +14,7 @@ import {
 import { refusedVersions } from '../domain/refused.ts';
 import type { Release } from '../domain/release.ts';
 import { AppError } from '../errors.ts';
-import { ProductHistoryReply } from '../protocol/operator.ts';
+import { ProductHistoryReply, STORABLE } from '../protocol/operator.ts';
 import { listVetoes } from '../store/controls.ts';
 import type { Db } from '../store/database.ts';
 import { listReleases, loadSource } from '../store/releases.ts';
@@ -28,7 +28,10 @@ const MAX_REJECTED = 100;
 const MAX_REFUSED = 100;
 const MAX_NAMES = 20;
 
-const Params = Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false });
+const Params = Type.Object(
+  { name: Type.String({ minLength: 1, maxLength: 64, pattern: STORABLE }) },
+  { additionalProperties: false },
+);
 const Query = Type.Object(
   {
     // What is wrong with these texts is said in words, by readFilter.

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { AppError, assert } from '../errors.ts';
-import { type AgentView, ClearReply, ClearRequest, QuarantineReply } from '../protocol/operator.ts';
+import { type AgentView, ClearReply, ClearRequest, QuarantineReply, STORABLE } from '../protocol/operator.ts';
 import { agentNames } from '../store/agents.ts';
 import { attemptsOfAgentsInRollouts } from '../store/attempts.ts';
 import type { Db } from '../store/database.ts';
@@ -11,9 +11,12 @@ import type { App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 import type { OperatorService } from './services.ts';
 
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 253 }) }, { additionalProperties: false });
+const Params = Type.Object(
+  { id: Type.String({ minLength: 1, maxLength: 253, pattern: STORABLE }) },
+  { additionalProperties: false },
+);
 const Query = Type.Object(
-  { product: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
+  { product: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: STORABLE })) },
   { additionalProperties: false },
 );
 const MOST = 500;

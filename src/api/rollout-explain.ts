@@ -3,12 +3,15 @@ import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
 import { AppError } from '../errors.ts';
-import { ExplainRolloutReply, type RolloutView } from '../protocol/operator.ts';
+import { ExplainRolloutReply, type RolloutView, STORABLE } from '../protocol/operator.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 import type { OperatorService } from './services.ts';
 
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 253 }) }, { additionalProperties: false });
+const Params = Type.Object(
+  { id: Type.String({ minLength: 1, maxLength: 253, pattern: STORABLE }) },
+  { additionalProperties: false },
+);
 const Query = Type.Object(
   { region: Type.Optional(Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$' })) },
   { additionalProperties: false },

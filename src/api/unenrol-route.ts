@@ -2,14 +2,17 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { AppError, assert } from '../errors.ts';
-import { UnenrolReply, UnenrolRequest } from '../protocol/operator.ts';
+import { STORABLE, UnenrolReply, UnenrolRequest } from '../protocol/operator.ts';
 import type { Db } from '../store/database.ts';
 import { unenrolledIdByName } from '../store/unenrolled-agents.ts';
 import type { App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 import type { OperatorService } from './services.ts';
 
-const Params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 253 }) }, { additionalProperties: false });
+const Params = Type.Object(
+  { id: Type.String({ minLength: 1, maxLength: 253, pattern: STORABLE }) },
+  { additionalProperties: false },
+);
 
 export interface UnenrolRouteDeps {
   db: Db;

@@ -11,7 +11,9 @@ function Nullable<T extends TSchema>(schema: T) {
 
 const Text = Type.String({ maxLength: 2000 });
 const Integer = Type.Integer();
-const Reason = Type.String({ minLength: 1, maxLength: 500 });
+/** PostgreSQL stores every character but this one. */
+export const STORABLE = '^[^\\u0000]*$';
+const Reason = Type.String({ minLength: 1, maxLength: 500, pattern: STORABLE });
 const Name = Type.String({ pattern: '^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$' });
 
 /** Why something does not go on. */
@@ -315,7 +317,7 @@ export type VerbReply = Static<typeof VerbReply>;
 
 export const CreateRolloutRequest = Strict({
   product: Name,
-  version: Type.String({ minLength: 1, maxLength: 128 }),
+  version: Type.String({ minLength: 1, maxLength: 128, pattern: STORABLE }),
   reason: Reason,
 });
 export type CreateRolloutRequest = Static<typeof CreateRolloutRequest>;
@@ -415,7 +417,7 @@ export type VetoView = Static<typeof VetoView>;
 export const VetoRequest = Strict({
   product: Name,
   /** A version, or the release's tag. */
-  version: Type.String({ minLength: 1, maxLength: 128 }),
+  version: Type.String({ minLength: 1, maxLength: 128, pattern: STORABLE }),
   on: Type.Boolean(),
   expectedAt: SetAt,
   reason: Reason,
@@ -438,7 +440,7 @@ export const PinRequest = Strict({
   product: Name,
   on: Type.Boolean(),
   /** What the person saw the agent run: else the pin is refused. */
-  version: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  version: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: STORABLE })),
   expectedAt: SetAt,
   reason: Reason,
 });
@@ -493,7 +495,7 @@ export type QuarantineReply = Static<typeof QuarantineReply>;
 export const ClearRequest = Strict({
   product: Name,
   /** A version, or the release's tag. */
-  version: Type.String({ minLength: 1, maxLength: 128 }),
+  version: Type.String({ minLength: 1, maxLength: 128, pattern: STORABLE }),
   /** As many as the person saw; the same as an If-Match header. Left out: however many they are. */
   expectedAttempts: Type.Optional(Type.Integer({ minimum: 1 })),
   reason: Reason,
@@ -535,10 +537,14 @@ export type CreateOperatorTokenReply = Static<typeof CreateOperatorTokenReply>;
 export const CreateEnrolTokenRequest = Strict({
   region: Name,
   labels: Type.Optional(
-    Type.Record(Type.String({ pattern: '^[a-z][a-z0-9_.-]{0,62}$' }), Type.String({ maxLength: 128 }), {
-      additionalProperties: false,
-      maxProperties: 32,
-    }),
+    Type.Record(
+      Type.String({ pattern: '^[a-z][a-z0-9_.-]{0,62}$' }),
+      Type.String({ maxLength: 128, pattern: STORABLE }),
+      {
+        additionalProperties: false,
+        maxProperties: 32,
+      },
+    ),
   ),
   uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
   expiresInMs: Type.Optional(Type.Integer({ minimum: 60_000, maximum: 31_536_000_000 })),
