@@ -223,6 +223,7 @@ function normalPolicy(name: string, raw: RawPolicy, config: RawConfig): Policy {
     maxSkips: raw.maxSkips,
     minAgeMs: raw.minAge,
     metrics: (raw.metrics ?? []).map(({ every, ...metric }) => ({ ...metric, everyMs: every })),
+    begin: raw.begin,
     schedule: raw.schedule,
     approvals: { approvers: raw.approvals.approvers, expireMs: raw.approvals.expire },
     baseline: { maxHot: raw.baseline.maxHot, badCount: raw.baseline.badCount, windowMs: raw.baseline.window },

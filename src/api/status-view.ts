@@ -90,7 +90,7 @@ function pendingView(release: ReleaseHead, veto: string | undefined): ProductVie
 const WHY: Record<ReleaseHead['state'], string> = {
   announced: 'the release has no files yet',
   pending: 'files are missing',
-  complete: 'the product does not let it out: accept, prereleases or minAge stand against it',
+  complete: 'the product does not let it out: accept, prereleases, minAge or begin stand against it',
   withdrawn: 'GitHub does not list it any more',
   altered: 'it was changed after it was complete',
   refused: 'its version stands under two tags',

@@ -235,6 +235,11 @@ const POLICY = object({
   approvals: optional(APPROVALS, APPROVALS_DEFAULTS, 'Who promotes manual steps, and for how long that counts.'),
   baseline: optional(BASELINE, BASELINE_DEFAULTS, 'How newcomers are brought to what their region has completed.'),
   metrics: optional(METRIC_LIST, null, 'What is read of a Prometheus while a step soaks. Default: nothing.'),
+  begin: optional(
+    oneOf(['auto', 'manual']),
+    'auto',
+    'manual: each rollout waits until a person begins it (tidegate rollout create). Default auto.',
+  ),
   schedule: optional(SCHEDULE, null, 'When rollouts begin. Default: as soon as there is a release.'),
   staleAfter: optional(
     duration(200, 30 * DAY),

@@ -5,23 +5,26 @@ import { baselinesThere, releaseOf } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
 import type { Action, Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
-import type { Range } from './version/scheme.ts';
+import type { Range, Scheme } from './version/scheme.ts';
 import { schemeOf } from './version/schemes.ts';
 
-export type Choice =
-  | { release: Release }
-  | { release: null; reason: HoldReason; sentence: string; until: number | null };
+export type Choice = { release: Release } | Refusal;
+
+/** Why none is. */
+export interface Refusal {
+  release: null;
+  reason: HoldReason;
+  sentence: string;
+  until: number | null;
+}
 
 /** The highest release that nothing stands against. `now` in milliseconds since the epoch. */
 export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: number): Choice {
   const scheme = schemeOf(product.scheme);
   const range = acceptedBy(product);
-  let refused: Choice = none('not_available', 'no release of the product is known');
+  let refused: Refusal = none('not_available', 'no release of the product is known');
   let newer = 0;
-  const releases = snapshot.releases
-    // A version read by another scheme, before the config changed, has no place in this one's order.
-    .filter((release) => release.product === product.name && scheme.parse(release.version) !== undefined)
-    .sort((a, b) => scheme.compare(b.version, a.version));
+  const releases = releasesOf(snapshot, product, scheme);
   for (const release of releases) {
     const found = refusalOf(snapshot, product, release, range, now) ?? { release };
     if (found.release !== null) {
@@ -43,21 +46,47 @@ function refusalOf(
   release: Release,
   range: Range | undefined,
   now: number,
-): Choice | undefined {
+): Refusal | undefined {
   const { version, publishedAt } = release;
   const objection = objectionTo(snapshot, product, release, range);
   if (objection !== undefined) return none(HELD_AS[objection.kind], objection.detail);
   // One that a person has begun early is the choice: else the one before it would be begun after it, and take its place.
   if (isBegun(snapshot, release)) return undefined;
-  const readyAt = publishedAt + policyFor(snapshot, product, version).minAgeMs;
-  return now < readyAt ? none('too_young', version, readyAt) : undefined;
+  const policy = policyFor(snapshot, product, version);
+  const readyAt = publishedAt + policy.minAgeMs;
+  if (now < readyAt) return none('too_young', version, readyAt);
+  // What comes before it is not kept waiting for the person.
+  return policy.begin === 'manual' ? none('needs_approval', sayBegin(product, version, policy)) : undefined;
+}
+
+/** What only waits for a person to begin it, above the release that is the choice; undefined: nothing does. */
+export function waitsForPerson(snapshot: Snapshot, product: ProductRules, now: number): Refusal | undefined {
+  const scheme = schemeOf(product.scheme);
+  const range = acceptedBy(product);
+  for (const release of releasesOf(snapshot, product, scheme)) {
+    const found = refusalOf(snapshot, product, release, range, now);
+    if (found === undefined) return undefined;
+    if (found.reason === 'needs_approval') return found;
+  }
+  return undefined;
+}
+
+function sayBegin({ name }: ProductRules, version: string, policy: Policy): string {
+  return `${version}, since its policy ${policy.name} begins by hand: tidegate rollout create ${name}@${version} --reason TEXT`;
+}
+
+/** Highest first. A version read by another scheme, before the config changed, has no place in this one's order. */
+function releasesOf({ releases }: Snapshot, { name }: ProductRules, scheme: Scheme): Release[] {
+  return releases
+    .filter((release) => release.product === name && scheme.parse(release.version) !== undefined)
+    .sort((a, b) => scheme.compare(b.version, a.version));
 }
 
 function isBegun({ rollouts }: Snapshot, { product, version }: Release): boolean {
   return rollouts.some((one) => one.product === product && one.version === version);
 }
 
-function lagging({ lag }: ProductRules, { version }: Release): Choice {
+function lagging({ lag }: ProductRules, { version }: Release): Refusal {
   const newer = lag === 1 ? 'a newer release is' : `${lag} newer releases are`;
   return none('too_young', `${version}: the product lets one out when ${newer} there (lag ${lag})`);
 }
@@ -168,9 +197,12 @@ function isBarredVersion(snapshot: Snapshot, { product, version, releaseId }: Ba
   return troubleOf(releaseOf(snapshot.releases, releaseId)) !== undefined;
 }
 
-function none(reason: HoldReason, detail: string, until: number | null = null): Choice {
+function none(reason: HoldReason, detail: string, until: number | null = null): Refusal {
   // No region is meant yet.
-  const sentence =
-    reason === 'not_available' ? `there is nothing to let out yet: ${detail}` : sentenceOf(reason, detail);
-  return { release: null, reason, sentence, until };
+  return { release: null, reason, sentence: OF_PRODUCTS[reason]?.(detail) ?? sentenceOf(reason, detail), until };
 }
+
+const OF_PRODUCTS: Partial<Record<HoldReason, (detail: string) => string>> = {
+  not_available: (detail) => `there is nothing to let out yet: ${detail}`,
+  needs_approval: (detail) => `a person must begin ${detail}`,
+};

@@ -1,7 +1,7 @@
 // plan(snapshot, now): moves rollouts and lanes, and says for everything that does not move why not (DESIGN §2, §4).
 import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
-import { chooseRelease, creationOf } from './choose.ts';
+import { chooseRelease, creationOf, type Refusal, waitsForPerson } from './choose.ts';
 import { doubtHold, planDoubted } from './clock-doubt.ts';
 import { sentenceOf } from './holds.ts';
 import { planReopening } from './idle-lane.ts';
@@ -85,8 +85,10 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
       else if (step.hold !== null) report.push({ subject: { laneId: lane.id }, ...step.hold });
     }
   }
-  if (actions.length > before || hasWork(rollouts)) return;
-  const hold = creation.hold ?? leftOutHold(snapshot, product);
+  if (actions.length > before) return;
+  const asked = doubted ? undefined : beginHold(snapshot, product, now);
+  const idle = hasWork(rollouts) ? undefined : (creation.hold ?? asked ?? leftOutHold(snapshot, product));
+  const hold = idle ?? asked;
   if (hold !== undefined) report.push(hold);
 }
 
@@ -98,21 +100,22 @@ function planCreation(
 ): { action: Action } | { hold: Hold | null } {
   if (snapshot.clock !== null) return { hold: { subject: { product: product.name }, ...doubtHold(snapshot.clock) } };
   const choice = chooseRelease(snapshot, product, now);
-  if (choice.release === null) {
-    return {
-      hold: {
-        subject: { product: product.name },
-        reason: choice.reason,
-        sentence: choice.sentence,
-        until: choice.until,
-      },
-    };
-  }
+  if (choice.release === null) return { hold: holdOf(product, choice) };
   const { version } = choice.release;
   if (rollouts.some((rollout) => rollout.version === version)) return { hold: null };
   if (isPassedOver(product, choice.release, rollouts)) return { hold: null };
   const action = creationOf(snapshot, product, choice.release);
   return scheduleHold(snapshot, product, action.policy, now) ?? { action };
+}
+
+/** What a person must begin is said beside what goes out meanwhile: nobody would know of it otherwise. */
+function beginHold(snapshot: Snapshot, product: ProductRules, now: number): Hold | undefined {
+  const waiting = waitsForPerson(snapshot, product, now);
+  return waiting === undefined ? undefined : holdOf(product, waiting);
+}
+
+function holdOf({ name }: ProductRules, { reason, sentence, until }: Refusal): Hold {
+  return { subject: { product: name }, reason, sentence, until };
 }
 
 /**

@@ -47,6 +47,8 @@ export interface Policy {
   /** Newer releases that may pass a region by in a row; then one is finished there first. */
   maxSkips: number;
   minAgeMs: number;
+  /** `manual`: a person begins each rollout. Not set in policies stored before there was a choice: by themselves. */
+  begin?: 'auto' | 'manual';
   /** When rollouts may be created; null: as soon as there is a release. */
   schedule: Schedule | null;
   /** What is read while a step soaks; those of older rollouts have none. */

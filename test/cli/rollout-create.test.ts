@@ -5,9 +5,9 @@ import { enrolWireAgent } from '../support/wire-agent.ts';
 import { run } from './bin.ts';
 import { type FleetServer, startFleetServer } from './fleet-server.ts';
 
-// Nothing goes out by itself: whatever is published here is too young for the planner.
+// Nothing goes out by itself: whatever is published here waits for a person.
 const POLICY =
-  '{ careful: { minAge: 1d, waves: [[eu], [us]], steps: [{ labels: { ring: canary, tier: "1=one" }, soak: 0s }, { percent: 100, soak: 0s }] } }';
+  '{ careful: { begin: manual, waves: [[eu], [us]], steps: [{ labels: { ring: canary, tier: "1=one" }, soak: 0s }, { percent: 100, soak: 0s }] } }';
 const RELEASE = 'agentd@1.1.0';
 const ID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
 
@@ -30,6 +30,10 @@ test('from nothing to a rollout by hand, halted, retried, cancelled', { timeout:
   const { out: token } = await cli('enrol-token', 'create', '--region', 'eu', ...labels);
   const canary = await enrolWireAgent(() => server.url, token.trim(), 'edge-a', structuredClone(other.products));
   await server.enrol('edge-a', 'us');
+
+  const asks =
+    /held .*: a\s+person\s+must\s+begin\s+1\.1\.0,[\s\S]+tidegate\s+rollout\s+create\s+agentd@1\.1\.0\s+--reason/;
+  await server.until(['status'], asks);
 
   const reason = ['--reason', 'it cannot wait'];
   const unreasoned = await cli('rollout', 'create', RELEASE);
@@ -56,6 +60,7 @@ follow it with: tidegate rollout status agentd@1\\.1\\.0 --wait
 $`,
     ),
   );
+  assert.doesNotMatch((await cli('status')).out, asks);
   const lower = await cli('rollout', 'create', 'agentd@1.0.0', ...reason);
   assert.equal(lower.code, 5);
   assert.match(lower.err, /^error\[conflict\]: agentd 1\.0\.0 is not higher than 1\.1\.0, which is still going out\n/);

@@ -146,6 +146,7 @@ describe('readConfig', () => {
           maxSkips: 3,
           minAgeMs: 0,
           metrics: [],
+          begin: 'auto',
           schedule: null,
           approvals: { approvers: 1, expireMs: 604_800_000 },
           baseline: { maxHot: 5, badCount: 3, windowMs: 86_400_000 },

@@ -77,6 +77,14 @@ describe('readConfig takes', () => {
     });
   });
 
+  test('who begins a rollout', () => {
+    const begins = (text: string) => read(text).policies['plain']?.begin;
+    assert.equal(begins(SMALL), 'auto');
+    assert.equal(begins(SMALL.replace('  plain:\n', '  plain:\n    begin: manual\n')), 'manual');
+    const wrong = refusal(write(SMALL.replace('  plain:\n', '  plain:\n    begin: by-hand\n')));
+    assert.match(wrong, /policies\.plain\.begin: expected one of auto, manual, got "by-hand"/);
+  });
+
   test('a schedule, with its blanks put in order', () => {
     const { policies } = read(withSchedule('{ cron: " 0  9 29 2 * ", timeZone: Asia/Tokyo }'));
     assert.deepEqual(policies['plain']?.schedule, { cron: '0 9 29 2 *', timeZone: 'Asia/Tokyo' });

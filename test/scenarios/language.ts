@@ -27,7 +27,7 @@ export function policy(name: string, words: readonly string[]): Policy {
     else if (key === 'steps') overrides.steps = value.split(',').map(step);
     else if (key === 'supersede') overrides.supersede = value;
     else if (key === 'schedule') overrides.schedule = schedule(value);
-    else if (key === 'unhealthy' || key === 'onHalt') overrides[key] = value;
+    else if (key === 'unhealthy' || key === 'onHalt' || key === 'begin') overrides[key] = value;
     else if (key === 'approvals') overrides.approvals = approvals(value);
     else if (key === 'metric') overrides.metrics = [...((overrides.metrics as MetricPolicy[]) ?? []), metric(value)];
     else if (/Ms$/.test(key)) overrides[key] = duration(value);

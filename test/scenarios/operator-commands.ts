@@ -58,6 +58,16 @@ export const OPERATOR_COMMANDS: Record<string, Command> = {
       return (await fleet.engine.operator.setVeto(options)).changed ? [] : ['it already was so'];
     }),
 
+  /** `create 2.0.0 it was announced`: a person begins the rollout. */
+  create: async (world, [version = '', ...reason]) =>
+    await watching(world, async () => {
+      const fleet = await world.fleet();
+      const options = { product: 'agentd', version, actor: 'dana', reason: reason.join(' ') || 'it is time' };
+      const { changed } = await fleet.engine.operator.createRollout(options);
+      await fleet.engine.plan();
+      return changed ? [] : ['it already was so'];
+    }),
+
   /** `pin e1 under test`: it is left alone. */
   pin: async (world, [name = '', ...reason]) => await setPin(world, name, true, reason.join(' ')),
 

@@ -15,7 +15,7 @@ export function rolloutCreateCommand(group: Command, context: CliContext): void 
   const command = group
     .command('create')
     .argument('<release>', 'product@version')
-    .description('begin a rollout now, whatever the schedule and the minimum age of the policy say')
+    .description('begin a rollout now: what its policy begins by hand, or whatever schedule and minimum age say')
     .requiredOption('--reason <text>', 'why; it is kept and shown')
     .option('--json', 'as the server sent it');
   addConnectionFlags(command).action(async (name: string, flags: Flags) => {

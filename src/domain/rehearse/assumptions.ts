@@ -93,6 +93,7 @@ function sharedAssumptions(question: RehearsalQuestion | BacktestQuestion): stri
   return [
     `an agent takes ${hours(stageMs)} to download and ${hours(activateMs)} from the grant to the proof`,
     ...(manual ? [approves] : []),
+    ...(policiesOf(question).some(({ begin }) => begin === 'manual') ? ['what begins by hand is begun at once'] : []),
     ...(metrics ? ['every metric says that all is well'] : []),
     ...(product.floors.length > 0 ? ['nobody has to stop at a version in between'] : []),
   ];

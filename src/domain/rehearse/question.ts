@@ -33,7 +33,7 @@ const TYPICAL_SWAP_MS = 15_000;
  * `assumptions.ts` says so where the product has any.
  */
 export function modelProduct(product: ProductRules): ProductRules {
-  const plain = (policy: Policy): Policy => ({ ...policy, metrics: [] });
+  const plain = (policy: Policy): Policy => ({ ...policy, metrics: [], begin: 'auto' });
   return {
     ...product,
     floors: [],
