@@ -21,10 +21,6 @@ export interface Marked {
   stale: number;
 }
 
-/**
- * Where nobody knows how far the epoch had come (the database that is replaced is damaged or gone), it leaps: agents
- * take no instruction of a lower epoch than they have accepted, and each restore before this one may have raised it.
- */
 const LEAP = 1_000;
 /** However often it is restored on top of a brake. */
 const MAX_REASON = 1_000;
@@ -36,7 +32,8 @@ const MAX_REASON = 1_000;
 export async function markRestored(database: Database, mark: RestoreMark): Promise<Marked> {
   return await transaction(database, async (tx) => {
     const fleet = await ensureFleet(tx, mark.now);
-    const epoch = mark.lastEpoch === null ? fleet.epoch + LEAP : Math.max(fleet.epoch, mark.lastEpoch) + 1;
+    const epoch =
+      mark.lastEpoch === null ? unheardOf(fleet.epoch, mark.now) : Math.max(fleet.epoch, mark.lastEpoch) + 1;
     await setMeta(tx, 'epoch', String(epoch));
     const stale = await markAllStale(tx);
     await brakeFleet(tx, mark);
@@ -49,6 +46,15 @@ export async function markRestored(database: Database, mark: RestoreMark): Promi
     });
     return { epoch, stale };
   });
+}
+
+/**
+ * Nobody knows how far the epoch had come: the database that is replaced is damaged or gone. Agents take no instruction
+ * of a lower epoch than they have accepted, and every restore before this one may have raised it, one of the same backup
+ * too: so it leaps to the clock's seconds, which no restore before has reached.
+ */
+function unheardOf(epoch: number, now: number): number {
+  return Math.max(epoch + LEAP, Math.floor(now / 1000));
 }
 
 /** A brake that stood already stays, and says now that there is more to look at before it is taken off. */

@@ -85,12 +85,15 @@ test('a damaged database is moved aside, and the epoch leaps since nobody can re
   writeFileSync(place.database, 'not a database at all, by a disk that has failed'.repeat(10));
   const { code, out, err } = await place.cli('restore', place.backup);
   assert.equal(code, 0, err);
-  assert.match(out, /it is empty; epoch 1001 what was there before: .*before-restore-.* 0 agents held until heard of/);
+  assert.match(
+    out,
+    /it is empty; epoch \d{10} what was there before: .*before-restore-.* 0 agents held until heard of/,
+  );
   assert.match(err, /^warning: there are no keys/);
   const aside = place.files('data').find((name) => name.includes('before-restore')) as string;
   assert.match(readFileSync(join(place.dir, 'data', aside), 'utf8'), /^not a database/);
   const database = await openDatabase(`sqlite:${place.database}`);
-  assert.equal(await loadEpoch(database.db), 1_001);
+  assert(Math.abs((await loadEpoch(database.db)) - Date.now() / 1000) < 600);
   await database.close();
 });
 
@@ -133,7 +136,8 @@ test('with PostgreSQL both name its own tools; --mark marks what other means hav
     assert.match(ran.err, /pg_(dump|restore).*tidegate restore --mark/s);
   }
   await (await openDatabase(`sqlite:${place.database}`)).close();
-  assert.equal(JSON.parse((await place.cli('restore', '--mark', '--json')).out).epoch, 1_001);
+  const { epoch } = JSON.parse((await place.cli('restore', '--mark', '--json')).out);
+  assert(Math.abs(epoch - Date.now() / 1000) < 600, `epoch ${epoch}`);
 });
 
 function makePlace(t: TestContext) {

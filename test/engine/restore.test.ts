@@ -6,6 +6,8 @@ import type { ReportedAttempt } from '../../src/domain/agent.ts';
 import { attemptsById, foldCounters } from '../../src/store/attempts.ts';
 import { listAudit, verifyAudit } from '../../src/store/audit.ts';
 import { listVetoes } from '../../src/store/controls.ts';
+import { transaction } from '../../src/store/database.ts';
+import { setMeta } from '../../src/store/meta.ts';
 import { markRestored } from '../../src/store/restored.ts';
 import { listRollouts } from '../../src/store/rollouts.ts';
 import { listStale } from '../../src/store/stale-agents.ts';
@@ -186,6 +188,11 @@ test('a brake that stood at the backup stays, with its reason', async (t) => {
 test('where nobody can read how far the epoch had come, it leaps', async (t) => {
   const fleet = await twoAgents(t);
   assert.equal((await markRestored(fleet.database, { now: 1, from: 'x', lastEpoch: null })).epoch, 1_001);
+  // The same backup again, over a damaged database again: agents have heard of 1001.
+  await transaction(fleet.database, (tx) => setMeta(tx, 'epoch', '1'));
+  assert.equal((await markRestored(fleet.database, { now: 1_001_999, from: 'x', lastEpoch: null })).epoch, 1_001);
+  await transaction(fleet.database, (tx) => setMeta(tx, 'epoch', '1'));
+  assert.equal((await markRestored(fleet.database, { now: 1_002_000, from: 'x', lastEpoch: null })).epoch, 1_002);
 });
 
 interface Two extends Fleet {

@@ -218,12 +218,12 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
       world.broken('L5', `the fix has not reached everyone: ${await whatIsStuck(parts)}`);
       return;
     }
-    if (truth.messages > MAX_MESSAGES) {
+    if (truth.messages >= MAX_MESSAGES) {
       marks.hit('ran_out_of_messages');
       return;
     }
     const next = time.now() + 5 * 60_000 * plan.scale;
-    await until(() => time.now() >= next);
+    await until(() => time.now() >= next || truth.messages >= MAX_MESSAGES);
     if (isBroken()) return;
     await operators.liftAll();
     await operators.approve();

@@ -90,6 +90,8 @@ export interface Truth {
   clockSteppedAt: number;
   /** How often the database was taken back to a backup. */
   restores: number;
+  /** When it last was, milliseconds since the world began. */
+  restoredAt: number;
   /** Agents whose report has come to the server since the last of these, by id. */
   reportedSince: Set<string>;
   /** Outcomes that honest agents were told since then are recorded, by attempt. */
@@ -118,6 +120,7 @@ export function newTruth(): Truth {
     starts: 0,
     clockSteppedAt: Number.NEGATIVE_INFINITY,
     restores: 0,
+    restoredAt: Number.POSITIVE_INFINITY,
     reportedSince: new Set(),
     toldSince: new Map(),
   };
