@@ -214,7 +214,7 @@ function completeLane(snapshot: Snapshot, action: Extract<Action, { kind: 'compl
     region: lane.region,
     version: rollout.version,
     releaseId: rollout.releaseId,
-    at: afterAll(others, lane.product, now),
+    at: afterAll(others, lane, now),
   };
   return { ...after, baselines: [...others, baseline] };
 }
@@ -264,14 +264,18 @@ function finishRollback(
   );
   return {
     ...after,
-    baselines: [...others, { product, region, version, releaseId, at: afterAll(others, product, now) }],
+    baselines: [...others, { product, region, version, releaseId, at: afterAll(others, lane, now) }],
   };
 }
 
-/** The newest is the one that counts, also where the clock was put back since another one was set. */
-function afterAll(others: readonly Baseline[], product: string, now: number): number {
-  const latest = Math.max(...others.filter((one) => one.product === product).map(({ at }) => at));
-  return latest > now ? latest + 1 : now;
+/**
+ * The newest is the one that counts, also where the clock was put back since another one was set, and where the region
+ * has another one of the same millisecond.
+ */
+function afterAll(others: readonly Baseline[], { product, region }: Lane, now: number): number {
+  const own = others.filter((one) => one.product === product);
+  const latest = own.reduce((most, { at }) => Math.max(most, at), now);
+  return latest > now || own.some((one) => one.region === region && one.at === now) ? latest + 1 : now;
 }
 
 function rolloutOf(snapshot: Snapshot, laneId: string): Rollout {

@@ -144,6 +144,13 @@ describe('applyActions', () => {
       ],
     );
   });
+  test('complete_lane: its baseline is later than one of the same millisecond there, whatever order a database lists them in', () => {
+    const action = { kind: 'complete_lane', laneId: ID, evidence: true, baseline: true } as const;
+    const old = { product: 'agentd', region: 'eu', version: '1.0.0', releaseId: 'release-1.0.0', at: NOW };
+    const soaking = world(laneIn('eu', stateNamed('soaking'), { steps: pending() }));
+    const after = (region: string) => apply({ ...soaking, baselines: [{ ...old, region }] }, action).baselines[1]?.at;
+    assert.deepEqual([after('eu'), after('us')], [NOW + 1, NOW]);
+  });
 
   test('halt_lane with a veto: once per version', () => {
     const veto = { kind: 'halt_lane', reason: 'bad', veto: true } as const;
