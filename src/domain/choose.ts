@@ -61,6 +61,7 @@ function refusalOf(
 
 /** What only waits for a person to begin it, above the release that is the choice; undefined: nothing does. */
 export function waitsForPerson(snapshot: Snapshot, product: ProductRules, now: number): Refusal | undefined {
+  if (![product.policy, ...Object.values(product.policies)].some(({ begin }) => begin === 'manual')) return undefined;
   const scheme = schemeOf(product.scheme);
   const range = acceptedBy(product);
   for (const release of releasesOf(snapshot, product, scheme)) {

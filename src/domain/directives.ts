@@ -161,7 +161,7 @@ export interface DirectiveInput {
   occupied: Occupied;
   /** The newer version for which the lane stops granting (`givesWayTo`). */
   givesWayTo?: string | undefined;
-  /** What goes past the region (`leftOutOf`). */
+  /** What goes past the region (`leftOut`). */
   leftOut?: LeftOut | undefined;
 }
 

@@ -5,7 +5,7 @@ import { nextStep } from './opening-gates.ts';
 import { baselineFor } from './plan-baseline.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { isLiveLane, type Lane, type Rollout } from './rollout.ts';
-import type { Action, ProductRules, Snapshot } from './snapshot.ts';
+import type { Action, CensusRow, ProductRules, Snapshot } from './snapshot.ts';
 import { successorOf } from './supersede.ts';
 import { schemeOf } from './version/schemes.ts';
 
@@ -15,10 +15,26 @@ import { schemeOf } from './version/schemes.ts';
  */
 export function idleLanes(snapshot: Snapshot, product: ProductRules): Place[] {
   const rollouts = rolloutsOf(snapshot.rollouts, product.name);
-  return snapshot.regions.flatMap((region) => {
+  const ended = snapshot.regions.flatMap((region) => {
     const place = lanesThere(rollouts, region).at(-1);
-    return place !== undefined && isIdle(snapshot, product, place) ? [place] : [];
+    return place !== undefined && hadNobody(place.lane) ? [place] : [];
   });
+  // Nearly always: what follows is dearer.
+  if (ended.length === 0) return [];
+  const mayGoOut = new Set(
+    [...new Set(ended.map(({ rollout }) => rollout))].filter((one) => mayGo(snapshot, product, one)),
+  );
+  const rows = Map.groupBy(
+    snapshot.census.filter((row) => row.product === product.name && row.agents > 0),
+    ({ region }) => region,
+  );
+  return ended.filter(
+    ({ lane, rollout }) =>
+      mayGoOut.has(rollout) &&
+      isAnyBelow(product, rows.get(lane.region) ?? [], rollout.version) &&
+      successorOf(snapshot, rollout, lane.region) === undefined &&
+      !isBaselineAt(snapshot, product, lane, rollout),
+  );
 }
 
 export function isIdleLane({ snapshot, lane, rollout }: LaneInput): boolean {
@@ -46,32 +62,19 @@ function isItsTurn({ wave }: Lane, { lanes }: Rollout): boolean {
   return lanes.every((one) => one.wave <= wave || !(isLiveLane(one.state.name) || one.state.name === 'halted'));
 }
 
-function isIdle(snapshot: Snapshot, product: ProductRules, { lane, rollout }: Place): boolean {
-  const { state, steps, back } = lane;
-  if (state.name !== 'completed' || state.evidence || steps.length > 0 || back.length > 0) return false;
-  const release = releaseOf(snapshot.releases, rollout.releaseId);
-  if (release === undefined || objectionTo(snapshot, product, release, acceptedBy(product)) !== undefined) return false;
-  if (successorOf(snapshot, rollout, lane.region) !== undefined) return false;
-  return (
-    isAnybodyBelow(snapshot, product, lane.region, rollout.version) && !isBaselineAt(snapshot, product, lane, rollout)
-  );
+function hadNobody({ state, steps, back }: Lane): boolean {
+  return state.name === 'completed' && !state.evidence && steps.length === 0 && back.length === 0;
+}
+
+function mayGo(snapshot: Snapshot, product: ProductRules, { releaseId }: Rollout): boolean {
+  const release = releaseOf(snapshot.releases, releaseId);
+  return release !== undefined && objectionTo(snapshot, product, release, acceptedBy(product)) === undefined;
 }
 
 /** Also who runs what the scheme cannot read: it is told so. */
-function isAnybodyBelow(
-  { census }: Snapshot,
-  { name, scheme: schemeName }: ProductRules,
-  region: string,
-  version: string,
-): boolean {
-  const scheme = schemeOf(schemeName);
-  return census.some(
-    (row) =>
-      row.product === name &&
-      row.region === region &&
-      row.agents > 0 &&
-      (scheme.parse(row.version) === undefined || scheme.compare(row.version, version) < 0),
-  );
+function isAnyBelow({ scheme: name }: ProductRules, rows: readonly CensusRow[], version: string): boolean {
+  const scheme = schemeOf(name);
+  return rows.some((row) => scheme.parse(row.version) === undefined || scheme.compare(row.version, version) < 0);
 }
 
 function isBaselineAt(snapshot: Snapshot, product: ProductRules, { region }: Lane, { version }: Rollout): boolean {

@@ -2,7 +2,7 @@
 import { acceptedBy, objectionTo } from './choose.ts';
 import { type HoldReason, sentenceOf } from './holds.ts';
 import { releaseOf, rolloutsOf } from './lookup.ts';
-import { isTerminalLane } from './rollout.ts';
+import { isTerminalLane, type Rollout } from './rollout.ts';
 import type { Hold, ProductRules, Snapshot } from './snapshot.ts';
 import { schemeOf } from './version/schemes.ts';
 
@@ -14,37 +14,51 @@ export interface LeftOut {
 
 export const LEFT_OUT: HoldReason = 'not_assigned';
 
-/** Undefined where the newest release that may go out goes to the region as well. */
-export function leftOutOf(snapshot: Snapshot, product: ProductRules, region: string): LeftOut | undefined {
-  const policies = [product.policy, ...Object.values(product.policies)];
-  const isIn = ({ waves }: { waves: readonly string[][] }) => waves.some((wave) => wave.includes(region));
-  if (!policies.some(isIn)) return { version: null, detail: `no policy of ${product.name} has ${region} in a wave` };
-  const newest = rolloutsOf(snapshot.rollouts, product.name).findLast(({ releaseId, lanes }) => {
-    const release = releaseOf(snapshot.releases, releaseId);
-    if (lanes.every(({ state }) => isTerminalLane(state.name) && state.name !== 'completed')) return false;
-    return release !== undefined && objectionTo(snapshot, product, release, acceptedBy(product)) === undefined;
-  });
-  if (newest === undefined || newest.lanes.some((lane) => lane.region === region)) return undefined;
-  const { version, policy } = newest;
-  return { version, detail: `${version} goes out under the policy ${policy.name}, which has ${region} in no wave` };
+/** Of the product, by region: only those where the newest release that may go out does not go. */
+export function leftOut(snapshot: Snapshot, product: ProductRules): ReadonlyMap<string, LeftOut> {
+  const inWaves = regionsIn([product.policy, ...Object.values(product.policies)]);
+  const newest = newestOf(snapshot, product);
+  const there = newest === undefined ? undefined : new Set(newest.lanes.map((lane) => lane.region));
+  return new Map(
+    snapshot.regions.flatMap((region): [string, LeftOut][] => {
+      if (!inWaves.has(region))
+        return [[region, { version: null, detail: `no policy of ${product.name} has ${region} in a wave` }]];
+      if (newest === undefined || there?.has(region) === true) return [];
+      const { version, policy } = newest;
+      const detail = `${version} goes out under the policy ${policy.name}, which has ${region} in no wave`;
+      return [[region, { version, detail }]];
+    }),
+  );
 }
 
 /** For people, while nothing of the product goes out: the first such region in which somebody runs less than its newest. */
 export function leftOutHold(snapshot: Snapshot, product: ProductRules): Hold | undefined {
   const scheme = schemeOf(product.scheme);
-  for (const region of snapshot.regions) {
-    const agents = snapshot.census.filter((row) => row.product === product.name && row.region === region);
-    const over = agents.length === 0 ? undefined : leftOutOf(snapshot, product, region);
-    if (over === undefined) continue;
-    const { version } = over;
-    const passed = agents.filter(
+  for (const [region, { version, detail }] of leftOut(snapshot, product)) {
+    const passed = snapshot.census.filter(
       (row) =>
-        version === null || (scheme.parse(row.version) !== undefined && scheme.compare(row.version, version) < 0),
+        row.product === product.name &&
+        row.region === region &&
+        (version === null || (scheme.parse(row.version) !== undefined && scheme.compare(row.version, version) < 0)),
     );
     const number = passed.reduce((sum, row) => sum + row.agents, 0);
     if (number === 0) continue;
-    const sentence = sentenceOf(LEFT_OUT, `${over.detail}, and ${number} of its agents stand there`);
+    const sentence = sentenceOf(LEFT_OUT, `${detail}, and ${number} of its agents stand there`);
     return { subject: { product: product.name }, reason: LEFT_OUT, sentence, until: null };
   }
   return undefined;
+}
+
+function regionsIn(policies: readonly { waves: readonly string[][] }[]): Set<string> {
+  return new Set(policies.flatMap(({ waves }) => waves.flat()));
+}
+
+/** What went out to nobody goes past nobody. */
+function newestOf(snapshot: Snapshot, product: ProductRules): Rollout | undefined {
+  const range = acceptedBy(product);
+  return rolloutsOf(snapshot.rollouts, product.name).findLast(({ releaseId, lanes }) => {
+    if (lanes.every(({ state }) => isTerminalLane(state.name) && state.name !== 'completed')) return false;
+    const release = releaseOf(snapshot.releases, releaseId);
+    return release !== undefined && objectionTo(snapshot, product, release, range) === undefined;
+  });
 }

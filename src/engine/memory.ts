@@ -9,7 +9,7 @@ import { buildsOf, compileDirective } from '../domain/directives.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { idleLanes } from '../domain/idle-lane.ts';
 import { silenceOf } from '../domain/lane-verdict.ts';
-import { type LeftOut, leftOutOf } from '../domain/left-out.ts';
+import { type LeftOut, leftOut } from '../domain/left-out.ts';
 import { countOccupied, type Limits, NO_LIMITS, type Occupied } from '../domain/limits.ts';
 import { laneCensusOf, type Place, releaseAt } from '../domain/lookup.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
@@ -107,7 +107,7 @@ export class Memory {
   /** Lanes that nobody could take the release in, by `product region`: agents are told why. */
   private idle: ReadonlyMap<string, Place> = new Map();
   /** What goes past a region, by `product region`. */
-  private leftOut: ReadonlyMap<string, LeftOut | undefined> = new Map();
+  private leftOut: ReadonlyMap<string, LeftOut> = new Map();
   /** Baseline lanes that give way to another one. */
   private outdated: ReadonlySet<string> = new Set();
   /** By lane, then by step. */
@@ -153,7 +153,7 @@ export class Memory {
     this.takenBack = takenBack(snapshot);
     this.leftOut = new Map(
       this.rules.flatMap((rule) =>
-        this.regions.map((region) => [`${rule.name} ${region}`, leftOutOf(snapshot, rule, region)] as const),
+        [...leftOut(snapshot, rule)].map(([region, found]) => [`${rule.name} ${region}`, found] as const),
       ),
     );
     this.idle = new Map(

@@ -1,7 +1,7 @@
 // Regions that the policies of a product leave out: what is said of them, and to whom.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { leftOutHold, leftOutOf } from '../../src/domain/left-out.ts';
+import { leftOut, leftOutHold } from '../../src/domain/left-out.ts';
 import { plan } from '../../src/domain/plan.ts';
 import type { ProductRules, Snapshot } from '../../src/domain/snapshot.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
@@ -39,21 +39,21 @@ function runs(region: string, version: string, agents: number) {
 
 const FAST = '1.1.1 goes out under the policy fast, which has us in no wave';
 
-test('leftOutOf: a region in no wave of the policy of the newest release, or of any of the product', () => {
-  assert.deepEqual(leftOutOf(after(BOTH), BOTH, 'us'), { version: '1.1.1', detail: FAST });
-  assert.equal(leftOutOf(after(BOTH), BOTH, 'eu'), undefined);
+test('leftOut: a region in no wave of the policy of the newest release, or of any of the product', () => {
+  assert.deepEqual(leftOut(after(BOTH), BOTH).get('us'), { version: '1.1.1', detail: FAST });
+  assert.equal(leftOut(after(BOTH), BOTH).get('eu'), undefined);
   const never = rules(EU_ONLY);
-  assert.deepEqual(leftOutOf(after(never), never, 'us'), {
+  assert.deepEqual(leftOut(after(never), never).get('us'), {
     version: null,
     detail: 'no policy of agentd has us in a wave',
   });
-  assert.equal(leftOutOf(after(BOTH, { rollouts: [minor] }), BOTH, 'us'), undefined);
+  assert.equal(leftOut(after(BOTH, { rollouts: [minor] }), BOTH).get('us'), undefined);
 });
 
-test('leftOutOf: what went out to nobody, or may not go out any more, goes past nobody', () => {
+test('leftOut: what went out to nobody, or may not go out any more, goes past nobody', () => {
   const cancelled = rolloutOf('1.1.1', [laneIn('eu', stateNamed('cancelled'))], { policy: EU_ONLY });
-  assert.equal(leftOutOf(after(BOTH, { rollouts: [minor, cancelled] }), BOTH, 'us'), undefined);
-  assert.equal(leftOutOf(after(BOTH, { vetoes: [vetoOf('1.1.1')] }), BOTH, 'us'), undefined);
+  assert.equal(leftOut(after(BOTH, { rollouts: [minor, cancelled] }), BOTH).get('us'), undefined);
+  assert.equal(leftOut(after(BOTH, { vetoes: [vetoOf('1.1.1')] }), BOTH).get('us'), undefined);
 });
 
 test('leftOutHold: names the release and how many stand there, where somebody runs less', () => {
