@@ -25,9 +25,14 @@ export function metricNotes(input: LaneInput, step: number): AskGate[] {
 export function metricAlarm(input: LaneInput): string | undefined {
   const { state } = input.lane;
   if (state.name !== 'soaking' && state.name !== 'approval') return undefined;
+  return metricFailure(input, state.step);
+}
+
+/** Which metric speaks against the release after this step, so that it halts; also of a lane that has halted since. */
+export function metricFailure(input: LaneInput, step: number): string | undefined {
   for (const metric of metricsOf(input)) {
     if (metric.dryRun || metric.onFail !== 'halt') continue;
-    const tally = tallyOf(input, state.step, metric);
+    const tally = tallyOf(input, step, metric);
     if (tally !== undefined && metricVerdict(metric, tally).kind === 'failing') return failingOf(metric, tally);
   }
   return undefined;

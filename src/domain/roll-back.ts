@@ -3,7 +3,9 @@ import { isLastAbsent } from './availability.ts';
 import { baselineOf } from './choose.ts';
 import { vetoFor } from './directives.ts';
 import { numberOf } from './gate.ts';
+import { verdictOf } from './lane-verdict.ts';
 import { availabilityAt, baselinesThere, lanesThere, type Place } from './lookup.ts';
+import { metricFailure } from './metric-gates.ts';
 import type { LaneInput, LaneStep } from './plan-lane.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
 import { type BackTo, isLiveLane, type Lane, type Rollout, wordsOf } from './rollout.ts';
@@ -88,12 +90,14 @@ export function rollBackAction(snapshot: Snapshot, rollout: Rollout, lane: Lane,
 }
 
 /**
- * Where the policy says so: a lane that spent its budget goes back once nothing is at risk in it, once. What a person has
- * halted, or rolled back before, is left to a person.
+ * Where the policy says so: a lane in which the release has failed goes back once nothing is at risk in it, once. What a
+ * person has halted, or rolled back before, is left to a person, and so is a region that halted for another one's
+ * failures: its own agents have said nothing against the release, and going back is a risk of its own.
  */
 export function planRollBack(input: LaneInput): LaneStep | undefined {
   const { snapshot, rollouts, rollout, lane } = input;
-  if (rollout.policy.onHalt !== 'rollback' || !isHaltedByBudget(snapshot, rollout, lane)) return undefined;
+  if (rollout.policy.onHalt !== 'rollback' || !isHaltedByItself(snapshot, rollout, lane) || !hasFailed(input))
+    return undefined;
   if (hotIn(lane) > 0 || newerIn(snapshot, rollouts, rollout, lane) !== undefined) return undefined;
   // From the newest to the oldest, one after another.
   const later = lanesThere(rollouts.slice(rollouts.indexOf(rollout) + 1), lane.region);
@@ -110,16 +114,27 @@ export function isDueBack(input: LaneInput, { rollout, lane }: Place): boolean {
 }
 
 /** The automatic veto tells it from a lane that halted because the release changed, or a person vetoed it. */
-function isHaltedByBudget({ vetoes }: Snapshot, { product, version }: Rollout, { state, back }: Lane): boolean {
+function isHaltedByItself({ vetoes }: Snapshot, { product, version }: Rollout, { state, back }: Lane): boolean {
   if (state.name !== 'halted' || state.by !== 'tidegate' || back.length > 0) return false;
   return vetoFor(vetoes, product, version)?.automatic === true;
 }
 
+/** By what its own agents came to, or a metric of its own. */
+function hasFailed(input: LaneInput): boolean {
+  const { state, steps } = input.lane;
+  if (steps.some((step) => verdictOf(input, step).kind === 'halt')) return true;
+  return state.name === 'halted' && state.step !== null && metricFailure(input, state.step) !== undefined;
+}
+
 /** Why the policy's rollback of a halted lane does not come; undefined where it does, or none is asked for. */
-export function whyNotRolledBack({ snapshot, rollouts, rollout, lane }: LaneInput): string | undefined {
+export function whyNotRolledBack(input: LaneInput): string | undefined {
+  const { snapshot, rollouts, rollout, lane } = input;
   if (rollout.policy.onHalt !== 'rollback' || lane.state.name !== 'halted') return undefined;
   if (lane.back.length > 0) return 'a rollback is never rolled back';
-  if (!isHaltedByBudget(snapshot, rollout, lane)) return undefined;
+  if (!isHaltedByItself(snapshot, rollout, lane)) return undefined;
+  if (!hasFailed(input)) {
+    return 'the policy takes a region back by itself only where the release has failed in it; by hand: tidegate rollout rollback';
+  }
   const hot = hotIn(lane);
   if (hot > 0) return `it goes back when ${numberOf(hot, 'attempt')} at risk ${hot === 1 ? 'has' : 'have'} ended`;
   const newer = newerIn(snapshot, rollouts, rollout, lane);

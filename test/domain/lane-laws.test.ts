@@ -9,13 +9,23 @@ import { explainLane } from '../../src/domain/explain-lane.ts';
 import { isMarked, lifted, liftFor, liftOf } from '../../src/domain/lift.ts';
 import { baselineFor } from '../../src/domain/plan-baseline.ts';
 import { type LaneInput, planAlarm } from '../../src/domain/plan-lane.ts';
+import type { Policy } from '../../src/domain/policy.ts';
 import { isUsable, troubleOf } from '../../src/domain/release.ts';
 import { backTargetOf, newerIn, planRollBack, takenBack, whyNotRolledBack } from '../../src/domain/roll-back.ts';
 import { rollBackByHand } from '../../src/domain/roll-back-by-hand.ts';
-import { isLiveLane, isTerminalLane, type Lane, moveLane, type Rollout } from '../../src/domain/rollout.ts';
+import {
+  isLiveLane,
+  isTerminalLane,
+  type Lane,
+  moveLane,
+  NO_COUNTS,
+  type Rollout,
+  type Step,
+} from '../../src/domain/rollout.ts';
 import type { Action, Baseline, Snapshot } from '../../src/domain/snapshot.ts';
 import { givesWayTo, goesFirst, successorOf, undisplaced } from '../../src/domain/supersede.ts';
 import { effectOf } from '../../src/domain/verbs.ts';
+import { budgetOf } from '../../src/domain/verdict.ts';
 import { schemeOf } from '../../src/domain/version/schemes.ts';
 import { allSteps, hotIn, wayBackOf } from '../../src/domain/way-back.ts';
 import { AppError } from '../../src/errors.ts';
@@ -79,13 +89,24 @@ function goingBack(snapshot: Snapshot): Snapshot {
         return { ...lane, state: { name: 'rolled_back', since: START, to: '1.0.0' } };
       if (name !== 'halted' && name !== 'soaking' && name !== 'open') return lane;
       const state = { name: 'halted', since: START, by: 'tidegate', reason: 'bad', step: lastStep(lane) } as const;
-      return withdrawn({ ...lane, state });
+      return withdrawn({
+        ...lane,
+        state,
+        steps: lane.steps.map((step) => spent(step, rollout.policy, lane.allowance)),
+      });
     }),
   }));
   const vetoes = rollouts
     .filter(({ lanes }) => lanes.some(({ state }) => state.name === 'halted' || state.name === 'rolled_back'))
     .map(({ product, version }) => vetoOf(version, { product, automatic: true }));
   return { ...snapshot, rollouts, vetoes };
+}
+
+/** With as many bad ones as halt it, or one less and one at risk. */
+function spent(step: Step, policy: Policy, allowance: number): Step {
+  const hot = step.size % 3 === 0 ? 1 : 0;
+  const bad = budgetOf(step.size, policy, allowance) - hot;
+  return { ...step, counters: { ...NO_COUNTS, bad, badMembers: Math.min(bad, step.size), hot } };
 }
 
 const { cases, law } = lawsOver(250, lanesToJudge);
@@ -220,6 +241,9 @@ law(
         lane.state.name === 'halted' && lane.state.by === 'tidegate' && lane.back.length === 0 && hotIn(lane) === 0,
       );
       assert.equal(vetoFor(snapshot.vetoes, rollout.product, rollout.version)?.automatic, true);
+      const { policy } = rollout;
+      const isSpent = lane.steps.some(({ size, counters }) => counters.bad >= budgetOf(size, policy, lane.allowance));
+      assert(isSpent || (policy.metrics ?? []).length > 0, 'what failed elsewhere takes nobody back here');
       assert('action' in step && step.action.kind === 'roll_back');
       const after = applied(snapshot, [step.action]);
       assert.deepEqual(violations(after), []);

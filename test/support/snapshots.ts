@@ -477,9 +477,11 @@ function anyStep(gen: Gen, policy: Policy, allowance: number, step: number, done
   const size = upTo(gen, 1, 30);
   const budget = budgetOf(size, policy, allowance);
   const running = name === 'open' || name === 'soaking' || name === 'approval';
-  const bad = chance(gen, 60) ? 0 : upTo(gen, 0, running ? budget - 1 : budget);
+  // What has halted has mostly spent its budget, and is at rest by now.
+  const spent = name === 'halted' && chance(gen, 60);
+  const bad = spent ? budget : chance(gen, 60) ? 0 : upTo(gen, 0, running ? budget - 1 : budget);
   const badMembers = Math.min(bad, size);
-  const hot = chance(gen, 50) ? 0 : upTo(gen, 0, Math.max(0, budget - bad));
+  const hot = spent || chance(gen, 50) ? 0 : upTo(gen, 0, Math.max(0, budget - bad));
   const hotMembers = Math.min(hot, size - badMembers);
   const left = size - badMembers - hotMembers;
   const succeeded = pick(gen, [0, left, upTo(gen, 0, left)]);
