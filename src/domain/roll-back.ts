@@ -33,8 +33,17 @@ export function backTargetOf(snapshot: Snapshot, rollout: Rollout, lane: Lane): 
     if (objection === undefined && release !== undefined) return { to: { version: one, releaseId: release.id } };
     objections.set(one, objection ?? '');
   }
-  if (objections.size > 0) return { why: [...objections.values()].join('; ') };
+  if (objections.size > 0) return { why: newestOf([...objections.values()]) };
   return { why: `${lane.region} has completed nothing below ${version}, and no agent there came from a release` };
+}
+
+const MAX_NAMED = 2;
+
+/** A region may have completed a hundred versions, and each may have an objection of its own. */
+function newestOf(objections: readonly string[]): string {
+  const more = objections.length - MAX_NAMED;
+  const rest = more > 0 ? [`${numberOf(more, 'older one')} cannot be gone back to either`] : [];
+  return [...objections.slice(0, MAX_NAMED), ...rest].join('; ');
 }
 
 function objectionTo(

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explainLane } from '../../src/domain/explain-lane.ts';
 import { plan } from '../../src/domain/plan.ts';
+import { backTargetOf } from '../../src/domain/roll-back.ts';
 import type { Snapshot } from '../../src/domain/snapshot.ts';
-import { START, testRelease } from '../support/fixtures.ts';
+import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
 import { NOW, RELEASE } from '../support/plans.ts';
 import { censusOf, laneIn, openedStep, PLATFORM, rolloutOf, snapshotOf, stateNamed } from '../support/snapshots.ts';
 
@@ -51,4 +52,19 @@ test('neither holds the end of a way back on which nobody is left', () => {
     plan(found, NOW).actions.map(({ kind }) => kind),
     ['finish_rollback', 'end_rollout'],
   );
+});
+
+test('backTargetOf: of a hundred versions that a region cannot go back to, the newest are named', () => {
+  const lane = laneIn('eu', stateNamed('halted'));
+  const rollout = rolloutOf('2.1.0', [lane]);
+  const versions = Array.from({ length: 100 }, (_, index) => `1.${index}.0`);
+  const snapshot = snapshotOf({
+    products: [rules(testPolicy(), { floors: [{ version: '2.0.0', reason: 'the format changes' }] })],
+    releases: [...versions, '2.1.0'].map((version) => testRelease(version)),
+    baselines: versions.map((version, at) => ({ product: 'agentd', region: 'eu', version, releaseId: version, at })),
+    rollouts: [rollout],
+  });
+  const below = (version: string) => `${version} lies below 2.0.0, which must not be jumped over`;
+  const why = `${below('1.99.0')}; ${below('1.98.0')}; 98 older ones cannot be gone back to either`;
+  assert.deepEqual(backTargetOf(snapshot, rollout, lane), { why });
 });
