@@ -21,6 +21,7 @@ const PLAIN: Record<string, Mark> = {
   'lane.retried': 'lane_retried',
   'lane.cancelled': 'lane_cancelled',
   'lane.superseded': 'lane_superseded',
+  'lane.reopened': 'lane_reopened',
   'baseline.opened': 'baseline_opened',
   'brake.on': 'brake_set',
   'brake.off': 'brake_lifted',

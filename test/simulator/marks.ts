@@ -63,6 +63,7 @@ export const MARKS = [
   'lane_superseded',
   'lane_completed',
   'lane_completed_without_evidence',
+  'lane_reopened',
   'baseline_opened',
   'baseline_halted',
   'second_wave_opened',
