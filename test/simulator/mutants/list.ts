@@ -458,13 +458,18 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/engine/commit.ts',
-        from: '    const { settled, set, enrolled } = await transaction(deps.database, (tx) => writeBatch(deps, tx, items));\n',
+        from: `    const written = transaction(deps.database, async (tx) => {
+      const batch = await writeBatch(deps, tx, items);
+      granted = batch.set.granted;
+      return batch;
+    });
+`,
         to: `    let answer: (batch: Batch) => void = () => {};
     const early = new Promise<Batch>((resolve) => {
       answer = resolve;
     });
     const whole = transaction(deps.database, (tx) => writeBatch({ ...deps, answer } as CommitDeps, tx, items));
-    const { settled, set, enrolled } = await Promise.race([early, whole]);
+    const written = Promise.race([early, whole]);
     whole.catch(() => {});
 `,
       },
