@@ -1,4 +1,5 @@
 // Opens a pool to PostgreSQL with the settings that the store counts on.
+import type { Socket } from 'node:net';
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { AppError } from '../errors.ts';
@@ -7,12 +8,19 @@ import type { DB, Db } from './schema.ts';
 const MAX_CONNECTIONS = 10;
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 60_000;
+/** The server answers or ends each statement before that: when nothing has come by then, nobody is there any more. */
+const DEAD_AFTER_MS = 75_000;
 
 /**
  * Connects once to see that it works. `onIdleError` hears of connections that broke while nobody used them: the pool
- * replaces them. Throws `database_unusable`.
+ * replaces them. Where a connection that is used says nothing for `deadAfterMs`, what waits for it fails. Throws
+ * `database_unusable`.
  */
-export async function openPostgres(url: string, onIdleError: (error: Error) => void): Promise<Db> {
+export async function openPostgres(
+  url: string,
+  onIdleError: (error: Error) => void,
+  deadAfterMs = DEAD_AFTER_MS,
+): Promise<Db> {
   const pool = new pg.Pool({
     connectionString: url,
     max: MAX_CONNECTIONS,
@@ -24,8 +32,13 @@ export async function openPostgres(url: string, onIdleError: (error: Error) => v
   });
   // Without a listener a broken idle connection ends the process.
   pool.on('error', onIdleError);
-  // Nor must one that breaks while it is used: whoever asked hears of it by the query that fails.
-  pool.on('connect', (client) => client.on('error', () => {}));
+  pool.on('connect', (client) => {
+    // Nor must one that breaks while it is used: whoever asked hears of it by the query that fails.
+    client.on('error', () => {});
+    // A host that has lost its power ends no connection, and one thing at a time is written: all would wait for ever.
+    const stream = client.connection.stream as Socket;
+    stream.setTimeout(deadAfterMs, () => stream.destroy());
+  });
   const db = new Kysely<DB>({
     dialect: new PostgresDialect({
       pool,

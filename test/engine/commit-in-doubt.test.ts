@@ -1,14 +1,13 @@
 // The connection to PostgreSQL breaks at a commit: nobody knows whether it was written, so memory is read anew.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import type { ReportedAttempt } from '../../src/domain/agent.ts';
 import { NO_LIMITS } from '../../src/domain/limits.ts';
 import { CommitInDoubt, transaction } from '../../src/store/database.ts';
 import { setMeta } from '../../src/store/meta.ts';
 import { rules, stepPolicy, testPolicy } from '../support/fixtures.ts';
 import { type ModelAgent, openFleet } from '../support/fleet.ts';
+import { openLine } from '../support/line.ts';
 import { withPostgres } from '../support/postgres.ts';
 
 const PRODUCT = rules(testPolicy({ steps: [stepPolicy({ soakMs: 0 })], badCount: 5, doneRatio: 5000 }));
@@ -73,36 +72,4 @@ async function granting(agent: ModelAgent) {
   const { answer } = await agent.checkIn();
   assert(answer.kind === 'instruction' && answer.action === 'activate');
   return { version, sha256, reported };
-}
-
-/** A way to the database that can be cut between a commit and its answer. */
-async function openLine(t: TestContext, url: string) {
-  const to = new URL(url);
-  const port = Number(to.port);
-  const sockets = new Set<Socket>();
-  let isArmed = false;
-  const server = createServer((client) => {
-    const behind = connect(port, to.hostname);
-    let isCut = false;
-    client.on('data', (data) => {
-      if (isArmed && data.toString('latin1').includes('commit')) [isCut, isArmed] = [true, false];
-      behind.write(data);
-    });
-    behind.on('data', (data) => (isCut ? client.destroy() : client.write(data)));
-    for (const socket of [client, behind]) sockets.add(socket.on('error', () => {}));
-    client.on('close', () => behind.destroy());
-    behind.on('close', () => client.destroy());
-  });
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  to.port = String((server.address() as AddressInfo).port);
-  return {
-    url: to.href,
-    loseNextCommit() {
-      isArmed = true;
-    },
-  };
 }

@@ -7,6 +7,7 @@ import { type Database, openDatabase, transaction } from '../../src/store/databa
 import { readMigrations } from '../../src/store/migrate.ts';
 import { openPostgres } from '../../src/store/postgres.ts';
 import type { Db } from '../../src/store/schema.ts';
+import { openLine } from '../support/line.ts';
 import { withPostgres } from '../support/postgres.ts';
 import { storeContract } from './contract.ts';
 import { migrationContract } from './migration-contract.ts';
@@ -85,6 +86,19 @@ test('the store on PostgreSQL', async (t) => {
       assert.equal(runs, 5);
       await database.close();
     });
+
+    await t.test(
+      'openPostgres: what waits for a server that has gone without a word fails, and the next one works',
+      async () => {
+        const line = await openLine(t, await emptyUrl());
+        const db = await openPostgres(line.url, () => {}, 200);
+        line.goSilent();
+        await assert.rejects(sql`select 1`.execute(db), /terminated/);
+        line.recover();
+        assert.deepEqual((await sql`select 1 as a`.execute(db)).rows, [{ a: 1 }]);
+        await db.destroy();
+      },
+    );
 
     await t.test('openDatabase: connections that the server ends while idle are replaced', async () => {
       const errors: Error[] = [];
