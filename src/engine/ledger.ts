@@ -19,7 +19,8 @@ export type Settled<Result> = { ok: true; result: Result } | { ok: false; error:
 
 /**
  * `commit` writes one batch in one transaction and returns what became of each item, in order; a refused item is a
- * value there. When it throws, nothing was written: the batch is halved until the one bad item stands alone.
+ * value there. When it throws, nothing was written (but see `CommitInDoubt`): the batch is halved
+ * until the one bad item stands alone, unless an AppError says why none of them can be written now.
  */
 export function openLedger<Item, Result>(
   commit: (items: readonly Item[]) => Promise<Settled<Result>[]>,
@@ -47,8 +48,9 @@ export function openLedger<Item, Result>(
         else one.reject(settled?.error);
       });
     } catch (error) {
-      if (batch.length === 1) {
-        batch[0]?.reject(error);
+      // Not for the sake of one item: the database is away, or another server's.
+      if (batch.length === 1 || error instanceof AppError) {
+        for (const one of batch) one.reject(error);
         return;
       }
       const half = Math.ceil(batch.length / 2);

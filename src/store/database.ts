@@ -116,8 +116,8 @@ function once(close: () => Promise<void>): () => Promise<void> {
 
 /**
  * Runs `fn` in one transaction and commits, or rolls back when it throws. `fn` may run up to five times and must
- * have no effect outside of `tx`: use what it returns. Throws `not_ready` where another server has taken over, and
- * `CommitInDoubt`.
+ * have no effect outside of `tx`: use what it returns. Throws `not_ready` where another server has taken over, or the
+ * database cannot be reached, and `CommitInDoubt`.
  *
  * SQLite: `begin immediate`, so there is one writer at a time. PostgreSQL: serializable. Rows that decide are locked in
  * sorted order by the queries (`forUpdate`), which makes rivals wait; serializable catches what no row lock can see, a
@@ -142,12 +142,13 @@ async function runOnce<T>(database: Database, run: (tx: Tx) => Promise<T>, queue
     return await run(tx);
   };
   if (database.kind === 'sqlite') return await database.db.transaction().execute(fn);
-  let isDone = false;
+  let [isBegun, isDone] = [false, false];
   try {
     return await database.db
       .transaction()
       .setIsolationLevel('serializable')
       .execute(async (tx) => {
+        isBegun = true;
         if (queue) await sql`lock table audit in share row exclusive mode`.execute(tx);
         const result = await fn(tx);
         isDone = true;
@@ -155,8 +156,17 @@ async function runOnce<T>(database: Database, run: (tx: Tx) => Promise<T>, queue
       });
   } catch (error) {
     if (isDone && !isRefused(error)) throw new CommitInDoubt(error);
+    if (!isBegun && !isRefused(error)) throw awayError(error);
     throw error;
   }
+}
+
+function awayError(cause: unknown): AppError {
+  return new AppError('not_ready', 'the database cannot be reached', {
+    cause,
+    hint: 'Nothing was written. Look whether PostgreSQL runs, and try again.',
+    retryAfterMs: 5_000,
+  });
 }
 
 /** PostgreSQL has answered, and not that it ends itself (class 57P) or the connection (08): nothing was written. */

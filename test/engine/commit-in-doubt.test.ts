@@ -59,6 +59,19 @@ test('what the lost answer spoke of is in memory all the same', async (t) => {
     );
     await transaction(fleet.database, (tx) => setMeta(tx, 'test', 'y'));
   });
+  await t.test('while the database is away nobody hears of a bug, and many ask once', async () => {
+    await fleet.engine.plan();
+    const before = fleet.engine.ledgerStats().batches;
+    line.goDown();
+    const asked = [a, b, c].map((agent) => agent.checkIn({ health: 'unhealthy', healthReason: 'disk' }));
+    for (const one of await Promise.allSettled(asked)) {
+      assert.equal(one.status === 'rejected' && one.reason.code, 'not_ready');
+      assert.match(String(one.status === 'rejected' && one.reason.message), /the database cannot be reached/);
+    }
+    line.recover();
+    await Promise.all([a, b, c].map((agent) => agent.checkIn({ health: 'unhealthy', healthReason: 'disk' })));
+    assert.equal(fleet.engine.ledgerStats().batches, before + 1);
+  });
   await fleet.stop();
 });
 

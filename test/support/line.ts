@@ -10,7 +10,12 @@ export async function openLine(t: TestContext, url: string) {
   const sockets = new Set<Socket>();
   let isArmed = false;
   let isDead = false;
+  let isDown = false;
   const server = createServer((client) => {
+    if (isDown) {
+      client.destroy();
+      return;
+    }
     const behind = connect(port, to.hostname);
     let isCut = false;
     client.on('data', (data) => {
@@ -37,9 +42,14 @@ export async function openLine(t: TestContext, url: string) {
     goSilent() {
       isDead = true;
     },
+    /** Every connection ends, and no new one comes about. */
+    goDown() {
+      isDown = true;
+      for (const socket of sockets) socket.destroy();
+    },
     /** New connections come through again. */
     recover() {
-      isDead = false;
+      [isDead, isDown] = [false, false];
     },
   };
 }
