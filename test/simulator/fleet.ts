@@ -242,7 +242,8 @@ export function createFleet(parts: FleetParts): Fleet {
       agent.powerOff();
       time.after(forMs, () => {
         member.dark = false;
-        if (!member.gone) agent.powerOn();
+        // A clone that has been found and ended stays so.
+        if (!member.gone && (agent === member.agent || agent === member.clone)) agent.powerOn();
       });
     }
     return agent;
