@@ -4,6 +4,7 @@ import { accept, isAccepted } from './accept.ts';
 import { lastStep, withdrawn } from './apply.ts';
 import { approve, insteadOfPromote, isPromoted } from './approve.ts';
 import { checkRelease } from './check-release.ts';
+import { numberOf } from './gate.ts';
 import { isMarked } from './lift.ts';
 import type { Policy } from './policy.ts';
 import type { Presence } from './presence.ts';
@@ -235,8 +236,9 @@ function retry(lane: Lane, { now, release }: VerbInput): Lane {
   checkRelease('retry', release);
   const hot = hotIn(lane);
   if (hot > 0) {
-    const hint = 'Wait until they have ended: each does so by itself.';
-    throw new AppError('conflict', `${hot} attempts of the lane in ${lane.region} are still at risk`, { hint });
+    const hint = 'Wait until none is: each ends by itself.';
+    const still = `${numberOf(hot, 'attempt')} of the lane in ${lane.region} ${hot === 1 ? 'is' : 'are'} still at risk`;
+    throw new AppError('conflict', still, { hint });
   }
   const step = lane.steps.at(-1);
   const state: LaneState =

@@ -336,6 +336,16 @@ describe('a retry of what may not go out any more is refused', () => {
   }
 });
 
+for (const [hot, message] of [
+  [1, '1 attempt of the lane in eu is still at risk'],
+  [2, '2 attempts of the lane in eu are still at risk'],
+] as const) {
+  test(`retry: ${message}`, () => {
+    const lane = laneAs('halted', { steps: [openedStep({ counters: counts({ hot, hotMembers: hot }) })] });
+    assert.throws(() => applyVerb(lane, 'retry', input()), { code: 'conflict', message });
+  });
+}
+
 test('skip-region marks what has ended, and keeps who ended it', () => {
   const state: LaneState = { name: 'cancelled', since: START, by: 'ben', reason: 'no' };
   const after = applyVerb(laneIn('eu', state), 'skip-region', input());
