@@ -95,7 +95,7 @@ async function memory({ server }: Pick<DearParts, 'server'>): Promise<[string, s
   const rows = (
     await server.database.db.executeQuery<{ key: string; agents: number }>(
       CompiledQuery.raw(
-        "select p.product || ' ' || a.region || ' ' || p.version as key, count(*) as agents from agent_products p join agents a on a.id = p.agent_id group by 1",
+        "select p.product || ' ' || a.region || ' ' || p.version as key, count(*) as agents from agent_products p join agents a on a.id = p.agent_id where a.id not in (select agent_id from unenrolled_agents) group by 1",
       ),
     )
   ).rows;

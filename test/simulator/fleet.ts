@@ -43,6 +43,8 @@ export interface Fleet {
   vanish(member: Member, forMs: number): void;
   clone(member: Member, forMs: number): void;
   lie(member: Member, forMs: number): void;
+  /** It is no host of the fleet any more, and stays off. */
+  leave(agentId: string): void;
   /** After a restore: hosts that the database does not know any more enrol anew. */
   forget(isUnknown: (agentId: string) => boolean): void;
 }
@@ -220,6 +222,14 @@ export function createFleet(parts: FleetParts): Fleet {
       send: (body, waitMs, signal) => send(member, agent, body, waitMs, signal, own),
       refused(error) {
         if (isAway(error) || error.code === 'overloaded') return;
+        if (error.code === 'unenrolled' && truth.toUnenrol.has(identity.id)) {
+          marks.hit('unenrolled_host_told');
+          say('is told that it was taken out');
+          leave(identity.id);
+          // Somebody has made a new host of it.
+          if (random.chance(50)) void enrol('1.0.0');
+          return;
+        }
         if (!isHonest()) {
           marks.hit('lie_refused');
           return;
@@ -465,6 +475,15 @@ export function createFleet(parts: FleetParts): Fleet {
     return { ...request, products, attempts: claims, sequence: by.chance(10) ? 1_000_000 : request.sequence };
   }
 
+  function leave(agentId: string): void {
+    const member = members.find(({ agent }) => agent.identity.id === agentId);
+    if (member === undefined) return;
+    members.splice(members.indexOf(member), 1);
+    member.gone = true;
+    member.agent.powerOff();
+    member.clone?.powerOff();
+  }
+
   return {
     members,
     enrol,
@@ -492,14 +511,12 @@ export function createFleet(parts: FleetParts): Fleet {
         member.clone = undefined;
       });
     },
+    leave,
     forget(isUnknown) {
-      for (const member of members.filter(({ agent }) => isUnknown(agent.identity.id))) {
+      for (const { agent } of members.filter(({ agent }) => isUnknown(agent.identity.id))) {
         marks.hit('enrolled_after_the_backup');
-        world.say(`${member.agent.identity.name}: is not known any more, and enrols anew`);
-        members.splice(members.indexOf(member), 1);
-        member.gone = true;
-        member.agent.powerOff();
-        member.clone?.powerOff();
+        world.say(`${agent.identity.name}: is not known any more, and enrols anew`);
+        leave(agent.identity.id);
         void enrol('1.0.0');
       }
     },

@@ -72,6 +72,8 @@ export interface Model {
   adopted: Set<string>;
   /** Agents that have enrolled since then: they have said what they run. */
   enrolledSince: Set<string>;
+  /** Agents that the books have taken out of the fleet. */
+  unenrolled: Set<string>;
 }
 
 /** What the world was like when a row was written. */
@@ -98,6 +100,7 @@ export function newModel(): Model {
     awaitsPerson: false,
     adopted: new Set(),
     enrolledSince: new Set(),
+    unenrolled: new Set(),
   };
 }
 
@@ -151,6 +154,11 @@ export function applyRow(model: Model, row: AuditRow, books: Books, moment: Mome
   if (row.action === 'release.unvetoed') model.vetoes.delete(row.subject);
   if (row.action === 'agent.pinned') model.pins.add(`${row.subject} ${row.data['product']}`);
   if (row.action === 'agent.unpinned') model.pins.delete(`${row.subject} ${row.data['product']}`);
+  if (row.action === 'agent.unenrolled') {
+    model.unenrolled.add(row.subject);
+    // Its pins go with it.
+    for (const pin of model.pins) if (pin.startsWith(`${row.subject} `)) model.pins.delete(pin);
+  }
   if (row.action === 'quarantine.cleared') clear(model, row, books);
   if (row.action === 'lane.rolling_back') {
     const lane = books.lanes.get(row.subject);

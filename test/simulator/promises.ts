@@ -75,13 +75,14 @@ export const ROW_PROMISES: readonly RowPromise[] = [
   },
   {
     name: 'T5',
-    says: 'who is braked, pinned or has used up its attempts gets nothing',
+    says: 'who is braked, pinned, taken out of the fleet or has used up its attempts gets nothing',
     onRow({ books, model }, row) {
       const [attempt, lane] = subjectOf(books, row, ['attempt.offered', 'attempt.granted']);
       if (attempt === undefined || lane === undefined) return undefined;
       const scopes = ['fleet', `product:${lane.product}`, `region:${lane.region}`];
       const brake = scopes.find((scope) => model.brakes.has(scope));
       if (brake !== undefined) return `${row.action} under the brake ${brake}`;
+      if (model.unenrolled.has(attempt.agent_id)) return `${row.action} to an agent that was taken out`;
       if (model.pins.has(`${attempt.agent_id} ${attempt.product}`)) return `${row.action} to an agent that is pinned`;
       if (row.action !== 'attempt.offered') return undefined;
       const { attemptsPerAgent } = lane.policy;

@@ -23,6 +23,7 @@ import { createServer, type SimServer } from './server.ts';
 import { couldStandIn, runStory } from './stories.ts';
 import { themeOf } from './themes.ts';
 import { createTrace } from './trace.ts';
+import { createUnenrolments, type Unenrolments } from './unenrolments.ts';
 import { createVirtualTime } from './virtual-time.ts';
 import { disagreement } from './window-edges.ts';
 import { newTruth, releaseKey, type World } from './world.ts';
@@ -115,6 +116,7 @@ interface Parts {
   fleet: Fleet;
   operators: Operators;
   pins: Pins;
+  unenrolments: Unenrolments;
 }
 
 async function history(world: World, server: SimServer, isBroken: () => boolean): Promise<void> {
@@ -124,9 +126,10 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
   const fleet = createFleet({ world, server, network, github });
   const operators = createOperators(world, server, github);
   const pins = createPins(world, server, fleet);
+  const unenrolments = createUnenrolments(world, server, fleet);
   const approvers = createApprovers(world, server);
   const faults = createFaults({ world, server, network, fleet });
-  const parts: Parts = { world, server, github, fleet, operators, pins };
+  const parts: Parts = { world, server, github, fleet, operators, pins, unenrolments };
   const check = createChecks(parts);
   const random = world.random.fork('story');
   let ticks = 0;
@@ -173,6 +176,12 @@ async function history(world: World, server: SimServer, isBroken: () => boolean)
     plan.operatorEveryMs * 2,
     () => !truth.calm,
     () => void pins.act(),
+  );
+  every(
+    world,
+    plan.operatorEveryMs * 4,
+    () => !truth.calm,
+    () => void unenrolments.act(),
   );
   every(
     world,
@@ -312,7 +321,7 @@ function every(world: World, ms: number, isOn: () => boolean, run: () => void): 
 
 /** Nothing goes wrong any more, but for a fifth of the fleet that never comes back; then a good release appears. */
 async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
-  const { world, server, fleet, github, operators, pins } = parts;
+  const { world, server, fleet, github, operators, pins, unenrolments } = parts;
   const { truth, plan, time, marks } = world;
   const random = world.random.fork('calm');
   truth.calm = true;
@@ -354,7 +363,7 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
 
   async function publishFix(): Promise<void> {
     // Whoever is pinned while a release goes out stays behind it: nobody is, when the fix does.
-    if (!(await pins.liftAll())) {
+    if (!(await pins.liftAll()) || !(await unenrolments.repeat())) {
       time.after(60_000, () => void publishFix());
       return;
     }

@@ -94,6 +94,8 @@ export interface Truth {
   restoredAt: number;
   /** Agents whose report has come to the server since the last of these, by id. */
   reportedSince: Set<string>;
+  /** Agents that somebody wants out of the fleet, whether or not the server has heard of it. By id. */
+  toUnenrol: Set<string>;
   /** Outcomes that honest agents were told since then are recorded, by attempt. */
   toldSince: Map<string, string>;
 }
@@ -122,6 +124,7 @@ export function newTruth(): Truth {
     restores: 0,
     restoredAt: Number.POSITIVE_INFINITY,
     reportedSince: new Set(),
+    toUnenrol: new Set(),
     toldSince: new Map(),
   };
 }

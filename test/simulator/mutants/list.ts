@@ -453,6 +453,17 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'memory_keeps_whom_the_books_took_out',
+    breaks: ['D2', 'T5', 'S2', 'L5'],
+    edits: [
+      {
+        file: 'src/engine/unenrol.ts',
+        from: '  roster.retire(handle);\n',
+        to: '',
+      },
+    ],
+  },
+  {
     name: 'reply_before_commit',
     breaks: ['D3', 'D4'],
     edits: [
