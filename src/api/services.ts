@@ -6,6 +6,7 @@ import type { ClockDoubt } from '../domain/clock-doubt.ts';
 import type { TraceLine } from '../domain/decide.ts';
 import type { Veto } from '../domain/directives.ts';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
+import type { HoldTimes } from '../domain/hold-times.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import type { Pin } from '../domain/pin.ts';
 import type { Backtest } from '../domain/rehearse/backtest.ts';
@@ -54,6 +55,8 @@ export interface ExplainedProduct {
   product: string;
   answer: 'none' | 'hold' | 'stage' | 'activate' | 'withdraw';
   sentence: string;
+  /** Set where it is held. */
+  hold: HoldTimes | null;
   trace: TraceLine[];
 }
 

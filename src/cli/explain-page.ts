@@ -1,7 +1,7 @@
 // Why an agent is answered what it is answered: one sentence per product, the rules in their order, then its history.
 import type { AgentView, ExplainReply } from '../protocol/operator.ts';
 import { factsOf, labelsOf, restraintsOf } from './agents-page.ts';
-import { age, clean, duration, pad, table, wrap } from './render.ts';
+import { age, clean, duration, instant, pad, table, wrap } from './render.ts';
 import { colourOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -13,7 +13,7 @@ export function explainPage(reply: ExplainReply, now: number, style: Style): str
     ...agentLines(reply.agent, now, style),
     ...factLines(reply.facts ?? {}, style),
     ...(reply.troubles ?? []).flatMap((text) => indented(text, style).map((line) => style.paint('yellow', line))),
-    ...reply.products.flatMap((product) => ['', ...productLines(product, style)]),
+    ...reply.products.flatMap((product) => ['', ...productLines(product, now, style)]),
     '',
     ...historyLines(reply.history, now, style),
   ];
@@ -53,13 +53,21 @@ function factLines(facts: Record<string, string>, style: Style): string[] {
   return text === '' ? [] : indented(`facts ${text}`, style);
 }
 
-function productLines(product: Explained, style: Style): string[] {
+function productLines(product: Explained, now: number, style: Style): string[] {
   const lines = wrap(sentenceOf(product), style.width, '  ').map((line) => style.paint('bold', line));
   const widest = Math.min(16, Math.max(0, ...product.trace.map((line) => line.rule.length)));
   return [
     ...lines,
+    ...timeLines(product.hold, now, style),
     ...product.trace.flatMap((line, index) => traceLines(endOf(product, index) ?? line, widest, style)),
   ];
+}
+
+/** `held since Mon 2026-01-05 10:00 (3 h), until Tue 2026-01-06 09:00`, as far as it is known. */
+function timeLines(hold: Explained['hold'], now: number, style: Style): string[] {
+  if (!hold || (hold.since === null && hold.until === null)) return [];
+  const since = hold.since === null ? 'held' : `held since ${instant(hold.since)} (${duration(now - hold.since)})`;
+  return indented(hold.until === null ? since : `${since}, until ${instant(hold.until)}`, style);
 }
 
 /** Where nothing is asked of the agent, the rule that says so last is the end of the way and no refusal. */

@@ -382,13 +382,14 @@ function decideGrant({ agent, directive, lane, step, live, now, trace }: GrantQu
 }
 
 /** Staging goes on outside windows, grants do not; nor is anything granted that the rest of the window cannot cover. */
-function closedWindow({ window }: Directive, lane: LaneDirective, now: number) {
+function closedWindow({ window, opensAgainAt }: Directive, lane: LaneDirective, now: number) {
   if (!window.open) {
     const { reason, detail, opensAt } = window;
     return { reason, detail: opensAt === null ? detail : `${detail}; it opens at ${instantOf(opensAt)}` };
   }
   if (window.closesAt === null || window.closesAt - now >= lane.attemptMs) return undefined;
-  return { reason: 'outside_window' as const, detail: 'too little of the window is left for an attempt' };
+  const again = opensAgainAt === null ? '' : `; it opens again at ${instantOf(opensAgainAt)}`;
+  return { reason: 'outside_window' as const, detail: `too little of the window is left for an attempt${again}` };
 }
 
 function decideAdmission(

@@ -99,6 +99,8 @@ export interface Directive {
   leftOut?: LeftOut;
   /** Whether something may start in the region; `closesAt` and `opensAt` are instants, so it holds until one of them. */
   window: WindowStatus;
+  /** When it opens again after it has closed; null where that is not known. */
+  opensAgainAt: number | null;
   limits: Limits;
   /** Who holds slots of the limits now. */
   occupied: Occupied;
@@ -157,6 +159,7 @@ export interface DirectiveInput {
   availability: readonly Availability[];
   baseline: BaselineInput | null;
   window: WindowStatus;
+  opensAgainAt?: number | null;
   limits: Limits;
   occupied: Occupied;
   /** The newer version for which the lane stops granting (`givesWayTo`). */
@@ -180,6 +183,7 @@ export function compileDirective(input: DirectiveInput): Directive {
     lane: lane === null || rollout === null || release === null ? null : compileGoing(input, lane, rollout, release),
     baseline: input.baseline === null ? null : compileBaseline(input, input.baseline),
     window: input.window,
+    opensAgainAt: input.opensAgainAt ?? null,
     limits: input.limits,
     occupied: input.occupied,
     ...(input.leftOut === undefined ? {} : { leftOut: input.leftOut }),

@@ -8,7 +8,7 @@ import { availabilityAt, laneCensusOf, releaseOf } from './lookup.ts';
 import { olderLane } from './older-lane.ts';
 import type { LaneInput } from './plan-lane.ts';
 import { attemptMs } from './policy.ts';
-import { regionStatus } from './region-window.ts';
+import { opensAgainAt, regionStatus } from './region-window.ts';
 import { troubleOf } from './release.ts';
 import { isTerminalLane, passesWave, wordsOf } from './rollout.ts';
 import type { Action, LaneCensus } from './snapshot.ts';
@@ -70,7 +70,8 @@ export function grantWindowGate(input: LaneInput): AskedGate {
   if (!status.open || status.closesAt === null || status.closesAt - now >= attemptMs(rollout.policy))
     return windowGate(input);
   const detail = `the window closes at ${instantOf(status.closesAt)}, and too little of it is left for an attempt`;
-  return wait('window', { reason: 'outside_window', detail, remedy: 'passes when the next window opens' });
+  const until = opensAgainAt(snapshot, lane.region, status);
+  return wait('window', { reason: 'outside_window', detail, until, remedy: 'passes when the next window opens' });
 }
 
 /** Opens the next step that adds somebody, or completes the lane after the last. */

@@ -28,6 +28,21 @@ export function regionSpan({ calendars, freezes }: Rules, region: string, now: n
   return span;
 }
 
+const opensAgain = new WeakMap<WindowStatus, number | null>();
+
+/** When something may start again once the window that is open now has closed; null where that is not known. */
+export function opensAgainAt(rules: Rules, region: string, status: WindowStatus): number | null {
+  if (!status.open) return status.opensAt;
+  if (status.closesAt === null) return null;
+  const known = opensAgain.get(status);
+  if (known !== undefined) return known;
+  // Beside what is remembered of now.
+  const next = reckon(rules, region, status.closesAt).status;
+  const at = next.open ? status.closesAt : next.opensAt;
+  opensAgain.set(status, at);
+  return at;
+}
+
 const HOUR_MS = 3_600_000;
 
 interface Remembered {

@@ -3,6 +3,9 @@ import type { Logger } from 'pino';
 import type { Agent, AgentReport } from '../domain/agent.ts';
 import type { CheckInResult, EnrolInput } from '../domain/check-in.ts';
 import { decideAll } from '../domain/decide.ts';
+import { brakeFor } from '../domain/directives.ts';
+import { holdTimes } from '../domain/hold-times.ts';
+import { pinFor } from '../domain/pin.ts';
 import type {
   BacktestOptions,
   BrakeOptions,
@@ -19,8 +22,10 @@ import type { Rollout } from '../domain/rollout.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { AppError, assert } from '../errors.ts';
 import { findAgent, flushSeen } from '../store/agents.ts';
+import { listBrakes } from '../store/controls.ts';
 import { type Database, transaction } from '../store/database.ts';
 import { listGrants } from '../store/grants.ts';
+import { openHolds } from '../store/holds.ts';
 import { ensureFleet, saveObserved } from '../store/meta.ts';
 import { takeOver } from '../store/take-over.ts';
 import { findUnenrolled } from '../store/unenrolled-agents.ts';
@@ -334,14 +339,27 @@ export async function openEngine(deps: EngineDeps) {
           roster.liveOf(handle).map((one) => one.id),
         );
         const directives = view.products.flatMap(({ product }) => memory.directive(product, view.region) ?? []);
-        return decideAll(view, await withReasons(database, directives), clock.now()).map(
-          ({ product, answer, trace }) => ({
+        const holds = await openHolds(database.db);
+        const brakes = await listBrakes(database.db);
+        const now = clock.now();
+        const hostSince = sinceOf(now, roster.unchangedMs(handle, observed.now()), observed.now() - fleet.observedMs);
+        return decideAll(view, withReasons(holds, directives), now).map(({ product, answer, trace }) => {
+          const directive = directives.find((one) => one.product === product);
+          const laneId = (directive?.lane ?? directive?.baseline)?.laneId;
+          const context = {
+            brake: brakeFor(brakes, product, view.region),
+            pin: pinFor(view.pins, product),
+            lane: holds.find((one) => one.laneId === laneId),
+            hostSince,
+          };
+          return {
             product,
             answer: answer.kind,
             sentence: trace.at(-1)?.sentence ?? 'nothing is asked of this agent',
+            hold: answer.kind === 'hold' ? holdTimes(answer.reason, directive, context, now) : null,
             trace,
-          }),
-        );
+          };
+        });
       },
     },
     /** Versions whose availability the probes must follow. */
@@ -393,4 +411,9 @@ function singleFlight(run: () => Promise<void>): () => Promise<void> {
       });
     return again;
   };
+}
+
+/** When it began to be as it is; null where that was before this server's life. */
+function sinceOf(now: number, unchangedMs: number, upMs: number): number | null {
+  return unchangedMs >= upMs ? null : now - unchangedMs;
 }

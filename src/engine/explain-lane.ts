@@ -2,8 +2,8 @@
 import { type Directive, withLaneReason } from '../domain/directives.ts';
 import { explainLane, type LaneExplanation } from '../domain/explain-lane.ts';
 import { AppError } from '../errors.ts';
-import { type Database, transaction } from '../store/database.ts';
-import { openHolds } from '../store/holds.ts';
+import { transaction } from '../store/database.ts';
+import type { OpenHold } from '../store/holds.ts';
 import { loadRollout } from '../store/rollouts.ts';
 import { loadSnapshot } from './load-snapshot.ts';
 import type { ReconcileDeps } from './reconcile.ts';
@@ -29,7 +29,7 @@ export async function explainLanes(deps: ExplainDeps, rolloutId: string): Promis
 }
 
 /** The directives with what the last plan said about lanes that have not opened. */
-export async function withReasons(database: Database, directives: readonly Directive[]): Promise<Directive[]> {
-  const holds = new Map((await openHolds(database.db)).map((hold) => [hold.laneId, hold.sentence]));
-  return directives.map((directive) => withLaneReason(directive, holds.get(directive.lane?.laneId ?? '')));
+export function withReasons(holds: readonly OpenHold[], directives: readonly Directive[]): Directive[] {
+  const sentences = new Map(holds.map((hold) => [hold.laneId, hold.sentence]));
+  return directives.map((directive) => withLaneReason(directive, sentences.get(directive.lane?.laneId ?? '')));
 }

@@ -15,7 +15,7 @@ import { laneCensusOf, type Place, releaseAt } from '../domain/lookup.ts';
 import { type MirroredRegion, mirrorUrl } from '../domain/mirror.ts';
 import { outdatedBaselines } from '../domain/plan-baseline.ts';
 import type { Presence } from '../domain/presence.ts';
-import { regionStatus } from '../domain/region-window.ts';
+import { opensAgainAt, regionStatus } from '../domain/region-window.ts';
 import type { Release } from '../domain/release.ts';
 import { takenBack } from '../domain/roll-back.ts';
 import { isLiveLane, isTerminalLane, type Lane, type Rollout } from '../domain/rollout.ts';
@@ -223,6 +223,7 @@ export class Memory {
     const rollout = lane === null ? null : (this.going(lane) ?? null);
     const release = rollout === null ? null : (this.releases.find((one) => one.id === rollout.releaseId) ?? null);
     const candidates = { releases: this.releases, vetoes, rollouts: this.rollouts };
+    const window = regionStatus(this.surroundings, region, now);
     return compileDirective({
       product,
       region,
@@ -239,7 +240,8 @@ export class Memory {
       silence: (laneId, step) => this.silence(laneId, step),
       availability: this.availability,
       baseline: this.baselineInput(baselineLane, rows.recentBad ?? this.recentBad),
-      window: regionStatus(this.surroundings, region, now),
+      window,
+      opensAgainAt: opensAgainAt(this.surroundings, region, window),
       limits: this.surroundings.limits,
       occupied,
       leftOut: this.leftOut.get(`${product} ${region}`),

@@ -248,6 +248,8 @@ export const ExplainReply = Strict({
       /** What the agent would be answered now: none, hold, stage, activate or withdraw. */
       answer: Text,
       sentence: Text,
+      /** Since when it is held, and until when at the most; null each where nobody knows. */
+      hold: Type.Optional(Nullable(Strict({ since: Nullable(Integer), until: Nullable(Integer) }))),
       trace: Type.Array(Strict({ rule: Text, result: Text, sentence: Text })),
     }),
   ),

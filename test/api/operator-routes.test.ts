@@ -286,6 +286,7 @@ describe('views', () => {
         product: 'collector',
         answer: 'hold',
         sentence: 'the brake is on',
+        hold: { since: T0 - 5_000, until: null },
         trace: [{ rule: 'brake', result: 'hold', sentence: 'a person has set the brake' }],
       },
     ];

@@ -66,6 +66,7 @@ before(async () => {
       product: 'collector',
       answer: 'hold',
       sentence: `a person has set the brake: ${'very '.repeat(30)}urgent \u001b[2J\u001b]0;owned\u0007`,
+      hold: { since: T0 - 7_200_000, until: T0 + 3_600_000 },
       trace: [
         { rule: 'assigned', result: 'pass', sentence: 'collector in eu-central is looked after' },
         { rule: 'brake', result: 'hold', sentence: `a person has set the brake: \u001b[5m${'smoke '.repeat(30)}` },

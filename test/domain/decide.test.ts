@@ -60,6 +60,7 @@ function directiveFor(lane: Partial<LaneDirective> | null = {}, overrides: Parti
     lane: lane === null ? null : laneGoing(lane),
     baseline: null,
     window: { open: true, closesAt: null },
+    opensAgainAt: null,
     limits: NO_LIMITS,
     occupied: countOccupied([], NO_LIMITS),
     ...overrides,

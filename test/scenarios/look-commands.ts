@@ -1,4 +1,5 @@
 // The commands that look at the fleet and change nothing.
+import type { HoldTimes } from '../../src/domain/hold-times.ts';
 import { loadRollout } from '../../src/store/rollouts.ts';
 import { attemptsTable, auditTable, instant, lanesTable } from './show.ts';
 import { type Command, rolloutOf } from './watching.ts';
@@ -31,9 +32,9 @@ export const LOOK_COMMANDS: Record<string, Command> = {
   async explain(world, [name = '']) {
     const fleet = await world.fleet();
     const found = await fleet.engine.operator.explain(agentNamed(world, name).id);
-    return found.flatMap(({ answer, trace }) => [
+    return found.flatMap(({ answer, hold, trace }) => [
       ...trace.map(({ rule, result, sentence }) => `${result.padEnd(4)} ${rule}: ${sentence}`),
-      `answer: ${answer}`,
+      `answer: ${answer}${timesOf(hold)}`,
     ]);
   },
 
@@ -51,3 +52,11 @@ export const LOOK_COMMANDS: Record<string, Command> = {
       .sort();
   },
 };
+
+/** ` (since Mon 2026-01-05 20:00, until Tue 2026-01-06 14:00)`, as far as it is known. */
+function timesOf(hold: HoldTimes | null): string {
+  const since = hold?.since == null ? [] : [`since ${instant(hold.since)}`];
+  const until = hold?.until == null ? [] : [`until ${instant(hold.until)}`];
+  const known = [...since, ...until];
+  return known.length === 0 ? '' : ` (${known.join(', ')})`;
+}
