@@ -518,6 +518,8 @@ function createChecks(parts: Parts) {
     },
     async atEnd(): Promise<void> {
       note(await checkDearly({ world, server, fleet, model }));
+      // To look has planned, which may have booked something.
+      await afterCommit();
       note(await checkAtEnd({ world, server, fleet, model }));
     },
   };
