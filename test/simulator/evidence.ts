@@ -37,6 +37,8 @@ export const EVIDENCE_PROMISES: readonly RowPromise[] = [
           one.step === step &&
           one.member === 1 &&
           isHeard(one.agent_id) &&
+          // It is out, whatever is offered to it after that.
+          !found.declined.has(one.agent_id) &&
           isAsked(rules, truth.says.get(`${one.agent_id} ${lane.product}`)),
       );
       // Who is well, there, and waits for its turn, or has ended at the release, is not out.
@@ -132,6 +134,8 @@ interface Tally {
   bad: number;
   hot: number;
   hotMembers: number;
+  /** Who has declined once. */
+  declined: ReadonlySet<string>;
 }
 
 /** Each agent once; what succeeded before a retry counts on. */
@@ -141,22 +145,25 @@ function tallyOf(model: Model, lane: LaneRow, step: number): Tally {
     bad: new Set<string>(),
     hot: new Set<string>(),
     hotMembers: new Set<string>(),
+    declined: new Set<string>(),
   };
   for (const attempt of model.attempts.values()) {
     if (attempt.laneId !== lane.id || attempt.step !== step) continue;
     const { agentId, member, hop } = attempt;
     if (attempt.state === 'succeeded' && member && !hop) sets.succeeded.add(agentId);
+    if (attempt.state === 'declined') sets.declined.add(agentId);
     if (HOT.includes(attempt.state)) sets.hot.add(agentId);
     if (HOT.includes(attempt.state) && member) sets.hotMembers.add(agentId);
     if (isBad(attempt) && attempt.budgetEpoch === lane.budget_epoch) sets.bad.add(agentId);
   }
-  const { succeeded, bad, hot, hotMembers } = sets;
+  const { succeeded, bad, hot, hotMembers, declined } = sets;
   return {
     ended: [...succeeded],
     succeeded: succeeded.size,
     bad: bad.size,
     hot: hot.size,
     hotMembers: hotMembers.size,
+    declined,
   };
 }
 
