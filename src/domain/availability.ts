@@ -32,8 +32,10 @@ export function objectionToGrant(
   openedAt: number,
 ): 'not_available' | 'availability_unknown' | undefined {
   if (row === undefined) return 'availability_unknown';
-  if (isLastAbsent(row)) return 'not_available';
-  return row.status === 'unknown' && row.since <= openedAt ? 'availability_unknown' : undefined;
+  if (row.status === 'absent') return 'not_available';
+  // It was absent when somebody last knew: no more is granted on that, and it is not said to be absent now.
+  const isDoubtful = isLastAbsent(row) || (row.status === 'unknown' && row.since <= openedAt);
+  return isDoubtful ? 'availability_unknown' : undefined;
 }
 
 /** A mirror's word begins with its address; GitHub's reasons never do. */

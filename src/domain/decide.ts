@@ -338,12 +338,13 @@ function nextStop(agent: AgentView, directive: Directive, lane: LaneDirective): 
 /** Why it cannot be had for the platform now; undefined when it can. */
 function missingAt(stop: NextStop, platform: string): { rule: string; reason: HoldReason; detail: string } | undefined {
   const { version, hop, trouble, absent, unknown } = stop;
-  const isHeld = absent.includes(platform) || unknown.includes(platform);
-  if (hop && (trouble !== null || isHeld))
+  const isAbsent = absent.includes(platform);
+  if (hop && (trouble !== null || isAbsent))
     return { rule: 'floor', reason: 'floor_missing', detail: trouble ?? `${version} for ${platform}` };
-  if (!isHeld) return undefined;
-  const reason = absent.includes(platform) ? 'not_available' : 'availability_unknown';
-  return { rule: 'availability', reason, detail: platform };
+  if (isAbsent) return { rule: 'availability', reason: 'not_available', detail: platform };
+  if (!unknown.includes(platform)) return undefined;
+  const detail = hop ? `${version} for ${platform}, which must not be jumped over` : platform;
+  return { rule: hop ? 'floor' : 'availability', reason: 'availability_unknown', detail };
 }
 
 interface GrantQuestion {

@@ -51,5 +51,8 @@ function floorGate({ snapshot, rollout, lane }: LaneInput, version: string, plat
     return pass('floor', `${lane.region} has ${version} for ${platform}, which must not be jumped over`);
   }
   const detail = `${version} for ${platform}: ${row === undefined ? 'not probed yet' : row.why}`;
-  return wait('floor', { reason: 'floor_missing', detail, remedy: 'passes when a probe finds it there' });
+  const remedy = 'passes when a probe finds it there';
+  return row?.status === 'absent'
+    ? wait('floor', { reason: 'floor_missing', detail, remedy })
+    : wait('floor', { reason: 'availability_unknown', detail: `${detail}, which must not be jumped over`, remedy });
 }

@@ -5,9 +5,15 @@ import { type MetricPolicy, type MetricTally, metricVerdict, printCondition } fr
 import type { LaneInput } from './plan-lane.ts';
 import type { Lane, Step } from './rollout.ts';
 
-/** In the order of the policy; asked once the soak is over and the members are there. */
+/**
+ * In the order of the policy, those in doubt behind all others: a person who is asked about one lets the step pass, and
+ * must not let it pass one that fails. Asked once the soak is over and the members are there.
+ */
 export function metricGates(input: LaneInput, step: Step): AskGate[] {
-  return metricsOf(input).map((metric) => () => metricGate(input, step, metric));
+  const isInDoubt = (metric: MetricPolicy) =>
+    !metric.dryRun && metricVerdict(metric, tallyOf(input, step.step, metric)).kind === 'inconclusive';
+  const metrics = metricsOf(input).toSorted((a, b) => Number(isInDoubt(a)) - Number(isInDoubt(b)));
+  return metrics.map((metric) => () => metricGate(input, step, metric));
 }
 
 /** Beside a person's approval: what the metrics said, which stops nothing any more. */

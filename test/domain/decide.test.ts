@@ -223,6 +223,12 @@ const ROWS: Row[] = [
     answer: 'hold floor_missing',
   },
   {
+    title: 'a floor of which nobody knows whether the region has it',
+    agent: agentAt('1.0.0'),
+    directives: [directiveFor({ floors: [floorAt('1.0.5', { unknown: [PLATFORM] })] })],
+    answer: 'hold availability_unknown',
+  },
+  {
     title: 'a floor that is vetoed',
     agent: agentAt('1.0.0'),
     directives: [directiveFor({ floors: [floorAt('1.0.5', { trouble: '1.0.5 is vetoed: harmful' })] })],

@@ -8,7 +8,7 @@ import type { Rollout } from '../../src/domain/rollout.ts';
 import type { LaneCensus, Snapshot } from '../../src/domain/snapshot.ts';
 import { testRelease } from '../support/fixtures.ts';
 import { NOW, waiting } from '../support/plans.ts';
-import { censusOf, PLATFORM, rolloutOf, snapshotOf, vetoOf } from '../support/snapshots.ts';
+import { availabilityOf, censusOf, PLATFORM, rolloutOf, snapshotOf, vetoOf } from '../support/snapshots.ts';
 
 function gateOf(floor: Partial<Release>, snapshot: Partial<Snapshot> = {}) {
   const rollout: Rollout = rolloutOf('1.2.0', [waiting('eu')]);
@@ -32,6 +32,17 @@ test('a vetoed floor fails, whoever has vetoed it, and names the verb that lifts
     assert.match(gate?.sentence ?? '', /1\.1\.0 is vetoed: harmful; .*tidegate release unveto agentd@1\.1\.0/);
     assert.match(gate?.sentence ?? '', REMOVED);
   }
+});
+
+test('a floor that is absent is missing; of one that nobody could look for that is not said', () => {
+  const seenAs = (status: 'available' | 'absent' | 'unknown') => {
+    const availability = [availabilityOf(testRelease('1.1.0'), 'eu', status)];
+    return gateOf({}, { availability })?.reason;
+  };
+  assert.equal(seenAs('available'), undefined);
+  assert.equal(seenAs('absent'), 'floor_missing');
+  assert.equal(seenAs('unknown'), 'availability_unknown');
+  assert.equal(gateOf({}, { availability: [] })?.reason, 'availability_unknown');
 });
 
 test('a withdrawn floor waits for its return; an altered one does not come back by itself', () => {

@@ -36,10 +36,11 @@ test('what has turned absent is not granted while nobody knows, and is once it i
   assert.equal(await stateOf(fleet), 'open');
   await mark(fleet, 'absent', 'the mirror answers 404');
   assert.equal(await agent.run(), 'not_available');
+  // Nothing is granted on it; nor is it said to be absent, which nobody knows now.
   await mark(fleet, 'unknown', 'the mirror does not answer');
-  assert.equal(await agent.run(), 'not_available');
+  assert.equal(await agent.run(), 'availability_unknown');
   await fleet.restart();
-  assert.equal(await agent.run(), 'not_available');
+  assert.equal(await agent.run(), 'availability_unknown');
   await mark(fleet, 'available', 'the mirror has it');
   assert.equal(await agent.run(), 'none');
   assert.equal(agent.products[0]?.version, '1.1.0');
@@ -116,7 +117,7 @@ test('a late joiner on a platform of which nobody knew when the lane opened wait
   await fleet.engine.plan();
   assert.equal(await askAs(late, ARM), 'availability_unknown');
   await markPlatform(fleet, '1.1.0', ARM, 'unknown');
-  assert.equal(await askAs(late, ARM), 'not_available');
+  assert.equal(await askAs(late, ARM), 'availability_unknown');
   await markPlatform(fleet, '1.1.0', ARM, 'available');
   assert.equal(await askAs(late, ARM), 'instruction');
 });
@@ -134,7 +135,7 @@ test('a baseline whose mirror has lost it brings nobody to it until it is there 
   assert.equal(await late.run(), 'not_available');
   await mark(fleet, 'unknown', 'the mirror does not answer');
   await fleet.restart();
-  assert.equal(await late.run(), 'not_available');
+  assert.equal(await late.run(), 'availability_unknown');
   // A newer one is the choice now: the baseline is still asked for.
   await fleet.publish('1.2.0', { state: 'complete', publishedAt: fleet.clock.now() });
   assert(fleet.engine.wanted().some(({ version }) => version === '1.1.0'));
