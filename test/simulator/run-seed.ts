@@ -1,11 +1,13 @@
 // One seed, one history: builds the world, lets it run with its faults, then calmly to the end, and checks all the way.
+import semver from 'semver';
 import { AppError } from '../../src/errors.ts';
+import type { RunningProduct } from '../../src/protocol/agent.ts';
 import { createAims } from './aims.ts';
 import { createApprovers } from './approvers.ts';
 import { type AuditRow, type Books, createReader } from './books.ts';
 import { checkAcknowledged, checkAtEnd, checkDearly } from './dear-promises.ts';
 import { createFaults } from './faults.ts';
-import { createFleet, type Fleet } from './fleet.ts';
+import { createFleet, type Fleet, type Member } from './fleet.ts';
 import { createGithub, type Github } from './github.ts';
 import { noteHold, noteMarks } from './happenings.ts';
 import { createMarks, type MarkCounts } from './marks.ts';
@@ -388,9 +390,22 @@ async function isConverged({ world, server, fleet, github }: Parts): Promise<boo
   const hot = await server.database.db.selectFrom('attempts').select('id').where('live', '=', 1).executeTakeFirst();
   if (hot !== undefined) return false;
   return fleet.members.every(
-    ({ agent, gone }) =>
-      gone || agent.running().every(({ product, version }) => version === github.versions(product).at(-1)),
+    (member) =>
+      member.gone ||
+      member.agent
+        .running()
+        .every((one) => one.version === github.versions(one.product).at(-1) || standsBefore(one, member)),
   );
+
+  /** At a floor from which this host has gone back before: it takes that again only when a person says so. */
+  function standsBefore({ product, version }: RunningProduct, { agent }: Member): boolean {
+    const skipped = agent.disk.slots.get(product)?.skipped ?? new Set();
+    const floors = server.settings.products.find(({ name }) => name === product)?.floors ?? [];
+    return floors.some(
+      (floor) =>
+        semver.gt(floor.version, version) && skipped.has(github.digestOf(product, floor.version, agent.platform())),
+    );
+  }
 }
 
 async function whatIsStuck({ server, fleet, github }: Parts): Promise<string> {
