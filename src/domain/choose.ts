@@ -4,6 +4,7 @@ import { type HoldReason, sentenceOf } from './holds.ts';
 import { baselinesThere, releaseOf } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
+import { isDue, nextRun } from './schedule.ts';
 import type { Action, Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
 import type { Range, Scheme } from './version/scheme.ts';
 import { schemeOf } from './version/schemes.ts';
@@ -23,6 +24,7 @@ export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: nu
   const scheme = schemeOf(product.scheme);
   const range = acceptedBy(product);
   let refused: Refusal = none('not_available', 'no release of the product is known');
+  let atRun: Refusal | undefined;
   let newer = 0;
   const releases = releasesOf(snapshot, product, scheme);
   for (const release of releases) {
@@ -33,10 +35,11 @@ export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: nu
       if (newer === 1) refused = lagging(product, release);
       continue;
     }
-    // The highest one that was refused is what a person asks about.
+    // The highest one that was refused is what a person asks about, unless another one goes out by itself later.
     if (release === releases[0]) refused = found;
+    if (found.reason === 'outside_window') atRun ??= found;
   }
-  return refused;
+  return atRun ?? refused;
 }
 
 /** The first thing that stands against the release now, undefined when nothing does. */
@@ -55,19 +58,36 @@ function refusalOf(
   const policy = policyFor(snapshot, product, version);
   const readyAt = publishedAt + policy.minAgeMs;
   if (now < readyAt) return none('too_young', version, readyAt);
-  // What comes before it is not kept waiting for the person.
-  return policy.begin === 'manual' ? none('needs_approval', sayBegin(product, version, policy)) : undefined;
+  // What comes before it is not kept waiting for the person, nor for the run.
+  if (policy.begin === 'manual') return none('needs_approval', sayBegin(product, version, policy));
+  return waitsForRun(snapshot, product, version, policy, now);
 }
 
-/** What only waits for a person to begin it, above the release that is the choice; undefined: nothing does. */
-export function waitsForPerson(snapshot: Snapshot, product: ProductRules, now: number): Refusal | undefined {
-  if (![product.policy, ...Object.values(product.policies)].some(({ begin }) => begin === 'manual')) return undefined;
+/** A scheduled policy creates rollouts only at its runs; one that was missed is taken once. */
+function waitsForRun(
+  snapshot: Snapshot,
+  product: ProductRules,
+  version: string,
+  { name, schedule }: Policy,
+  now: number,
+): Refusal | undefined {
+  if (schedule === null) return undefined;
+  const considered = snapshot.considered.find((one) => one.product === product.name);
+  if (considered !== undefined && isDue(schedule, considered.at, now)) return undefined;
+  const detail = `${version} waits: its policy ${name} begins rollouts at “${schedule.cron}”`;
+  return none('outside_window', detail, nextRun(schedule, now));
+}
+
+/** What only waits for a person to begin it, or for a run, above the release that is the choice; undefined: nothing does. */
+export function waitsToBegin(snapshot: Snapshot, product: ProductRules, now: number): Refusal | undefined {
+  const policies = [product.policy, ...Object.values(product.policies)];
+  if (!policies.some(({ begin, schedule }) => begin === 'manual' || schedule !== null)) return undefined;
   const scheme = schemeOf(product.scheme);
   const range = acceptedBy(product);
   for (const release of releasesOf(snapshot, product, scheme)) {
     const found = refusalOf(snapshot, product, release, range, now);
     if (found === undefined) return undefined;
-    if (found.reason === 'needs_approval') return found;
+    if (found.reason === 'needs_approval' || found.reason === 'outside_window') return found;
   }
   return undefined;
 }

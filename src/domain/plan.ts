@@ -1,19 +1,17 @@
 // plan(snapshot, now): moves rollouts and lanes, and says for everything that does not move why not (DESIGN §2, §4).
 import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
-import { chooseRelease, creationOf, type Refusal, waitsForPerson } from './choose.ts';
+import { chooseRelease, creationOf, type Refusal, waitsToBegin } from './choose.ts';
 import { doubtHold, planDoubted } from './clock-doubt.ts';
-import { sentenceOf } from './holds.ts';
 import { planReopening } from './idle-lane.ts';
 import { leftOutHold } from './left-out.ts';
 import { rolloutsOf } from './lookup.ts';
 import { planBaselines } from './plan-baseline.ts';
 import { planAlarm, planLane } from './plan-lane.ts';
-import type { Policy } from './policy.ts';
 import type { Release } from './release.ts';
 import { planRollBack } from './roll-back.ts';
 import { isTerminalLane, type Rollout } from './rollout.ts';
-import { isDue, nextRun } from './schedule.ts';
+import { isDue } from './schedule.ts';
 import type { Action, Hold, Plan, ProductRules, Snapshot } from './snapshot.ts';
 import { planSupersede } from './supersede.ts';
 import { schemeOf } from './version/schemes.ts';
@@ -104,13 +102,12 @@ function planCreation(
   const { version } = choice.release;
   if (rollouts.some((rollout) => rollout.version === version)) return { hold: null };
   if (isPassedOver(product, choice.release, rollouts)) return { hold: null };
-  const action = creationOf(snapshot, product, choice.release);
-  return scheduleHold(snapshot, product, action.policy, now) ?? { action };
+  return { action: creationOf(snapshot, product, choice.release) };
 }
 
-/** What a person must begin is said beside what goes out meanwhile: nobody would know of it otherwise. */
+/** What a person must begin, or a run will, is said beside what goes out meanwhile: nobody would know of it otherwise. */
 function beginHold(snapshot: Snapshot, product: ProductRules, now: number): Hold | undefined {
-  const waiting = waitsForPerson(snapshot, product, now);
+  const waiting = waitsToBegin(snapshot, product, now);
   return waiting === undefined ? undefined : holdOf(product, waiting);
 }
 
@@ -147,24 +144,6 @@ function planSchedule(snapshot: Snapshot, product: ProductRules, now: number): A
   const considered = snapshot.considered.find((one) => one.product === product.name);
   if (considered !== undefined && !schedules.some((schedule) => isDue(schedule, considered.at, now))) return undefined;
   return { kind: 'consider_schedule', product: product.name };
-}
-
-/** A scheduled policy creates rollouts only at its runs; one that was missed is taken once. */
-function scheduleHold(
-  snapshot: Snapshot,
-  product: ProductRules,
-  policy: Policy,
-  now: number,
-): { hold: Hold } | undefined {
-  if (policy.schedule === null) return undefined;
-  const considered = snapshot.considered.find((one) => one.product === product.name);
-  if (considered !== undefined && isDue(policy.schedule, considered.at, now)) return undefined;
-  const until = nextRun(policy.schedule, now);
-  const sentence = sentenceOf(
-    'outside_window',
-    `the policy ${policy.name} begins rollouts at “${policy.schedule.cron}”`,
-  );
-  return { hold: { subject: { product: product.name }, reason: 'outside_window', sentence, until } };
 }
 
 function hasWork(rollouts: readonly Rollout[]): boolean {

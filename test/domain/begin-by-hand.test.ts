@@ -1,7 +1,7 @@
 // A policy that begins by hand: nothing of it goes out by itself, what comes before it is not kept waiting, and a person is told.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { chooseRelease, waitsForPerson } from '../../src/domain/choose.ts';
+import { chooseRelease, waitsToBegin } from '../../src/domain/choose.ts';
 import { plan } from '../../src/domain/plan.ts';
 import type { ProductRules, Snapshot } from '../../src/domain/snapshot.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
@@ -28,7 +28,7 @@ function published(versions: readonly string[], overrides: Partial<Snapshot> = {
 }
 
 function asked(snapshot: Snapshot): string | undefined {
-  return waitsForPerson(snapshot, snapshot.products[0] as ProductRules, NOW)?.sentence;
+  return waitsToBegin(snapshot, snapshot.products[0] as ProductRules, NOW)?.sentence;
 }
 
 function chosen(snapshot: Snapshot): string | undefined {

@@ -189,6 +189,8 @@ export async function createServer(world: World): Promise<SimServer> {
     inForce = settings;
     truth.upSinceMs = truth.observableMs;
     truth.startedAt = time.now();
+    // It was the process before that stood still.
+    pausedUntil = Math.min(pausedUntil, time.now());
     const write = (line: string) => {
       if (mine.overtaken && line.includes('another server has taken over')) world.marks.hit('rival_said_why');
       else if (!mine.dead) world.broken('D0', `the engine has logged an error: ${line}`);

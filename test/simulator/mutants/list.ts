@@ -61,8 +61,8 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'src/domain/availability.ts',
-        from: "  return row.status === 'unknown' && row.since <= openedAt ?",
-        to: "  return row.status === 'unknown' && row.since < 0 && row.since <= openedAt ?",
+        from: "(row.status === 'unknown' && row.since <= openedAt);",
+        to: "(row.status === 'unknown' && row.since < 0);",
       },
       {
         file: 'src/domain/availability.ts',
