@@ -8,7 +8,7 @@ import { cameFrom, overdueAttempts, recentBadAgents } from '../store/attempts.ts
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Db, Tx } from '../store/database.ts';
 import { listTallies } from '../store/metrics.ts';
-import { listAvailability, listReleasesOf, listSources } from '../store/releases.ts';
+import { listAllAvailability, listReleasesOf, listSources } from '../store/releases.ts';
 import { listBaselineLanes, listRolloutsOf, loadMembers } from '../store/rollouts.ts';
 import { listConsidered } from '../store/schedules.ts';
 import { type CensusInput, countAgents, countLanes } from './census.ts';
@@ -42,7 +42,6 @@ export async function loadSnapshot(
   const releases = await listReleasesOf(db, names);
   const polls = new Map((await listSources(db)).map((source) => [source.product, source]));
   const rollouts = await listRolloutsOf(db, names, MAX_ROLLOUTS);
-  rollouts.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
   const live = rollouts.filter((rollout) => rollout.endedAt === null);
   for (const { laneId, step } of stepsOf(live))
     if (!memory.hasMembers(laneId, step)) memory.setMembers(laneId, step, await loadMembers(db, laneId, step));
@@ -67,7 +66,7 @@ export async function loadSnapshot(
     ceilings: memory.grants.ceilings(),
     considered: await listConsidered(db),
     releases,
-    availability: (await listAvailability(db)).map((row) =>
+    availability: mapKept(await listAllAvailability(db), (row) =>
       mirrored.has(row.region)
         ? effectiveRow(row, now, maxAgeMs)
         : confirmedRow(row, polls.get(row.product), now, maxAgeMs),
@@ -101,6 +100,12 @@ export async function loadAllMembers(db: Db, memory: Memory): Promise<void> {
   const rollouts = await listRolloutsOf(db, names, MAX_ROLLOUTS);
   for (const { laneId, step } of stepsOf(rollouts.filter((rollout) => rollout.endedAt === null)))
     memory.setMembers(laneId, step, await loadMembers(db, laneId, step));
+}
+
+/** The list itself where no row changes: what was found in it is remembered by it. */
+function mapKept<Row>(rows: Row[], change: (row: Row) => Row): Row[] {
+  const changed = rows.map(change);
+  return changed.every((row, at) => row === rows[at]) ? rows : changed;
 }
 
 function stepsOf(rollouts: readonly Rollout[]): { laneId: string; step: number }[] {

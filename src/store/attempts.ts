@@ -340,22 +340,32 @@ export async function foldCounters(
   step: number,
   budgetEpoch: number,
 ): Promise<StepCounters> {
-  const { policy } = await db
+  const [lane] = (await POLICY_OF_LANE(db, laneId)).rows;
+  assert(lane !== undefined, `the lane ${laneId} is of a rollout`);
+  const { rows } = await ATTEMPTS_OF_STEP(db, laneId, step, budgetEpoch);
+  rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return foldStep(toAttempts(rows), (JSON.parse(lane.policy) as Policy).attemptsPerAgent, budgetEpoch);
+}
+
+const POLICY_OF_LANE = prepared((db, laneId: RawBuilder<string>) =>
+  db
     .selectFrom('lanes')
     .innerJoin('rollouts', 'rollouts.id', 'lanes.rollout_id')
     .select('rollouts.policy')
     .where('lanes.id', '=', laneId)
-    .executeTakeFirstOrThrow();
-  const rows = await db
-    .selectFrom('attempts')
-    .selectAll()
-    .where('lane_id', '=', laneId)
-    .where('step', '=', step)
-    .where('budget_epoch', '<=', budgetEpoch)
-    .execute();
-  rows.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return foldStep(toAttempts(rows), (JSON.parse(policy) as Policy).attemptsPerAgent, budgetEpoch);
-}
+    .compile(),
+);
+
+const ATTEMPTS_OF_STEP = prepared(
+  (db, laneId: RawBuilder<string>, step: RawBuilder<number>, budgetEpoch: RawBuilder<number>) =>
+    db
+      .selectFrom('attempts')
+      .selectAll()
+      .where('lane_id', '=', laneId)
+      .where('step', '=', step)
+      .where('budget_epoch', '<=', budgetEpoch)
+      .compile(),
+);
 
 function noAttempts(): Record<AttemptState, number> {
   return Object.fromEntries(ATTEMPT_STATES.map((state) => [state, 0])) as Record<AttemptState, number>;

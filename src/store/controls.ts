@@ -3,12 +3,13 @@ import { sql } from 'kysely';
 import type { Brake, Veto } from '../domain/directives.ts';
 import type { Baseline } from '../domain/snapshot.ts';
 import { prepared } from './prepared.ts';
+import { remembered } from './remembered.ts';
 import type { Db, Tx } from './schema.ts';
 
-export async function listVetoes(db: Db | Tx): Promise<Veto[]> {
+export const listVetoes = remembered(['vetoes'], async (db): Promise<Veto[]> => {
   const { rows } = await VETOES(db);
   return rows.map((row) => ({ ...row, automatic: row.automatic === 1 }));
-}
+});
 
 const VETOES = prepared((db) => db.selectFrom('vetoes').selectAll().orderBy('product').orderBy('version').compile());
 
@@ -49,9 +50,7 @@ export async function deleteVeto(tx: Tx, product: string, version: string): Prom
   return deleted.numDeletedRows === 1n;
 }
 
-export async function listBrakes(db: Db | Tx): Promise<Brake[]> {
-  return (await BRAKES(db)).rows;
-}
+export const listBrakes = remembered(['brakes'], async (db): Promise<Brake[]> => (await BRAKES(db)).rows);
 
 const BRAKES = prepared((db) =>
   db.selectFrom('brakes').select(['scope', 'actor', 'reason', 'at']).orderBy('scope').compile(),
@@ -80,17 +79,14 @@ export async function deleteBrake(tx: Tx, scope: string): Promise<boolean> {
 }
 
 /** All that were ever reached, oldest first. */
-export async function listBaselines(db: Db | Tx, product?: string): Promise<Baseline[]> {
-  const rows = await db
-    .selectFrom('baselines')
-    .selectAll()
-    .$if(product !== undefined, (query) => query.where('product', '=', product as string))
-    .orderBy('at')
-    .orderBy('product')
-    .orderBy('region')
-    .execute();
+export const listBaselines = remembered(['baselines'], async (db): Promise<Baseline[]> => {
+  const { rows } = await BASELINES(db);
   return rows.map(({ release_id, ...same }) => ({ ...same, releaseId: release_id }));
-}
+});
+
+const BASELINES = prepared((db) =>
+  db.selectFrom('baselines').selectAll().orderBy('at').orderBy('product').orderBy('region').compile(),
+);
 
 /** A baseline that is reached again becomes the newest again. */
 export async function putBaseline(tx: Tx, baseline: Baseline): Promise<void> {

@@ -46,7 +46,6 @@ const BOTH = prepared((db: Db | Tx) =>
     .selectFrom('meta')
     .select(['key', 'value'])
     .where('key', 'in', ['epoch', 'term'])
-    .orderBy('key')
-    .$if(isPostgres(db), (query) => query.forShare())
+    .$if(isPostgres(db), (query) => query.orderBy('key').forShare())
     .compile(),
 );

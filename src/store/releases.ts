@@ -4,6 +4,7 @@ import type { Availability } from '../domain/availability.ts';
 import type { Artifact, Release } from '../domain/release.ts';
 import { rowsAs, textsIn, textsOf, toJson } from './batch.ts';
 import { prepared } from './prepared.ts';
+import { remembered } from './remembered.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
 /** What the tracker remembers of one product's repository between polls. Times in milliseconds since the epoch. */
@@ -44,11 +45,14 @@ export async function listReleases(db: Db | Tx, product: string): Promise<Releas
 }
 
 /** Product by product in that order, each as by `listReleases`. */
-export async function listReleasesOf(db: Db | Tx, products: readonly string[]): Promise<Release[]> {
-  const { rows } = await RELEASES_OF(db, toJson(products));
-  const byProduct = Map.groupBy(await withArtifacts(db, rows), (release) => release.product);
-  return products.flatMap((product) => byProduct.get(product) ?? []);
-}
+export const listReleasesOf = remembered(
+  ['releases', 'artifacts'],
+  async (db, products: readonly string[]): Promise<Release[]> => {
+    const { rows } = await RELEASES_OF(db, toJson(products));
+    const byProduct = Map.groupBy(await withArtifacts(db, rows), (release) => release.product);
+    return products.flatMap((product) => byProduct.get(product) ?? []);
+  },
+);
 
 const RELEASES_OF = prepared((db, products: RawBuilder<string>) =>
   db.selectFrom('releases').selectAll().where('product', 'in', textsOf(db, products)).compile(),
@@ -122,9 +126,10 @@ export async function loadSource(db: Db | Tx, product: string): Promise<SourceSt
   return row === undefined ? undefined : toSource(row);
 }
 
-export async function listSources(db: Db | Tx): Promise<SourceState[]> {
-  return (await SOURCES(db)).rows.map(toSource);
-}
+export const listSources = remembered(
+  ['sources'],
+  async (db): Promise<SourceState[]> => (await SOURCES(db)).rows.map(toSource),
+);
 
 const SOURCES = prepared((db) => db.selectFrom('sources').selectAll().orderBy('product').compile());
 
@@ -188,16 +193,21 @@ export async function listAvailability(
   product?: string,
   versions?: readonly string[],
 ): Promise<Availability[]> {
-  const isAll = product === undefined && versions === undefined;
-  const rows = isAll ? (await AVAILABILITY(db)).rows : await availabilityOf(db, product, versions).execute();
-  return rows.map(({ checked_at, was_absent, ...same }) => ({
-    ...same,
-    checkedAt: checked_at,
-    ...(same.status === 'unknown' && was_absent === 1 ? { wasAbsent: true } : {}),
-  }));
+  if (product === undefined && versions === undefined) return await listAllAvailability(db);
+  return (await availabilityOf(db, product, versions).execute()).map(toAvailability);
 }
 
+export const listAllAvailability = remembered(
+  ['availability'],
+  async (db): Promise<Availability[]> => (await AVAILABILITY(db)).rows.map(toAvailability),
+);
+
 const AVAILABILITY = prepared((db) => availabilityOf(db).compile());
+
+function toAvailability({ checked_at, was_absent, ...same }: Selectable<DB['availability']>): Availability {
+  const wasAbsent = same.status === 'unknown' && was_absent === 1;
+  return { ...same, checkedAt: checked_at, ...(wasAbsent ? { wasAbsent } : {}) };
+}
 
 function availabilityOf(db: Db | Tx, product?: string, versions?: readonly string[]) {
   return db

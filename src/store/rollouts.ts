@@ -12,7 +12,8 @@ import {
 import { goesBack } from '../domain/way-back.ts';
 import { assert } from '../errors.ts';
 import { textsOf, toJson } from './batch.ts';
-import { isPostgres, prepared } from './prepared.ts';
+import { isPostgres, prepared, preparedByName } from './prepared.ts';
+import { remembered } from './remembered.ts';
 import type { DB, Db, Tx } from './schema.ts';
 
 export interface RolloutFilter {
@@ -29,14 +30,7 @@ const GOING_BASELINE = sql<boolean>`kind = 'baseline' and state in ('open', 'hal
 
 type StepRow = Omit<Selectable<DB['steps']>, 'members'>;
 
-const STEP_COLUMNS = [
-  'lane_id',
-  'step',
-  'opened_at',
-  'size',
-  'threshold',
-  'threshold_id',
-  'done',
+const COUNTERS = [
   'pending',
   'hot',
   'hot_members',
@@ -48,6 +42,10 @@ const STEP_COLUMNS = [
   'failed_before_grant',
   'inconclusive',
   'exhausted',
+] as const;
+const STEP_COLUMNS = [
+  ...(['lane_id', 'step', 'opened_at', 'size', 'threshold', 'threshold_id', 'done'] as const),
+  ...COUNTERS,
 ] as const;
 
 /** Inserts the rollout with its lanes; none of them has a step yet. */
@@ -83,11 +81,15 @@ export async function listRollouts(db: Db | Tx, filter: RolloutFilter = {}): Pro
   return await withLanes(db, rows);
 }
 
-/** Of each of these products the newest `limitEach`, in no order that means anything. */
-export async function listRolloutsOf(db: Db | Tx, products: readonly string[], limitEach: number): Promise<Rollout[]> {
-  const { rows } = await ROLLOUTS_OF(db, limitEach, toJson(products));
-  return await withLanes(db, rows);
-}
+/** Of each of these products the newest `limitEach`, the oldest of all first. */
+export const listRolloutsOf = remembered(
+  ['rollouts', 'lanes', 'steps'],
+  async (db, products: readonly string[], limitEach: number): Promise<Rollout[]> => {
+    const { rows } = await ROLLOUTS_OF(db, limitEach, toJson(products));
+    const rollouts = await withLanes(db, rows);
+    return rollouts.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+  },
+);
 
 const ROLLOUTS_OF = prepared((db, limitEach: RawBuilder<number>, products: RawBuilder<string>) => {
   const place = sql<number>`row_number() over (partition by product order by created_at desc, id desc)`;
@@ -160,15 +162,18 @@ const LOCKED_LANES = prepared((db, ids: RawBuilder<string>) =>
  */
 export async function saveLane(tx: Tx, lane: Lane, expectedRevision: number): Promise<boolean> {
   assert(lane.revision > expectedRevision, 'a changed lane has a new revision');
-  const { state, live, detail, budget_epoch, allowance, approvals, revision } = fromLane(lane);
-  const updated = await tx
-    .updateTable('lanes')
-    .set({ state, live, detail, budget_epoch, allowance, approvals, revision })
-    .where('id', '=', lane.id)
-    .where('revision', '=', expectedRevision)
-    .executeTakeFirst();
-  return updated.numUpdatedRows === 1n;
+  const saved = await SAVE_LANE(tx, { ...fromLane(lane), expectedRevision });
+  return saved.numAffectedRows === 1n;
 }
+
+type LaneChange = Pick<DB['lanes'], 'id' | (typeof CHANGING)[number]> & { expectedRevision: number };
+
+const CHANGING = ['state', 'live', 'detail', 'budget_epoch', 'allowance', 'approvals', 'revision'] as const;
+
+const SAVE_LANE = preparedByName<LaneChange, unknown>([...CHANGING, 'id', 'expectedRevision'], (db, slots) => {
+  const { id, expectedRevision, ...changes } = slots;
+  return db.updateTable('lanes').set(changes).where('id', '=', id).where('revision', '=', expectedRevision).compile();
+});
 
 /** Keeps the first end. */
 export async function endRollout(tx: Tx, id: string, at: number): Promise<void> {
@@ -214,13 +219,16 @@ export async function saveMembers(tx: Tx, laneId: string, step: Step, members: U
 
 /** Writes what may change of an opened step: `done` and the counters. */
 export async function saveStep(tx: Tx, laneId: string, step: Step): Promise<void> {
-  await tx
-    .updateTable('steps')
-    .set({ done: step.done ? 1 : 0, ...fromCounters(step.counters) })
-    .where('lane_id', '=', laneId)
-    .where('step', '=', step.step)
-    .execute();
+  const { counters } = step;
+  await SAVE_STEP(tx, { laneId, step: step.step, done: step.done ? 1 : 0, ...fromCounters(counters) });
 }
+
+type StepChange = { laneId: string; step: number; done: 0 | 1 } & ReturnType<typeof fromCounters>;
+
+const SAVE_STEP = preparedByName<StepChange, unknown>(['laneId', 'step', 'done', ...COUNTERS], (db, slots) => {
+  const { laneId, step, ...changes } = slots;
+  return db.updateTable('steps').set(changes).where('lane_id', '=', laneId).where('step', '=', step).compile();
+});
 
 /** The bitset of `insertStep`; the step must have been opened. */
 export async function loadMembers(db: Db | Tx, laneId: string, step: number): Promise<Uint8Array> {

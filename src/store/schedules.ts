@@ -1,11 +1,13 @@
 // When the schedules of the products were looked at last.
 import type { Consideration } from '../domain/snapshot.ts';
 import { prepared } from './prepared.ts';
-import type { Db, Tx } from './schema.ts';
+import { remembered } from './remembered.ts';
+import type { Tx } from './schema.ts';
 
-export async function listConsidered(db: Db | Tx): Promise<Consideration[]> {
-  return (await CONSIDERED(db)).rows;
-}
+export const listConsidered = remembered(
+  ['schedules'],
+  async (db): Promise<Consideration[]> => (await CONSIDERED(db)).rows,
+);
 
 const CONSIDERED = prepared((db) =>
   db.selectFrom('schedules').select(['product', 'considered_at as at']).orderBy('product').compile(),

@@ -12,6 +12,7 @@ import {
 } from 'kysely';
 import { AppError, assert } from '../errors.ts';
 import type { DB, Db } from './schema.ts';
+import { type WrittenTables, watchWrites, wordsOf } from './written-tables.ts';
 
 /** `TDGT`: stands in the file's header (offset 68) and says whose file it is. */
 export const APPLICATION_ID = 0x54444754;
@@ -180,8 +181,10 @@ function connect(path: string, source: string | Buffer, unlock: () => void): Sql
     throw unusable(path, error);
   }
   const opened = raw;
-  const { database, forgetStatements } = withStatementCache(raw);
-  const db = new Kysely<DB>({ dialect: new Dialect(database, () => opened.inTransaction) });
+  const version = raw.prepare('pragma data_version').pluck();
+  const writes = watchWrites(() => version.get() as number);
+  const { database, forgetStatements } = withStatementCache(raw, writes);
+  const db = new Kysely<DB>({ dialect: new Dialect(database, () => opened.inTransaction, writes) });
   return {
     db,
     path: path === MEMORY ? null : path,
@@ -198,9 +201,9 @@ function connect(path: string, source: string | Buffer, unlock: () => void): Sql
 class Dialect extends SqliteDialect {
   readonly #adapter: DirectAdapter;
 
-  constructor(database: CachedDatabase, isOpen: () => boolean) {
+  constructor(database: CachedDatabase, isOpen: () => boolean, writes: WrittenTables) {
     super({ database });
-    this.#adapter = new DirectAdapter(database, isOpen);
+    this.#adapter = new DirectAdapter(database, isOpen, writes);
   }
 
   override createAdapter(): DirectAdapter {
@@ -209,22 +212,29 @@ class Dialect extends SqliteDialect {
 }
 
 /**
- * Whoever holds a transaction has the only connection, so there is nobody to wait for: its statements need not go by
- * kysely's queues, which take as long as a small statement itself.
+ * Whoever holds a transaction has the only connection, and a statement of somebody else's is done before anybody can
+ * begin one: with nobody to wait for they need not go by kysely's queues, which take as long as a small statement itself.
  */
 export class DirectAdapter extends SqliteAdapter {
+  readonly writes: WrittenTables;
   readonly #database: CachedDatabase;
   readonly #isOpen: () => boolean;
 
-  constructor(database: CachedDatabase, isOpen: () => boolean) {
+  constructor(database: CachedDatabase, isOpen: () => boolean, writes: WrittenTables) {
     super();
+    this.writes = writes;
     this.#database = database;
     this.#isOpen = isOpen;
   }
 
-  /** Only for who holds the transaction. The result is as kysely's driver has it. */
-  run<Row>({ sql, parameters }: CompiledQuery<Row>): QueryResult<Row> {
-    assert(this.#isOpen(), 'the transaction has not ended');
+  /** Whether a statement outside of transactions may run at once: it must not read what another one has not committed. */
+  isFree(): boolean {
+    return !this.#isOpen();
+  }
+
+  /** Only for who holds the transaction, or where none is open. The result is as kysely's driver has it. */
+  run<Row>({ sql, parameters }: CompiledQuery<Row>, isInTransaction: boolean): QueryResult<Row> {
+    assert(this.#isOpen() === isInTransaction, 'the transaction has not ended');
     const statement = this.#database.prepare(sql);
     if (statement.reader) return { rows: statement.all(parameters) as Row[] };
     const { changes, lastInsertRowid } = statement.run(parameters);
@@ -264,16 +274,19 @@ interface CachedDatabase {
  * kysely prepares every query anew, which costs more than running it. The oldest statement leaves when there are too
  * many. Transactions begin immediate: a deferred one that turns to writing fails where waiting would have helped.
  */
-function withStatementCache(raw: Sqlite.Database): { database: CachedDatabase; forgetStatements(): void } {
+function withStatementCache(
+  raw: Sqlite.Database,
+  writes: WrittenTables,
+): { database: CachedDatabase; forgetStatements(): void } {
   const statements = new Map<string, SqliteStatement>();
   const begin = raw.prepare('begin immediate') as unknown as SqliteStatement;
-  const rollback = tolerantRollback(raw);
+  const rollback = tolerantRollback(raw, () => writes.noteAll());
   function prepare(text: string): SqliteStatement {
     if (text === 'begin') return begin;
     if (text === 'rollback') return rollback;
     const known = statements.get(text);
     if (known !== undefined) return known;
-    const statement = raw.prepare(text) as unknown as SqliteStatement;
+    const statement = noting(raw.prepare(text), writes);
     if (statements.size >= MAX_STATEMENTS) statements.delete(statements.keys().next().value as string);
     statements.set(text, statement);
     return statement;
@@ -281,13 +294,33 @@ function withStatementCache(raw: Sqlite.Database): { database: CachedDatabase; f
   return { database: { prepare, close: () => raw.close() }, forgetStatements: () => statements.clear() };
 }
 
+/** The same statement; what it may write to is noted before it runs. */
+function noting(prepared: Sqlite.Statement, writes: WrittenTables): SqliteStatement {
+  const statement = prepared as unknown as SqliteStatement;
+  if (prepared.readonly) return statement;
+  const words = wordsOf(prepared.source);
+  const noted = <Result>(run: () => Result): Result => {
+    writes.note(words);
+    return run();
+  };
+  return {
+    reader: statement.reader,
+    all: (parameters) => noted(() => statement.all(parameters)),
+    run: (parameters) => noted(() => statement.run(parameters)),
+    iterate: (parameters) => noted(() => statement.iterate(parameters)),
+  };
+}
+
 /** SQLite rolls back by itself on a full disk or an I/O error; a second rollback would hide the first error. */
-function tolerantRollback(raw: Sqlite.Database): SqliteStatement {
+function tolerantRollback(raw: Sqlite.Database, onUndone: () => void): SqliteStatement {
   const statement = raw.prepare('rollback');
   return {
     reader: false,
     all: () => [],
-    run: () => (raw.inTransaction ? statement.run() : { changes: 0, lastInsertRowid: 0 }),
+    run() {
+      onUndone();
+      return raw.inTransaction ? statement.run() : { changes: 0, lastInsertRowid: 0 };
+    },
     iterate: () => [][Symbol.iterator](),
   };
 }

@@ -27,7 +27,6 @@ export interface Metrics {
 export const METRICS_CRON = '* * * * * *';
 
 const AT_A_TIME = 4;
-const MAX_ROLLOUTS = 500;
 /** Read in one round; the rest stays due. */
 const MAX_READINGS = 100;
 
@@ -74,8 +73,8 @@ async function dueReadings(database: Database, products: readonly string[], now:
   const known = new Map((await listTallies(db)).map((tally) => [keyOf(tally), tally]));
   const due: Due[] = [];
   for (const product of products) {
-    for (const rollout of await listRollouts(db, { product, limit: MAX_ROLLOUTS })) {
-      if (rollout.endedAt === null) due.push(...rollout.lanes.flatMap((lane) => dueIn(rollout, lane, known, now)));
+    for (const rollout of await listRollouts(db, { product, liveOnly: true })) {
+      due.push(...rollout.lanes.flatMap((lane) => dueIn(rollout, lane, known, now)));
     }
   }
   return due.sort((a, b) => a.tally.at - b.tally.at).slice(0, MAX_READINGS);

@@ -1,4 +1,5 @@
 // Reads what was committed since the last look: the new audit rows, and the rows of today that the promises compare.
+import { deepEqual } from 'node:assert/strict';
 import { type RawBuilder, sql } from 'kysely';
 import type { Policy } from '../../src/domain/policy.ts';
 import type { Database, Tx } from '../../src/store/database.ts';
@@ -99,9 +100,17 @@ export interface Reader {
   goTo(seq: number): void;
 }
 
-/** Reads all of it in one transaction: no more than one commit can lie between two looks. */
-export function createReader(database: () => Database): Reader {
+/** Every so many looks all is read anew, and must be what was remembered. */
+const WHOLE_EVERY = 12;
+
+/**
+ * Reads it in one transaction: no more than one commit can lie between two looks. `isWritten` says whether a statement
+ * has named one of these tables since the look before; where none has, the rows are those of then.
+ */
+export function createReader(database: () => Database, isWritten: (...tables: string[]) => boolean): Reader {
   let lastSeq = 0;
+  let looks = 0;
+  let known: Omit<Books, 'news' | 'attempts'> | undefined;
   const policies = new Map<string, Policy>();
 
   /** A rollout keeps its policy. */
@@ -122,24 +131,36 @@ export function createReader(database: () => Database): Reader {
         lastSeq = news.at(-1)?.seq ?? lastSeq;
         const ids = new Set(news.filter((row) => row.action.startsWith('attempt.')).map((row) => row.subject));
         const attempts = ids.size === 0 ? [] : (await ATTEMPTS(tx, JSON.stringify([...ids]))).rows;
-        const lanes = new Map<string, LaneRow>();
-        for (const row of (await LANES(tx)).rows)
-          lanes.set(row.id, { ...row, policy: await policyOf(tx, row.rollout_id) });
-        return {
-          news,
-          attempts: new Map(attempts.map((row) => [row.id, row])),
-          live: (await LIVE_ATTEMPTS(tx)).rows,
-          lanes,
-          holds: new Map((await HOLDS(tx)).rows.map((row) => [row.lane_id, row.reason])),
-          vetoes: new Set((await VETOES(tx)).rows.map((row) => row.key)),
-          brakes: new Set((await BRAKES(tx)).rows.map((row) => row.scope)),
-        };
+        known = await rowsOf(tx, known);
+        looks += 1;
+        if (looks % WHOLE_EVERY === 0) deepEqual(known, await rowsOf(tx, undefined));
+        return { news, attempts: new Map(attempts.map((row) => [row.id, row])), ...known };
       });
+
+  async function rowsOf(tx: Tx, before: typeof known): Promise<NonNullable<typeof known>> {
+    const kept = <Key extends keyof NonNullable<typeof known>>(key: Key, ...tables: string[]) =>
+      before === undefined || isWritten(...tables) ? undefined : before[key];
+    return {
+      live: kept('live', 'attempts') ?? (await LIVE_ATTEMPTS(tx)).rows,
+      lanes: kept('lanes', 'lanes', 'rollouts') ?? (await lanesOf(tx)),
+      holds: kept('holds', 'lane_holds') ?? new Map((await HOLDS(tx)).rows.map((row) => [row.lane_id, row.reason])),
+      vetoes: kept('vetoes', 'vetoes') ?? new Set((await VETOES(tx)).rows.map((row) => row.key)),
+      brakes: kept('brakes', 'brakes') ?? new Set((await BRAKES(tx)).rows.map((row) => row.scope)),
+    };
+  }
+
+  async function lanesOf(tx: Tx): Promise<Map<string, LaneRow>> {
+    const lanes = new Map<string, LaneRow>();
+    for (const row of (await LANES(tx)).rows) lanes.set(row.id, { ...row, policy: await policyOf(tx, row.rollout_id) });
+    return lanes;
+  }
+
   return {
     read,
     at: () => lastSeq,
     goTo(seq) {
       lastSeq = seq;
+      known = undefined;
     },
   };
 }

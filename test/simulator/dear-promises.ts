@@ -1,6 +1,7 @@
 // The promises that cost more to check: counters against their attempts, the chain of the audit, memory against rows.
 import { CompiledQuery } from 'kysely';
 import { violations } from '../../src/domain/check.ts';
+import type { Rollout } from '../../src/domain/rollout.ts';
 import { foldCounters } from '../../src/store/attempts.ts';
 import { verifyAudit } from '../../src/store/audit.ts';
 import { listBaselineLanes, listRollouts } from '../../src/store/rollouts.ts';
@@ -20,24 +21,23 @@ export interface DearParts {
 
 /** All of them; the first that is broken, as its name and a sentence. */
 export async function checkDearly(parts: DearParts): Promise<[string, string] | undefined> {
+  const rollouts = (await listRollouts(parts.server.database.db, { limit: 500 })).reverse();
   for (const check of [stored, counters, checkAcknowledged]) {
-    const found = await check(parts);
+    const found = await check(parts, rollouts);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-async function stored({ server }: DearParts): Promise<[string, string] | undefined> {
-  const rollouts = (await listRollouts(server.database.db, { limit: 500 })).reverse();
+async function stored({ server }: DearParts, rollouts: Rollout[]): Promise<[string, string] | undefined> {
   const [first] = violations(snapshotOf({ rollouts }));
   if (first !== undefined) return [first.promise, first.sentence];
   const beyond = await findBeyondReach(server.database.db, rollouts);
   return beyond === undefined ? undefined : ['S3', beyond];
 }
 
-async function counters({ server }: DearParts): Promise<[string, string] | undefined> {
+async function counters({ server }: DearParts, rollouts: Rollout[]): Promise<[string, string] | undefined> {
   const { db } = server.database;
-  const rollouts = await listRollouts(db, { limit: 500 });
   const lanes = [...rollouts.flatMap((rollout) => rollout.lanes), ...(await listBaselineLanes(db))];
   for (const lane of lanes) {
     for (const step of [...lane.steps, ...lane.back]) {

@@ -460,7 +460,7 @@ function createChecks(parts: Parts) {
   const { world, server, fleet } = parts;
   const { truth, time } = world;
   const model = newModel();
-  const reader = createReader(() => server.database);
+  const reader = createReader(() => server.database, server.isWritten);
   const aims = createAims(parts);
   const listeners: ((row: AuditRow) => void)[] = [];
   let commits = 0;
@@ -485,6 +485,7 @@ function createChecks(parts: Parts) {
 
   async function afterCommit(): Promise<void> {
     const books = await reader.read();
+    server.forgetWritten();
     const facts = factsOf(books);
     if (books.news.length > 0) newsAt = time.now();
     for (const row of books.news) {

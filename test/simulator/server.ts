@@ -84,6 +84,9 @@ export interface SimServer {
   flush(): Promise<void>;
   /** After every event: whether anything may have been committed, and the crash that an event has set off. */
   afterEvent(): boolean;
+  /** Whether a statement that is no query has named one of these tables. */
+  isWritten(...tables: string[]): boolean;
+  forgetWritten(): void;
   close(): Promise<void>;
 }
 
@@ -125,6 +128,8 @@ export async function createServer(world: World): Promise<SimServer> {
   let pausedUntil = 0;
   let stopCreditMs = 0;
   let written = false;
+  /** Statements since the last look that may have written something. */
+  const texts = new Set<string>();
   let epoch = 1;
   let closing = false;
   const clock: Clock = {
@@ -155,7 +160,10 @@ export async function createServer(world: World): Promise<SimServer> {
 
   function beforeQuery(mine: Life, kind: string, text: string): void {
     if (mine.dead) throw new Crash('the server is dead');
-    if (kind !== 'SelectQueryNode') written = true;
+    if (kind !== 'SelectQueryNode') {
+      written = true;
+      texts.add(text);
+    }
     if (mine.overtaken && WRITES.test(text))
       world.broken('M1', `a server that another one has taken over from writes: ${text.slice(0, 80)}`);
     mine.queriesLeft -= 1;
@@ -436,6 +444,8 @@ export async function createServer(world: World): Promise<SimServer> {
       written = false;
       return was;
     },
+    isWritten: (...tables) => tables.some((table) => [...texts].some((text) => namesOf(text).has(table))),
+    forgetWritten: () => texts.clear(),
     async close() {
       if (life !== undefined) life.dead = true;
       forgetRival();
@@ -443,6 +453,15 @@ export async function createServer(world: World): Promise<SimServer> {
     },
   };
   return server;
+}
+
+const names = new Map<string, ReadonlySet<string>>();
+
+/** Every word of a statement: more than its tables. */
+function namesOf(text: string): ReadonlySet<string> {
+  const known = names.get(text) ?? new Set(text.match(/\w+/g));
+  names.set(text, known);
+  return known;
 }
 
 /** The same database, with a word before every statement, whether its query was compiled now or long ago. */
@@ -473,11 +492,12 @@ function guardExecutor(executor: QueryExecutor, before: (kind: string, text: str
 }
 
 function guardAdapter(adapter: DirectAdapter, before: (kind: string, text: string) => void): DirectAdapter {
-  const guarded: DirectAdapter = Object.create(DirectAdapter.prototype);
-  guarded.run = (compiled) => {
+  const guarded: DirectAdapter = Object.create(DirectAdapter.prototype, { writes: { value: adapter.writes } });
+  guarded.isFree = () => adapter.isFree();
+  guarded.run = (compiled, isInTransaction) => {
     const { kind } = compiled.query;
     before(kind, compiled.sql);
-    const result = adapter.run(compiled);
+    const result = adapter.run(compiled, isInTransaction);
     // `prepared` waits for either.
     return kind === 'SelectQueryNode' ? result : (afterAWhile(result) as unknown as typeof result);
   };
