@@ -13,8 +13,8 @@ const FILE_TIMEOUT_MS = Number(process.env['TEST_FILE_TIMEOUT_MS'] ?? 300_000);
 const FILES_AT_A_TIME = 2;
 const MAX_PRINTED = 20_000;
 
-/** Pure code, which leaves nothing behind: its tests share a process, since to start one for each file took longer than they do. */
-const TOGETHER = 'domain';
+/** Their tests start no process and leave nothing behind: those of a directory share one, since to start one for each file took longer than they do. */
+const TOGETHER = ['config', 'domain', 'engine', 'tracker'];
 const TOGETHER_FILE = join(import.meta.dirname, 'support', 'together.ts');
 
 interface Tally {
@@ -65,11 +65,12 @@ interface Part {
 }
 
 function partsOf(all: readonly string[]): Part[] {
-  const shared = join(directory, TOGETHER);
-  const together = all.filter((file) => file.startsWith(`${shared}/`));
-  if (together.length < 2) return all.map((file) => ({ name: file, files: [file] }));
-  const alone = all.filter((file) => !together.includes(file)).map((file) => ({ name: file, files: [file] }));
-  return [{ name: shared, files: together }, ...alone];
+  const byDirectory = Map.groupBy(all, (file) => TOGETHER.find((name) => file.startsWith(join(directory, name, '/'))));
+  return [...byDirectory].flatMap(([name, members]) =>
+    name === undefined || members.length < 2
+      ? members.map((file) => ({ name: file, files: [file] }))
+      : [{ name: join(directory, name), files: members }],
+  );
 }
 
 /** All takers draw from the same iterator. */
