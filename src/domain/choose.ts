@@ -16,31 +16,52 @@ export interface Refusal {
   release: null;
   reason: HoldReason;
   sentence: string;
+  /** Since when the release has waited, milliseconds since the epoch; null where its dates do not tell. */
+  since: number | null;
   until: number | null;
+}
+
+/** The choice of the moment. `waiting`: the highest release above it that may follow, and what it waits for. */
+export interface Considered {
+  choice: Choice;
+  waiting: Refusal | undefined;
 }
 
 /** The highest release that nothing stands against. `now` in milliseconds since the epoch. */
 export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: number): Choice {
-  const scheme = schemeOf(product.scheme);
-  const range = acceptedBy(product);
-  let refused: Refusal = none('not_available', 'no release of the product is known');
-  let atRun: Refusal | undefined;
-  let newer = 0;
-  const releases = releasesOf(snapshot, product, scheme);
-  for (const release of releases) {
-    const found = refusalOf(snapshot, product, release, range, now) ?? { release };
-    if (found.release !== null) {
-      if (newer >= product.lag || isBegun(snapshot, found.release)) return found;
-      newer += 1;
-      if (newer === 1) refused = lagging(product, release);
-      continue;
-    }
-    // The highest one that was refused is what a person asks about, unless another one goes out by itself later.
-    if (release === releases[0]) refused = found;
-    if (found.reason === 'outside_window') atRun ??= found;
-  }
-  return atRun ?? refused;
+  return considerReleases(snapshot, product, now).choice;
 }
+
+export function considerReleases(snapshot: Snapshot, product: ProductRules, now: number): Considered {
+  const range = acceptedBy(product);
+  const refused: Refusal[] = [];
+  let atRun: Refusal | undefined;
+  let lags: Refusal | undefined;
+  let newer = 0;
+  for (const release of releasesOf(snapshot, product, schemeOf(product.scheme))) {
+    const found = refusalOf(snapshot, product, release, range, now);
+    if (found === undefined && (newer >= product.lag || isBegun(snapshot, release)))
+      return { choice: { release }, waiting: refused.find(({ reason }) => FOLLOWS.has(reason)) };
+    // What waits for a person or a run is there: what comes before it is not kept waiting for that.
+    if (newer < product.lag && (found === undefined || BEGINS_LATER.has(found.reason))) {
+      newer += 1;
+      lags ??= lagging(product, release);
+      refused.push(lagging(product, release));
+    } else if (found !== undefined) {
+      refused.push(found);
+      if (found.reason === 'outside_window') atRun ??= found;
+    }
+  }
+  // The highest one that was refused is what a person asks about, unless another one goes out by itself later.
+  const choice = atRun ?? lags ?? refused[0] ?? none('not_available', 'no release of the product is known');
+  return { choice, waiting: refused.find(({ reason }) => FOLLOWS.has(reason)) };
+}
+
+/** What only a person begins, or a run. */
+const BEGINS_LATER: ReadonlySet<HoldReason> = new Set(['needs_approval', 'outside_window']);
+
+/** What is refused for these may go out yet, with nothing of it changed. */
+const FOLLOWS: ReadonlySet<HoldReason> = new Set([...BEGINS_LATER, 'too_young']);
 
 /** The first thing that stands against the release now, undefined when nothing does. */
 function refusalOf(
@@ -56,11 +77,14 @@ function refusalOf(
   // One that a person has begun early is the choice: else the one before it would be begun after it, and take its place.
   if (isBegun(snapshot, release)) return undefined;
   const policy = policyFor(snapshot, product, version);
+  const seenAt = release.firstSeenAt;
   const readyAt = publishedAt + policy.minAgeMs;
-  if (now < readyAt) return none('too_young', version, readyAt);
-  // What comes before it is not kept waiting for the person, nor for the run.
-  if (policy.begin === 'manual') return none('needs_approval', sayBegin(product, version, policy));
-  return waitsForRun(snapshot, product, version, policy, now);
+  if (now < readyAt) return none('too_young', version, seenAt, readyAt);
+  // It waits since it is old enough.
+  const since = Math.max(seenAt, readyAt);
+  if (policy.begin === 'manual') return none('needs_approval', sayBegin(product, version, policy), since);
+  const run = waitsForRun(snapshot, product, version, policy, now);
+  return run && { ...run, since };
 }
 
 /** A scheduled policy creates rollouts only at its runs; one that was missed is taken once. */
@@ -75,21 +99,7 @@ function waitsForRun(
   const considered = snapshot.considered.find((one) => one.product === product.name);
   if (considered !== undefined && isDue(schedule, considered.at, now)) return undefined;
   const detail = `${version} waits: its policy ${name} begins rollouts at “${schedule.cron}”`;
-  return none('outside_window', detail, nextRun(schedule, now));
-}
-
-/** What only waits for a person to begin it, or for a run, above the release that is the choice; undefined: nothing does. */
-export function waitsToBegin(snapshot: Snapshot, product: ProductRules, now: number): Refusal | undefined {
-  const policies = [product.policy, ...Object.values(product.policies)];
-  if (!policies.some(({ begin, schedule }) => begin === 'manual' || schedule !== null)) return undefined;
-  const scheme = schemeOf(product.scheme);
-  const range = acceptedBy(product);
-  for (const release of releasesOf(snapshot, product, scheme)) {
-    const found = refusalOf(snapshot, product, release, range, now);
-    if (found === undefined) return undefined;
-    if (found.reason === 'needs_approval' || found.reason === 'outside_window') return found;
-  }
-  return undefined;
+  return none('outside_window', detail, null, nextRun(schedule, now));
 }
 
 function sayBegin({ name }: ProductRules, version: string, policy: Policy): string {
@@ -107,9 +117,9 @@ function isBegun({ rollouts }: Snapshot, { product, version }: Release): boolean
   return rollouts.some((one) => one.product === product && one.version === version);
 }
 
-function lagging({ lag }: ProductRules, { version }: Release): Refusal {
+function lagging({ lag }: ProductRules, { version, firstSeenAt }: Release): Refusal {
   const newer = lag === 1 ? 'a newer release is' : `${lag} newer releases are`;
-  return none('too_young', `${version}: the product lets one out when ${newer} there (lag ${lag})`);
+  return none('too_young', `${version}: the product lets one out when ${newer} there (lag ${lag})`, firstSeenAt);
 }
 
 export interface Objection {
@@ -218,12 +228,13 @@ function isBarredVersion(snapshot: Snapshot, { product, version, releaseId }: Ba
   return troubleOf(releaseOf(snapshot.releases, releaseId)) !== undefined;
 }
 
-function none(reason: HoldReason, detail: string, until: number | null = null): Refusal {
+function none(reason: HoldReason, detail: string, since: number | null = null, until: number | null = null): Refusal {
   // No region is meant yet.
-  return { release: null, reason, sentence: OF_PRODUCTS[reason]?.(detail) ?? sentenceOf(reason, detail), until };
+  return { release: null, reason, sentence: OF_PRODUCTS[reason]?.(detail) ?? sentenceOf(reason, detail), since, until };
 }
 
 const OF_PRODUCTS: Partial<Record<HoldReason, (detail: string) => string>> = {
   not_available: (detail) => `there is nothing to let out yet: ${detail}`,
   needs_approval: (detail) => `a person must begin ${detail}`,
+  outside_window: (detail) => detail,
 };

@@ -1,7 +1,7 @@
 // plan(snapshot, now): moves rollouts and lanes, and says for everything that does not move why not (DESIGN §2, §4).
 import { assert } from '../errors.ts';
 import { allTerminal, applyActions } from './apply.ts';
-import { chooseRelease, creationOf, type Refusal, waitsToBegin } from './choose.ts';
+import { considerReleases, creationOf, type Refusal } from './choose.ts';
 import { doubtHold, planDoubted } from './clock-doubt.ts';
 import { planReopening } from './idle-lane.ts';
 import { leftOutHold } from './left-out.ts';
@@ -84,9 +84,10 @@ function planProduct(snapshot: Snapshot, product: ProductRules, now: number, act
     }
   }
   if (actions.length > before) return;
-  const asked = doubted ? undefined : beginHold(snapshot, product, now);
-  const idle = hasWork(rollouts) ? undefined : (creation.hold ?? asked ?? leftOutHold(snapshot, product));
-  const hold = idle ?? asked;
+  // What waits to follow is said beside what goes out meanwhile: nobody would know of it otherwise.
+  const { waiting } = creation;
+  const idle = hasWork(rollouts) ? undefined : (creation.hold ?? waiting ?? leftOutHold(snapshot, product));
+  const hold = idle ?? waiting;
   if (hold !== undefined) report.push(hold);
 }
 
@@ -95,24 +96,19 @@ function planCreation(
   product: ProductRules,
   rollouts: readonly Rollout[],
   now: number,
-): { action: Action } | { hold: Hold | null } {
+): { action: Action } | { hold: Hold | null; waiting?: Hold } {
   if (snapshot.clock !== null) return { hold: { subject: { product: product.name }, ...doubtHold(snapshot.clock) } };
-  const choice = chooseRelease(snapshot, product, now);
-  if (choice.release === null) return { hold: holdOf(product, choice) };
+  const { choice, waiting } = considerReleases(snapshot, product, now);
+  const beside = waiting === undefined ? {} : { waiting: holdOf(product, waiting) };
+  if (choice.release === null) return { hold: holdOf(product, choice), ...beside };
   const { version } = choice.release;
-  if (rollouts.some((rollout) => rollout.version === version)) return { hold: null };
-  if (isPassedOver(product, choice.release, rollouts)) return { hold: null };
+  if (rollouts.some((rollout) => rollout.version === version)) return { hold: null, ...beside };
+  if (isPassedOver(product, choice.release, rollouts)) return { hold: null, ...beside };
   return { action: creationOf(snapshot, product, choice.release) };
 }
 
-/** What a person must begin, or a run will, is said beside what goes out meanwhile: nobody would know of it otherwise. */
-function beginHold(snapshot: Snapshot, product: ProductRules, now: number): Hold | undefined {
-  const waiting = waitsToBegin(snapshot, product, now);
-  return waiting === undefined ? undefined : holdOf(product, waiting);
-}
-
-function holdOf({ name }: ProductRules, { reason, sentence, until }: Refusal): Hold {
-  return { subject: { product: name }, reason, sentence, until };
+function holdOf({ name }: ProductRules, { reason, sentence, since, until }: Refusal): Hold {
+  return { subject: { product: name }, reason, sentence, ...(since === null ? {} : { since }), until };
 }
 
 /**

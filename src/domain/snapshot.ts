@@ -216,6 +216,8 @@ export interface Hold {
   subject: { laneId: string } | { product: string };
   reason: HoldReason;
   sentence: string;
+  /** Where the rows tell it, milliseconds since the epoch; else since it was found first. */
+  since?: number;
   until: number | null;
 }
 

@@ -1,7 +1,7 @@
 // A policy that begins by hand: nothing of it goes out by itself, what comes before it is not kept waiting, and a person is told.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { chooseRelease, waitsToBegin } from '../../src/domain/choose.ts';
+import { chooseRelease, considerReleases } from '../../src/domain/choose.ts';
 import { plan } from '../../src/domain/plan.ts';
 import type { ProductRules, Snapshot } from '../../src/domain/snapshot.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
@@ -28,7 +28,7 @@ function published(versions: readonly string[], overrides: Partial<Snapshot> = {
 }
 
 function asked(snapshot: Snapshot): string | undefined {
-  return waitsToBegin(snapshot, snapshot.products[0] as ProductRules, NOW)?.sentence;
+  return considerReleases(snapshot, snapshot.products[0] as ProductRules, NOW).waiting?.sentence;
 }
 
 function chosen(snapshot: Snapshot): string | undefined {
@@ -62,6 +62,12 @@ describe('a release whose policy begins by hand', () => {
     );
   });
 
+  test('counts as newer for those that lag behind it', () => {
+    const snapshot = published(['1.0.1', '2.0.0'], {}, { ...PRODUCT, lag: 1 });
+    assert.equal(chosen(snapshot), '1.0.1');
+    assert.match(asked(snapshot) ?? '', /2\.0\.0: the product lets one out when a newer release is there \(lag 1\)/);
+  });
+
   test('is the choice once a person has begun it', () => {
     const begun = rolloutOf('2.0.0', [laneIn('eu', stateNamed('waiting'))], { policy: MANUAL, createdAt: START + 1 });
     const snapshot = published(['1.1.0', '2.0.0'], { rollouts: [done, begun] });
@@ -70,7 +76,7 @@ describe('a release whose policy begins by hand', () => {
 
   test('is not asked for where something else stands against it, or something higher goes out', () => {
     const tooYoung = rules({ ...MANUAL, minAgeMs: 10 * 86_400_000 }, { policies: PRODUCT.policies });
-    assert.equal(asked(published(['2.0.0'], {}, tooYoung)), undefined);
+    assert.equal(asked(published(['2.0.0'], {}, tooYoung)), 'the release is younger than the policy lets out: 2.0.0');
     assert.equal(asked(published(['2.0.0'], { vetoes: [vetoOf('2.0.0')] })), undefined);
     assert.equal(
       asked(published(['2.0.0'], {}, rules(MANUAL, { ...PRODUCT, accept: '<2', policy: MANUAL }))),

@@ -73,6 +73,7 @@ describe('creating a rollout', () => {
           subject: { product: 'agentd' },
           reason: 'too_young',
           sentence: 'the release is younger than the policy lets out: 1.1.0',
+          since: young.firstSeenAt,
           until: NOW + 4000,
         },
       ],
