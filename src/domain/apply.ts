@@ -4,6 +4,7 @@ import type { Veto } from './directives.ts';
 import { isMarked, lifted, liftFor } from './lift.ts';
 import { EVERYBODY, hash32 } from './rank.ts';
 import { isTerminalLane, type Lane, type LaneState, moveLane, NO_COUNTS, type Rollout, type Step } from './rollout.ts';
+import { schedulesOf } from './schedule.ts';
 import type { Action, Baseline, Snapshot } from './snapshot.ts';
 import { mapSteps, openWayBack } from './way-back.ts';
 
@@ -20,12 +21,11 @@ export function applyActions(snapshot: Snapshot, actions: readonly Action[], opt
 
 function applyAction(snapshot: Snapshot, action: Action, options: ApplyOptions): Snapshot {
   switch (action.kind) {
-    case 'create_rollout':
-      return consider(
-        { ...snapshot, rollouts: [...snapshot.rollouts, createRollout(action, snapshot.rollouts, options)] },
-        action.product,
-        options.now,
-      );
+    case 'create_rollout': {
+      const rollouts = [...snapshot.rollouts, createRollout(action, snapshot.rollouts, options)];
+      const created = { ...snapshot, rollouts };
+      return action.policy.schedule === null ? created : consider(created, action.product, options.now);
+    }
     case 'open_baseline':
       return { ...snapshot, baselineLanes: [...snapshot.baselineLanes, baselineLane(action, options)] };
     case 'consider_schedule':
@@ -113,7 +113,9 @@ function openStep(snapshot: Snapshot, lane: Lane, step: number, now: number): St
 
 function consider(snapshot: Snapshot, product: string, now: number): Snapshot {
   const others = snapshot.considered.filter((one) => one.product !== product);
-  return { ...snapshot, considered: [...others, { product, at: now }] };
+  const rules = snapshot.products.find((one) => one.name === product);
+  const schedules = rules === undefined ? {} : { schedules: schedulesOf(rules) };
+  return { ...snapshot, considered: [...others, { product, at: now, ...schedules }] };
 }
 
 /** The seats are taken: the census counts neither the gone any more nor those who could replace them. */

@@ -4,7 +4,7 @@ import { type HoldReason, sentenceOf } from './holds.ts';
 import { baselinesThere, releaseOf } from './lookup.ts';
 import type { Policy } from './policy.ts';
 import { isUsable, type Release, troubleOf } from './release.ts';
-import { isDue, nextRun } from './schedule.ts';
+import { isMissed, nextRun } from './schedule.ts';
 import type { Action, Baseline, PolicyJump, ProductRules, Snapshot } from './snapshot.ts';
 import type { Range, Scheme } from './version/scheme.ts';
 import { schemeOf } from './version/schemes.ts';
@@ -97,7 +97,7 @@ function waitsForRun(
 ): Refusal | undefined {
   if (schedule === null) return undefined;
   const considered = snapshot.considered.find((one) => one.product === product.name);
-  if (considered !== undefined && isDue(schedule, considered.at, now)) return undefined;
+  if (isMissed(schedule, considered, now)) return undefined;
   const detail = `${version} waits: its policy ${name} begins rollouts at “${schedule.cron}”`;
   return none('outside_window', detail, null, nextRun(schedule, now));
 }

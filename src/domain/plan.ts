@@ -11,8 +11,8 @@ import { planAlarm, planLane } from './plan-lane.ts';
 import type { Release } from './release.ts';
 import { planRollBack } from './roll-back.ts';
 import { isTerminalLane, type Rollout } from './rollout.ts';
-import { isDue } from './schedule.ts';
-import type { Action, Hold, Plan, ProductRules, Snapshot } from './snapshot.ts';
+import { isMissed, schedulesOf } from './schedule.ts';
+import type { Action, Consideration, Hold, Plan, ProductRules, Snapshot } from './snapshot.ts';
 import { planSupersede } from './supersede.ts';
 import { schemeOf } from './version/schemes.ts';
 
@@ -136,10 +136,16 @@ function isPassedOver(
  */
 function planSchedule(snapshot: Snapshot, product: ProductRules, now: number): Action | undefined {
   const schedules = [product.policy, ...Object.values(product.policies)].flatMap(({ schedule }) => schedule ?? []);
-  if (schedules.length === 0) return undefined;
   const considered = snapshot.considered.find((one) => one.product === product.name);
-  if (considered !== undefined && !schedules.some((schedule) => isDue(schedule, considered.at, now))) return undefined;
+  if (considered === undefined && schedules.length === 0) return undefined;
+  const isKnown = considered !== undefined && !isEdited(product, considered);
+  if (isKnown && !schedules.some((schedule) => isMissed(schedule, considered, now))) return undefined;
   return { kind: 'consider_schedule', product: product.name };
+}
+
+/** Also where the product has no schedule any more: one that comes back later begins then. */
+function isEdited(product: ProductRules, { schedules }: Consideration): boolean {
+  return schedules !== undefined && schedules.join('\n') !== schedulesOf(product).join('\n');
 }
 
 function hasWork(rollouts: readonly Rollout[]): boolean {

@@ -54,10 +54,12 @@ export interface Calendar {
   windows: WindowRules;
 }
 
-/** When a product's schedule was looked at last, milliseconds since the epoch. */
+/** When a product's schedules were looked at last, milliseconds since the epoch. */
 export interface Consideration {
   product: string;
   at: number;
+  /** Those that it had then (`scheduleKey`); not set where that is not known. */
+  schedules?: readonly string[];
 }
 
 /** The release that a region has completed: what newcomers are brought to. */

@@ -4,7 +4,7 @@ import { applyActions, withdrawn } from '../domain/apply.ts';
 import { follow, STAGE_TIMEOUT, weigh } from '../domain/attempt.ts';
 import { counted, retally } from '../domain/counters.ts';
 import { isTerminalLane, type Lane, type Rollout, type Step } from '../domain/rollout.ts';
-import type { Action, Snapshot } from '../domain/snapshot.ts';
+import type { Action, Consideration, Snapshot } from '../domain/snapshot.ts';
 import { allSteps, countsIn, mapSteps } from '../domain/way-back.ts';
 import { AppError, assert } from '../errors.ts';
 import {
@@ -92,7 +92,7 @@ async function writeAction(
     case 'create_rollout': {
       const rollout = after.rollouts.at(-1) as Rollout;
       await insertRollout(tx, rollout);
-      if (rollout.policy.schedule !== null) await saveConsidered(tx, { product: rollout.product, at: now });
+      if (rollout.policy.schedule !== null) await saveConsidered(tx, considerationOf(after, rollout.product));
       audit.push(
         entry(now, 'rollout.created', rollout.id, {
           product: rollout.product,
@@ -131,7 +131,7 @@ async function writeAction(
       return after;
     }
     case 'consider_schedule':
-      await saveConsidered(tx, { product: action.product, at: now });
+      await saveConsidered(tx, considerationOf(after, action.product));
       return after;
     case 'replace_members':
       return replaceMembers(tx, input, action, after, effects);
@@ -324,6 +324,12 @@ function withLane(snapshot: Snapshot, lane: Lane): Snapshot {
 
 function reasonOf(lane: Lane): Record<string, unknown> {
   return 'reason' in lane.state ? { reason: lane.state.reason } : {};
+}
+
+function considerationOf({ considered }: Snapshot, product: string): Consideration {
+  const found = considered.find((one) => one.product === product);
+  assert(found !== undefined, 'what was considered is in the snapshot after it');
+  return found;
 }
 
 function entry(at: number, action: string, subject: string, data: Record<string, unknown>): AuditEntry {

@@ -6,17 +6,22 @@ import type { Tx } from './schema.ts';
 
 export const listConsidered = remembered(
   ['schedules'],
-  async (db): Promise<Consideration[]> => (await CONSIDERED(db)).rows,
+  async (db): Promise<Consideration[]> =>
+    (await CONSIDERED(db)).rows.map(({ schedules, ...row }) => ({
+      ...row,
+      ...(schedules === null ? {} : { schedules: JSON.parse(schedules) as string[] }),
+    })),
 );
 
 const CONSIDERED = prepared((db) =>
-  db.selectFrom('schedules').select(['product', 'considered_at as at']).orderBy('product').compile(),
+  db.selectFrom('schedules').select(['product', 'considered_at as at', 'schedules']).orderBy('product').compile(),
 );
 
-export async function saveConsidered(tx: Tx, { product, at }: Consideration): Promise<void> {
+export async function saveConsidered(tx: Tx, { product, at, schedules }: Consideration): Promise<void> {
+  const row = { considered_at: at, schedules: schedules === undefined ? null : JSON.stringify(schedules) };
   await tx
     .insertInto('schedules')
-    .values({ product, considered_at: at })
-    .onConflict((conflict) => conflict.column('product').doUpdateSet({ considered_at: at }))
+    .values({ product, ...row })
+    .onConflict((conflict) => conflict.column('product').doUpdateSet(row))
     .execute();
 }

@@ -61,7 +61,7 @@ export interface DB {
   clearances: { agent_id: string; rollout_id: string; sequence: number; actor: string; reason: string; at: number };
   unenrolled_agents: { agent_id: string; public_key: string; actor: string; reason: string; at: number };
   pins: { agent_id: string; product: string; version: string; actor: string; reason: string; at: number };
-  schedules: { product: string; considered_at: number };
+  schedules: { product: string; considered_at: number; schedules: string | null };
   metric_tallies: {
     lane_id: string;
     step: number;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { applyActions } from '../../src/domain/apply.ts';
 import { plan } from '../../src/domain/plan.ts';
-import { isDue, nextRun } from '../../src/domain/schedule.ts';
+import { isDue, nextRun, schedulesOf } from '../../src/domain/schedule.ts';
 import fc from '../support/fast-check.ts';
 import { rules, START, testPolicy, testRelease } from '../support/fixtures.ts';
 import { snapshotOf } from '../support/snapshots.ts';
@@ -66,6 +66,42 @@ describe('plan with a schedule', () => {
     assert.deepEqual(
       plan(later, now + 1000).actions.map((action) => action.kind),
       [],
+    );
+  });
+  const noon = { cron: '0 12 * * *', timeZone: 'UTC' };
+  const edits: [title: string, schedules: string[] | undefined, expected: string[]][] = [
+    ['as it was: taken', schedulesOf(rules(policy)), ['create_rollout']],
+    ['not known: taken', undefined, ['create_rollout']],
+    ['beside one that is gone: taken', ['UTC 0 12 * * *', 'UTC 0 9 * * 1'], ['create_rollout']],
+    ['in place of another: nothing was missed', ['UTC 0 9 * * 1'], ['consider_schedule']],
+    ['in another zone: nothing was missed', ['Europe/Berlin 0 12 * * *'], ['consider_schedule']],
+    ['after none at all: nothing was missed', [], ['consider_schedule']],
+  ];
+  for (const [title, schedules, expected] of edits) {
+    test(`a missed run of a schedule ${title}`, () => {
+      const now = START + 3 * DAY;
+      const considered = [{ product: 'agentd', at: START, ...(schedules === undefined ? {} : { schedules }) }];
+      const { actions } = plan({ ...scheduled(null), considered }, now);
+      assert.deepEqual(
+        actions.map(({ kind }) => kind),
+        expected,
+      );
+    });
+  }
+  test('a schedule that goes, and comes back later, begins then', () => {
+    const without = { ...policy, schedule: null, begin: 'manual' as const };
+    const gone = { ...scheduled(START), considered: [{ product: 'agentd', at: START, schedules: ['UTC 0 12 * * *'] }] };
+    const { actions } = plan({ ...gone, products: [rules(without)] }, START + 1000);
+    assert.deepEqual(actions, [{ kind: 'consider_schedule', product: 'agentd' }]);
+    const later = applyActions({ ...gone, products: [rules(without)] }, actions, {
+      now: START + 1000,
+      newId: () => 'id',
+    });
+    assert.deepEqual(plan(later, START + 2000).actions, []);
+    const back = plan({ ...later, products: [rules({ ...policy, schedule: noon })] }, START + 9 * DAY);
+    assert.deepEqual(
+      back.actions.map(({ kind }) => kind),
+      ['consider_schedule'],
     );
   });
   test('a run that finds nothing is over: what comes after waits for the next', () => {
