@@ -261,6 +261,7 @@ test('a person halts: nothing is granted afterwards, and halting again changes n
 
 test('planning with nothing to do writes nothing', async (t) => {
   const fleet = await openFleet(t, rules(POLICY));
+  if (fleet.database.kind !== 'sqlite') return t.skip('SQLite alone says how much it has written');
   await fleet.publish('1.0.0');
   await fleet.enrol('a');
   await fleet.engine.plan();

@@ -176,8 +176,9 @@ export async function advance(
     await fleet.engine.plan();
     const there = present.filter((name) => !world.away.has(name));
     await update(world, there, (name) => world.behaviours.get(name) ?? 'works');
-    if (hasMetrics(world)) await metrics.round(fleet.clock.now());
+    // What the agents have said has been planned with before anything is asked about it.
     await fleet.engine.plan();
+    if (hasMetrics(world) && (await metrics.round(fleet.clock.now())).changed) await fleet.engine.plan();
     const after = await laneStates(fleet);
     lines.push(...changes(before, after, fleet.clock.now()));
     before = after;

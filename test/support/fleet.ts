@@ -1,4 +1,4 @@
-// A real engine on a real SQLite database, with agents that speak to it as the wire's parsed reports do.
+// A real engine on a real database (SQLite in memory unless the environment names a PostgreSQL), with agents that speak to it as the wire's parsed reports do.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
@@ -14,6 +14,7 @@ import { type Database, openDatabase, transaction } from '../../src/store/databa
 import { saveAvailability, saveRelease } from '../../src/store/releases.ts';
 import { insertEnrolToken } from '../../src/store/tokens.ts';
 import { digestOf, START, testClock, testRelease } from './fixtures.ts';
+import { freshUrl } from './fresh-postgres.ts';
 import { createIds } from './ids.ts';
 
 export interface Fleet {
@@ -40,11 +41,11 @@ export async function openFleet(
   t: Pick<TestContext, 'after'>,
   product: ProductRules,
   regions = ['eu-west-1'],
-  url = 'sqlite::memory:',
+  url?: string,
   surroundings: Partial<Surroundings> = {},
   { newId = createIds(), startAt = START }: { newId?: () => string; startAt?: number } = {},
 ): Promise<Fleet> {
-  const database = await openDatabase(url);
+  const database = await openDatabase(url ?? (await freshUrl()));
   const clock = testClock(startAt);
   const violations: string[] = [];
   const open = () =>
