@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, type ErrorCode } from '../errors.ts';
 import { Problem } from '../protocol/agent.ts';
+import { databaseAway, isConnectionLost } from '../store/postgres.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 const DEFAULT_RETRY_MS = 5000;
@@ -53,6 +54,8 @@ export function toAppError(error: unknown): AppError {
     return new AppError('bad_request', String(thrown.message), { cause: error });
   }
   if (status === 503) return new AppError('overloaded', 'the server is shutting down', { cause: error });
+  // A read; what writes says so itself, and whether it may have been written.
+  if (isConnectionLost(error)) return databaseAway(error);
   return new AppError('internal', 'unexpected error', { cause: error });
 }
 

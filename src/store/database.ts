@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { AppError } from '../errors.ts';
 import type { Fence } from './fence.ts';
 import { type DatabaseKind, migrate, readMigrations } from './migrate.ts';
-import { openPostgres, sqlState } from './postgres.ts';
+import { databaseAway, isConnectionLost, openPostgres, sqlState } from './postgres.ts';
 import type { Db, Tx } from './schema.ts';
 import { isBusy, openSqlite } from './sqlite.ts';
 
@@ -156,23 +156,15 @@ async function runOnce<T>(database: Database, run: (tx: Tx) => Promise<T>, queue
       });
   } catch (error) {
     if (isDone && !isRefused(error)) throw new CommitInDoubt(error);
-    if (!isBegun && !isRefused(error)) throw awayError(error);
+    // Before the commit was sent nothing can have been written.
+    if (isConnectionLost(error) || (!isBegun && !isRefused(error))) throw databaseAway(error);
     throw error;
   }
 }
 
-function awayError(cause: unknown): AppError {
-  return new AppError('not_ready', 'the database cannot be reached', {
-    cause,
-    hint: 'Nothing was written. Look whether PostgreSQL runs, and try again.',
-    retryAfterMs: 5_000,
-  });
-}
-
-/** PostgreSQL has answered, and not that it ends itself (class 57P) or the connection (08): nothing was written. */
+/** PostgreSQL has answered, and not that it ends: nothing was written. */
 function isRefused(error: unknown): boolean {
-  const state = sqlState(error);
-  return state !== undefined && !state.startsWith('57P') && !state.startsWith('08');
+  return sqlState(error) !== undefined && !isConnectionLost(error);
 }
 
 // 40001 serialization failure, 40P01 deadlock; https://www.postgresql.org/docs/18/errcodes-appendix.html

@@ -69,6 +69,27 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined;
 }
 
+/** Of the network, and what pg says itself where a connection has ended. */
+const BROKEN =
+  /\b(?:ECONN\w+|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|connection terminated|connection error|not queryable)\b/i;
+
+/** What a query has thrown because its connection broke, or because PostgreSQL ends: class 57P of its states, or 08. */
+export function isConnectionLost(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return state.startsWith('57P') || state.startsWith('08');
+  if (!(error instanceof Error) || error instanceof AppError) return false;
+  return BROKEN.test(`${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}`);
+}
+
+/** For people and agents: nothing was written. */
+export function databaseAway(cause: unknown): AppError {
+  return new AppError('not_ready', 'the database cannot be reached', {
+    cause,
+    hint: 'Nothing was written. Look whether PostgreSQL runs, and try again.',
+    retryAfterMs: 5_000,
+  });
+}
+
 // int8 arrives as text; everything that is stored in one (times, counts) is far below 2^53.
 function getTypeParser(oid: number, format?: 'text' | 'binary'): (text: string) => unknown {
   if (oid === pg.types.builtins.INT8 && format !== 'binary') return readInteger;

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
+import { toAppError } from '../../src/api/http-errors.ts';
 import { AppError } from '../../src/errors.ts';
 import { type Database, openDatabase, transaction } from '../../src/store/database.ts';
+import { getMeta, setMeta } from '../../src/store/meta.ts';
 import { readMigrations } from '../../src/store/migrate.ts';
-import { openPostgres } from '../../src/store/postgres.ts';
+import { isConnectionLost, openPostgres } from '../../src/store/postgres.ts';
 import type { Db } from '../../src/store/schema.ts';
 import { openLine } from '../support/line.ts';
 import { withPostgres } from '../support/postgres.ts';
@@ -99,6 +101,46 @@ test('the store on PostgreSQL', async (t) => {
         await db.destroy();
       },
     );
+
+    await t.test('transaction: a connection that breaks in the middle of it, or that PostgreSQL ends', async () => {
+      const line = await openLine(t, await emptyUrl());
+      const database = await openDatabase(line.url);
+      const isAway = (error: unknown) =>
+        isCode('not_ready')(error) && /nothing was written/i.test((error as AppError).hint);
+      const breaks: ((pid: number) => Promise<void>)[] = [
+        async () => line.goDown(),
+        async (pid) => void (await sql`select pg_terminate_backend(${pid}::int)`.execute(admin)),
+      ];
+      for (const end of breaks) {
+        const writing = transaction(database, async (tx) => {
+          const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(tx);
+          await setMeta(tx, 'lost', 'yes');
+          await end(rows[0]?.pid ?? 0);
+          await setMeta(tx, 'lost', 'twice');
+        });
+        await assert.rejects(writing, isAway);
+        line.recover();
+        assert.equal(await getMeta(database.db, 'lost'), undefined);
+      }
+      await database.close();
+    });
+
+    await t.test('isConnectionLost: a read whose connection broke, and no other error', async () => {
+      const line = await openLine(t, await emptyUrl());
+      const database = await openDatabase(line.url);
+      const found = await getMeta(database.db, 'epoch')
+        .then(() => sql`selec 1`.execute(database.db))
+        .catch(isConnectionLost);
+      assert.equal(found, false);
+      const slow = sql`select pg_sleep(30)`.execute(database.db).catch((error: unknown) => error);
+      await sql`select 1`.execute(admin);
+      line.goDown();
+      const error = await slow;
+      assert.equal(isConnectionLost(error), true, String(error));
+      assert.equal(toAppError(error).code, 'not_ready');
+      line.recover();
+      await database.close();
+    });
 
     await t.test('openDatabase: connections that the server ends while idle are replaced', async () => {
       const errors: Error[] = [];
