@@ -19,7 +19,7 @@ import {
   type RunningState,
   wordsOf,
 } from './rollout.ts';
-import type { Silence } from './verdict.ts';
+import { NO_SILENCE, type Silence, verdict } from './verdict.ts';
 import { hotIn } from './way-back.ts';
 
 export const LANE_VERBS = [
@@ -138,6 +138,7 @@ const FORWARD: ReadonlySet<LaneVerb> = new Set(['accept', 'retry']);
 export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | undefined {
   if ((verb === 'promote' || verb === 'approve') && isPromoted(lane, input)) return undefined;
   if (verb === 'accept' && isAccepted(lane, input)) return undefined;
+  if (verb === 'retry' && isRetried(lane, input.policy)) return undefined;
   checkRevision(lane, verb, input.expectedRevision);
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {
@@ -155,6 +156,21 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   if (verb === 'halt' && isMarked(lane.state)) return haltForGood(lane, input);
   return legal === 'done' ? undefined : HANDLERS[verb](lane, input);
 }
+
+/**
+ * It has been retried, and nothing has come to stand against it since: this is a request whose reply was lost, or somebody
+ * else was quicker.
+ */
+export function isRetried({ kind, state, budgetEpoch, steps, allowance }: Lane, policy: Policy): boolean {
+  if (budgetEpoch === 0 || !AFTER_RETRY.has(state.name)) return false;
+  if (kind === 'baseline') return true;
+  const found = steps.map((step) =>
+    step.done ? 'done' : verdict(step.size, step.counters, NO_SILENCE, policy, allowance).kind,
+  );
+  return found.every((one) => one !== 'halt' && one !== 'hold');
+}
+
+const AFTER_RETRY: ReadonlySet<LaneStateName> = new Set(['waiting', 'open', 'soaking', 'approval']);
 
 /** `expectedStep`: the one that the person saw, null: whatever it is. Throws `conflict` when the lane is not in it. */
 export function checkStep(lane: Lane, expectedStep: number | null): void {

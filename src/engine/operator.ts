@@ -9,7 +9,15 @@ import type { Release } from '../domain/release.ts';
 import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isLiveLane, isTerminalLane, type Lane, type LaneState, type Rollout, wordsOf } from '../domain/rollout.ts';
 import { checkSeen } from '../domain/seen.ts';
-import { applyVerb, effectOf, isLegal, type LaneVerb, legalStates, type VerbInput } from '../domain/verbs.ts';
+import {
+  applyVerb,
+  effectOf,
+  isLegal,
+  isRetried,
+  type LaneVerb,
+  legalStates,
+  type VerbInput,
+} from '../domain/verbs.ts';
 import type { Silence } from '../domain/verdict.ts';
 import { allSteps } from '../domain/way-back.ts';
 import { AppError, assert } from '../errors.ts';
@@ -105,7 +113,9 @@ function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, 
   if (region !== null) return lanes;
   const { policy } = rollout;
   const consents = verb === 'promote' || verb === 'approve';
-  const legal = lanes.filter((lane) => isLegal(verb, lane) || (consents && isPromoted(lane, { expectedStep, policy })));
+  const isDone = (lane: Lane) =>
+    (consents && isPromoted(lane, { expectedStep, policy })) || (verb === 'retry' && isRetried(lane, policy));
+  const legal = lanes.filter((lane) => isLegal(verb, lane) || isDone(lane));
   if (legal.length > 0 || (verb === 'halt' && vetoRelease)) return legal;
   // The lane itself says why not.
   const near = lanes.find((lane) => effectOf(verb, lane.state.name) !== undefined);

@@ -119,6 +119,7 @@ describe('twice is once', () => {
     ['approve', 'soaking'],
     ['promote', 'approval'],
     ['accept', 'halted'],
+    ['retry', 'halted'],
     ['skip-region', 'waiting'],
     ['skip-region', 'cancelled'],
     ['skip-region', 'rolled_back'],
