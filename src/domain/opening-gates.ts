@@ -123,8 +123,17 @@ function stepGate(input: LaneInput, next: NextStep): AskedGate {
     case 'open':
       return pass('step', `${of(next.step)} would open with ${numberOf(next.members, 'agent')}`);
     case 'empty': {
-      const detail = `${of(next.step)}: ${next.eligible} agents, none present`;
-      return wait('step', { reason: 'no_agents', detail, remedy: 'passes when one of them checks in' });
+      const unwell = censusOf(input)?.unwell ?? 0;
+      const all = `${of(next.step)}: ${numberOf(next.eligible, 'agent')}`;
+      if (unwell === 0)
+        return wait('step', {
+          reason: 'no_agents',
+          detail: `${all}, none present`,
+          remedy: 'passes when one of them checks in',
+        });
+      const sick = `${numberOf(unwell, 'agent')} in ${lane.region} ${unwell === 1 ? 'reports itself' : 'report themselves'} unhealthy`;
+      const detail = `${all}, none present and well: ${sick}, and the policy holds such agents`;
+      return wait('step', { reason: 'no_agents', detail, remedy: 'passes when one of them checks in and is well' });
     }
     case 'complete': {
       const { evidence } = next;

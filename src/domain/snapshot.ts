@@ -87,6 +87,8 @@ export interface LaneCensus {
   laneId: string;
   /** Agents that run a lower version and whose platform the release has. */
   eligible: number;
+  /** Of these who is there, but is held as unhealthy; not set where nobody is. */
+  unwell?: number;
   /** Agents that run the product in the region. */
   agents: number;
   /** Platforms of the eligible agents. */

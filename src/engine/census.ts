@@ -132,8 +132,9 @@ function* countRegion(
   input: CensusInput,
   rollout: Rollout,
   lane: Lane,
-): Pieces<Pick<LaneCensus, 'agents' | 'eligible' | 'platforms' | 'floors' | 'missingFloors'>> {
+): Pieces<Pick<LaneCensus, 'agents' | 'eligible' | 'unwell' | 'platforms' | 'floors' | 'missingFloors'>> {
   const found = { agents: 0, eligible: 0, platforms: new Set<string>() };
+  let unwell = 0;
   const floors = new Map<string, Set<string>>();
   const release = releaseOf(input.releases, rollout.releaseId);
   if (release === undefined) return { ...found, platforms: [], floors: [] };
@@ -147,11 +148,13 @@ function* countRegion(
     if (running === undefined) continue;
     found.agents += agents;
     if (!(order(running.version) < 0) || !offered.has(platform)) continue;
-    if (!isEligible(way, rollout, group)) {
+    const fitness = way === undefined ? 'unfit' : fitnessOf(way, lane.product, group);
+    if (!isFitOrUnwell(fitness)) {
       missing.note(running.version, group);
       continue;
     }
     found.eligible += agents;
+    if (fitness === 'unwell') unwell += group.present;
     found.platforms.add(platform);
     for (const { version } of floorsAbove(way, running.version))
       floors.set(version, (floors.get(version) ?? new Set()).add(platform));
@@ -160,7 +163,8 @@ function* countRegion(
     const platforms = floors.get(version);
     return platforms === undefined ? [] : [{ version, platforms: [...platforms].sort() }];
   });
-  return { ...found, platforms: [...found.platforms].sort(), floors: needed, ...missing.found() };
+  const sick = unwell === 0 ? {} : { unwell };
+  return { ...found, ...sick, platforms: [...found.platforms].sort(), floors: needed, ...missing.found() };
 }
 
 /** Where an agent at the version has to stop on the way. */
@@ -173,10 +177,12 @@ function wayIn(input: CensusInput, rollout: Rollout): Way | undefined {
   return wayTo(input.products, input.releases, rollout);
 }
 
-/** Who is unwell is counted among them, and waited for. */
 function isEligible(way: Way | undefined, { product }: Rollout, kind: Kind): boolean {
-  if (way === undefined) return false;
-  const fitness = fitnessOf(way, product, kind);
+  return way !== undefined && isFitOrUnwell(fitnessOf(way, product, kind));
+}
+
+/** Who is unwell is counted among them, and waited for. */
+function isFitOrUnwell(fitness: Fitness): boolean {
   return fitness === 'fit' || fitness === 'unwell';
 }
 
