@@ -406,7 +406,7 @@ function decideAdmission(
   if (scheme.parse(running.version) === undefined) return trace.hold('version', 'unknown_build', running.version);
   const order = scheme.compare(running.version, lane.version);
   if (order >= 0 && directive.unknownBuilds === 'hold' && !isKnownBuild(directive.builds, running))
-    return trace.hold('build', 'unknown_build', unknownBuild(running));
+    return trace.hold('build', 'unknown_build', unknownBuild(directive.builds, running));
   if (order === 0) return trace.deny('version', `runs ${lane.version} already`);
   const isBack = lane.takesBack.includes(running.version);
   if (order > 0 && !isBack)

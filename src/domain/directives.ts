@@ -15,7 +15,7 @@ import type { ProductRules, UnknownBuilds } from './snapshot.ts';
 import { budgetOf, type Silence, verdict } from './verdict.ts';
 import type { SchemeName } from './version/scheme.ts';
 import { schemeOf } from './version/schemes.ts';
-import { floorsBelow, type Stop, type Way } from './way.ts';
+import { type Builds, floorsBelow, type Stop, type Way } from './way.ts';
 import { backBudget, hotIn, wayBackOf } from './way-back.ts';
 import type { WindowStatus } from './window.ts';
 
@@ -88,7 +88,7 @@ export interface Directive {
   /** Null: the wall clock is sound. */
   clock: ClockDoubt | null;
   /** Artifact digests of the product's releases: anything else is an unknown build. */
-  builds: Record<string, string>;
+  builds: Builds;
   /** The lowest version that agents are updated from; null: any. */
   from: string | null;
   unknownBuilds: UnknownBuilds;
@@ -149,8 +149,7 @@ export interface DirectiveInput {
   release: Release | null;
   /** What a lane that rolls back leads to; null for every other. */
   backTo?: Release | null;
-  /** Digest → version over all releases of the product. */
-  builds: Record<string, string>;
+  builds: Builds;
   brakes: readonly Brake[];
   clock: ClockDoubt | null;
   vetoes: readonly Veto[];
@@ -250,12 +249,15 @@ export function vetoFor(vetoes: readonly Veto[], product: string, version: strin
   return vetoes.find((veto) => veto.product === product && veto.version === version);
 }
 
-/** Digest → version over the product's releases: what runs with another digest is no build that was published. */
-export function buildsOf(releases: readonly Release[], product: string): Record<string, string> {
-  const builds: Record<string, string> = {};
+/** Of the product's releases: what runs with another digest is no build that was published. */
+export function buildsOf(releases: readonly Release[], product: string): Builds {
+  const builds: Record<string, string[]> = {};
   for (const release of releases) {
     if (release.product !== product) continue;
-    for (const artifact of release.artifacts) builds[artifact.sha256] = release.version;
+    for (const { sha256 } of release.artifacts) {
+      const versions = (builds[sha256] ??= []);
+      if (!versions.includes(release.version)) versions.push(release.version);
+    }
   }
   return builds;
 }

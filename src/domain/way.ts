@@ -17,10 +17,12 @@ export interface Stop {
   trouble: string | null;
 }
 
+/** Digest → versions over all releases of a product: one file may stand under several, as a candidate made final does. */
+export type Builds = Readonly<Record<string, readonly string[]>>;
+
 export interface Way {
   scheme: SchemeName;
-  /** Digest → version over all releases of the product. */
-  builds: Readonly<Record<string, string>>;
+  builds: Builds;
   from: string | null;
   unknownBuilds: UnknownBuilds;
   unhealthy: Unhealthy;
@@ -86,12 +88,13 @@ export function stopsFrom<S extends { version: string }>(
 }
 
 /** Whether the host runs a build that was published. */
-export function isKnownBuild(builds: Way['builds'], running: { version: string; digest: string }): boolean {
-  return builds[running.digest] === running.version;
+export function isKnownBuild(builds: Builds, running: { version: string; digest: string }): boolean {
+  return Object.hasOwn(builds, running.digest) && builds[running.digest]?.includes(running.version) === true;
 }
 
-export function unknownBuild({ version, digest }: Pick<Host, 'version' | 'digest'>): string {
-  return `${version} with digest ${digest.slice(0, 12)}…`;
+export function unknownBuild(builds: Builds, { version, digest }: Pick<Host, 'version' | 'digest'>): string {
+  const others = Object.hasOwn(builds, digest) ? `, which is that of ${builds[digest]?.join(' and ')}` : '';
+  return `${version} with digest ${digest.slice(0, 12)}…${others}`;
 }
 
 /**
@@ -125,8 +128,8 @@ function hold(rule: string, reason: HoldReason, detail: string): HostCheck {
 
 function checkBuild({ builds, unknownBuilds }: Way, host: Host): HostCheck {
   if (isKnownBuild(builds, host)) return pass('build', 'runs a published build');
-  if (unknownBuilds === 'hold') return hold('build', 'unknown_build', unknownBuild(host));
-  return pass('build', `runs a build that no release has (${unknownBuild(host)}); such agents are updated`);
+  if (unknownBuilds === 'hold') return hold('build', 'unknown_build', unknownBuild(builds, host));
+  return pass('build', `runs a build that no release has (${unknownBuild(builds, host)}); such agents are updated`);
 }
 
 function checkFrom({ scheme, from }: Way, { version }: Host): HostCheck | undefined {

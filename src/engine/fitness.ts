@@ -6,7 +6,7 @@ import { unhealthyUnder } from '../domain/policy.ts';
 import type { Release } from '../domain/release.ts';
 import type { Rollout } from '../domain/rollout.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
-import { floorsBelow, hostObjection, stopAt, type Way } from '../domain/way.ts';
+import { type Builds, floorsBelow, hostObjection, stopAt, type Way } from '../domain/way.ts';
 import type { Kind } from './roster.ts';
 
 /**
@@ -37,11 +37,11 @@ export function wayTo(
   };
 }
 
-const known = new WeakMap<readonly Release[], Map<string, Way['builds']>>();
+const known = new WeakMap<readonly Release[], Map<string, Builds>>();
 
 /** Every lane asks for them, and a list of releases is replaced and never changed. */
-function buildsIn(releases: readonly Release[], product: string): Way['builds'] {
-  const byProduct = known.get(releases) ?? new Map<string, Way['builds']>();
+function buildsIn(releases: readonly Release[], product: string): Builds {
+  const byProduct = known.get(releases) ?? new Map<string, Builds>();
   known.set(releases, byProduct);
   const builds = byProduct.get(product) ?? buildsOf(releases, product);
   byProduct.set(product, builds);

@@ -23,6 +23,7 @@ import type { Calendar, CensusRow, Hold, LaneCensus, ProductRules, Snapshot } fr
 import { givesWayTo, undisplaced } from '../domain/supersede.ts';
 import type { Silence } from '../domain/verdict.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
+import type { Builds } from '../domain/way.ts';
 import type { Freeze } from '../domain/window.ts';
 import { type Bitset, hasBit, newBitset } from './bitset.ts';
 import { type ClockWatch, SOUND_CLOCK } from './clock-watch.ts';
@@ -97,7 +98,7 @@ export class Memory {
   private vetoes: readonly Veto[] = [];
   private lanes: readonly LaneCensus[] = [];
   private rows: readonly CensusRow[] = [];
-  private builds = new Map<string, Record<string, string>>();
+  private builds = new Map<string, Builds>();
   private heldProducts = new Map<string, ProductHold>();
   private chosen = new Map<string, string>();
   /** Lanes that do not give way although a newer release is there. */

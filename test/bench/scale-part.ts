@@ -292,7 +292,7 @@ function directiveFor(): Directive {
     lane: rollout.lanes[0] as Lane,
     rollout,
     release: testRelease('1.1.0', { id: rollout.releaseId }),
-    builds: { [digestOf('1.0.0')]: '1.0.0', [digestOf('1.1.0')]: '1.1.0' },
+    builds: { [digestOf('1.0.0')]: ['1.0.0'], [digestOf('1.1.0')]: ['1.1.0'] },
     brakes: [],
     clock: null,
     vetoes: [],

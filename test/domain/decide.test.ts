@@ -54,7 +54,7 @@ function directiveFor(lane: Partial<LaneDirective> | null = {}, overrides: Parti
     scheme: 'semver',
     brake: null,
     clock: null,
-    builds: { [digestOf('1.0.0')]: '1.0.0', [digestOf('1.1.0')]: '1.1.0' },
+    builds: { [digestOf('1.0.0')]: ['1.0.0'], [digestOf('1.1.0')]: ['1.1.0'] },
     from: null,
     unknownBuilds: 'hold',
     lane: lane === null ? null : laneGoing(lane),
@@ -190,7 +190,7 @@ const ROWS: Row[] = [
   {
     title: 'a newer version: no downgrade',
     agent: agentAt('1.2.0'),
-    directives: [directiveFor({}, { builds: { [digestOf('1.2.0')]: '1.2.0' } })],
+    directives: [directiveFor({}, { builds: { [digestOf('1.2.0')]: ['1.2.0'] } })],
     answer: 'none',
     trace: 'assigned pass, brake pass, version deny',
   },
@@ -199,7 +199,7 @@ const ROWS: Row[] = [
     agent: agentAt('1.1.0-rc.1', {
       products: [running('1.1.0-rc.1', 'rc')],
     }),
-    directives: [directiveFor({}, { builds: { rc: '1.1.0-rc.1' } })],
+    directives: [directiveFor({}, { builds: { rc: ['1.1.0-rc.1'] } })],
     answer: 'stage new in step 0',
   },
   {
@@ -238,7 +238,7 @@ const ROWS: Row[] = [
     title: 'a floor that it runs already, whatever is said of it',
     agent: agentAt('1.0.5', { products: [running('1.0.5', 'at the floor')] }),
     directives: [
-      directiveFor({ floors: [floorAt('1.0.5', { absent: [PLATFORM] })] }, { builds: { 'at the floor': '1.0.5' } }),
+      directiveFor({ floors: [floorAt('1.0.5', { absent: [PLATFORM] })] }, { builds: { 'at the floor': ['1.0.5'] } }),
     ],
     answer: 'stage new in step 0',
   },

@@ -24,7 +24,7 @@ function stop(version: string, overrides: Partial<Stop> = {}): Stop {
 function way(overrides: Partial<Way> = {}): Way {
   return {
     scheme: 'semver',
-    builds: { [digestOf('1.0.0')]: '1.0.0' },
+    builds: { [digestOf('1.0.0')]: ['1.0.0'] },
     from: null,
     unknownBuilds: 'hold',
     unhealthy: 'hold',
@@ -51,6 +51,18 @@ describe('hostObjection', () => {
   const rows: [title: string, way: Way, host: Host, found: string][] = [
     ['nothing', way(), host(), 'none'],
     ['an unknown build', way(), host({ digest: 'f'.repeat(64) }), `unknown_build 1.0.0 with digest ${'f'.repeat(12)}…`],
+    [
+      'one file under two versions',
+      way({ builds: { [digestOf('1.0.0')]: ['1.0.0-rc.1', '1.0.0', '1.0.1'] } }),
+      host(),
+      'none',
+    ],
+    [
+      'the file of another version',
+      way({ builds: { [digestOf('1.0.0')]: ['1.1.0'] } }),
+      host(),
+      `unknown_build 1.0.0 with digest ${digestOf('1.0.0').slice(0, 12)}…, which is that of 1.1.0`,
+    ],
     ['one that is let in', way({ unknownBuilds: 'update' }), host({ digest: 'f'.repeat(64) }), 'none'],
     [
       'below the lowest version',

@@ -12,6 +12,7 @@ import { regionStatus } from '../region-window.ts';
 import type { Lane } from '../rollout.ts';
 import { givesWayTo } from '../supersede.ts';
 import { NO_SILENCE, verdict } from '../verdict.ts';
+import type { Builds } from '../way.ts';
 import { fails, type ModelAgent, runVersion } from './fleet.ts';
 import { noteHold } from './record.ts';
 import { type Line, newId, observedAt, type Place, type World } from './world.ts';
@@ -314,17 +315,17 @@ function directiveOf(world: World, place: Place): Directive {
   return place.directive;
 }
 
-const builds = new WeakMap<World, Record<string, string>>();
+const builds = new WeakMap<World, Builds>();
 
 /** Every version of the model is a published build. */
-function buildsOf(world: World): Record<string, string> {
+function buildsOf(world: World): Builds {
   const known = builds.get(world);
   if (known !== undefined) return known;
   const versions = [
     ...world.input.fleet.map((group) => group.version),
     ...world.input.releases.map(({ release }) => release.version),
   ];
-  const made = Object.fromEntries(versions.map((version) => [digestOf(version), version]));
+  const made = Object.fromEntries(versions.map((version) => [digestOf(version), [version]]));
   builds.set(world, made);
   return made;
 }
