@@ -120,6 +120,7 @@ export const MARKS = [
   'held_unsupported_from',
   'held_requirement_unmet',
   'held_too_young',
+  'held_for_a_person_to_begin',
   'went_dark_at_the_swap',
   'undisturbed_world_completed',
   'completed_without_a_fifth',

@@ -171,6 +171,16 @@ export const ROW_PROMISES: readonly RowPromise[] = [
     },
   },
   {
+    name: 'S9.begin',
+    says: 'what the policy leaves to a person is begun by one',
+    onRow({ books }, row) {
+      if (row.action !== 'rollout.created' || row.actor !== 'tidegate') return undefined;
+      const lane = [...books.lanes.values()].find((one) => one.rollout_id === row.subject);
+      if (lane?.policy.begin !== 'manual') return undefined;
+      return `the rollout of ${lane.version} has begun by itself`;
+    },
+  },
+  {
     name: 'D1',
     says: 'an attempt ends once; only lost may be corrected, once',
     onRow({ books, model }, row) {

@@ -505,7 +505,10 @@ function createChecks(parts: Parts) {
     }
     model.silent = new Set([...books.holds].flatMap(([id, reason]) => (reason === 'silent' ? [id] : [])));
     for (const reason of books.holds.values()) noteHold(world.marks, reason);
-    for (const { reason } of server.engine()?.operator.productHolds() ?? []) noteHold(world.marks, reason);
+    for (const { reason } of server.engine()?.operator.productHolds() ?? []) {
+      noteHold(world.marks, reason);
+      if (reason === 'needs_approval') world.marks.hit('held_for_a_person_to_begin');
+    }
     if (truth.starts !== starts) {
       if (starts > 0) world.marks.hit('looked_after_crash');
       starts = truth.starts;

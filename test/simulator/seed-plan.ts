@@ -177,7 +177,12 @@ function drawFreely(random: Random, names: Names): Settings {
 function openToAll(settings: Settings): Settings {
   return {
     ...settings,
-    products: settings.products.map((product) => ({ ...product, lag: 0, from: null, requirements: [] })),
+    products: settings.products.map((product) => ({
+      ...beginningAlone(product),
+      lag: 0,
+      from: null,
+      requirements: [],
+    })),
     calendars: settings.calendars.map((calendar) => {
       const everyDay = (window: WeeklyWindow) => ({ ...window, days: [...DAYS] });
       const { allow, deny } = calendar.windows;
@@ -191,23 +196,28 @@ function openToAll(settings: Settings): Settings {
  * everybody.
  */
 export function unhindered(settings: Settings, isSound: (product: string, version: string) => boolean): Settings {
-  const unscheduled = (policy: Policy): Policy => ({ ...policy, schedule: null });
   return {
     ...settings,
     freezes: [],
     limits: { ...settings.limits, perHour: null, perDay: null },
     calendars: settings.calendars.map((one) => ({ ...one, windows: { allow: [], deny: [] } })),
     products: settings.products.map((product) => ({
-      ...product,
+      ...eachPolicy(beginningAlone(product), (policy) => ({ ...policy, schedule: null })),
       ...NO_WAY,
       floors: product.floors.filter(({ version }) => isSound(product.name, version)),
       accept: null,
-      policy: unscheduled(product.policy),
-      policies: Object.fromEntries(
-        Object.entries(product.policies).map(([jump, policy]) => [jump, unscheduled(policy)]),
-      ),
     })),
   };
+}
+
+/** No rollout waits for a person to begin it. */
+function beginningAlone(product: ProductRules): ProductRules {
+  return eachPolicy(product, (policy) => ({ ...policy, begin: 'auto' }));
+}
+
+function eachPolicy(product: ProductRules, change: (policy: Policy) => Policy): ProductRules {
+  const policies = Object.entries(product.policies).map(([jump, policy]) => [jump, change(policy)]);
+  return { ...product, policy: change(product.policy), policies: Object.fromEntries(policies) };
 }
 
 function drawWindows(random: Random): Calendar['windows'] {
@@ -264,6 +274,7 @@ function drawPolicy(
     minAgeMs: random.chance(20) ? 3 * minute : 0,
     metrics: drawMetrics(random, unit),
     onHalt: random.pick(['hold', 'hold', 'rollback']),
+    begin: random.fork(`${name} by hand`).chance(12) ? 'manual' : 'auto',
     schedule: random.chance(10) ? { cron: '0 */6 * * *', timeZone: random.pick(ZONES) } : null,
     staleAfterMs: Math.max(600_000, 3 * minute),
     stageWithinMs: 10 * minute,

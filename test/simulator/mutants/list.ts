@@ -337,6 +337,17 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'what_a_person_must_begin_begins_by_itself',
+    breaks: ['S9'],
+    edits: [
+      {
+        file: 'src/domain/choose.ts',
+        from: "  if (policy.begin === 'manual') return none(",
+        to: '  if (policy.steps.length === 0) return none(',
+      },
+    ],
+  },
+  {
     name: 'manual_steps_ask_nobody',
     breaks: ['S9'],
     edits: [
