@@ -1,6 +1,7 @@
 // What a config asks of hosts: what can be compared, and nothing that no host could have.
 import { exclude, isComparable, type Requirement, wantedOf } from '../domain/requirement.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
+import { haveCommon } from './ranges.ts';
 import type { Path, Report } from './report.ts';
 import type { RawProduct, RawRequirement } from './shape.ts';
 
@@ -54,7 +55,7 @@ function checkVersions(product: RawProduct, raw: RawRequirement, path: Path, ind
   report.add(at, what, 'write e.g. ">=2"');
 }
 
-/** Two for the same releases that no value meets together would strand every agent. */
+/** Two that no value meets together would strand every agent wherever they are for the same releases. */
 function refuseImpossible(product: RawProduct, path: Path, report: Report): void {
   const all = product.requirements.map(normalRequirement);
   for (const [index, one] of all.entries()) {
@@ -62,13 +63,24 @@ function refuseImpossible(product: RawProduct, path: Path, report: Report): void
     if (one === undefined || report.touches(at)) continue;
     const earlier = all.slice(0, index).findIndex((other, place) => {
       if (other === undefined || report.touches([...path, 'requirements', place])) return false;
-      const overlap = one.versions === other.versions || one.versions === null || other.versions === null;
-      return overlap && exclude(one, other);
+      return exclude(one, other) && overlap(product, one.versions, other.versions);
     });
     const other = all[earlier];
     if (other === undefined) continue;
     const line = report.lineOf([...path, 'requirements', earlier]);
     const what = `no host can have ${one.fact} ${wantedOf(one)} and ${wantedOf(other)}, as line ${line} wants it`;
-    report.add(at, what, 'no agent would be updated any more: remove one');
+    const isForSome = one.versions !== null && other.versions !== null && one.versions !== other.versions;
+    const which = isForSome ? ` to versions in ${one.versions} and ${other.versions}` : '';
+    report.add(
+      at,
+      what,
+      `no agent would be updated${which} any more: remove one${isForSome ? ', or part the ranges' : ''}`,
+    );
   }
+}
+
+function overlap({ scheme }: RawProduct, one: string | null, other: string | null): boolean {
+  if (one === other || one === null || other === null) return true;
+  const { range } = schemeOf(scheme);
+  return range(one) !== undefined && range(other) !== undefined && haveCommon(scheme, one, other);
 }

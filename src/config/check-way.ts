@@ -1,6 +1,7 @@
 // What a config says of the way up: floors and the lowest version, none of which may strand the agents below it.
 import { isInChannel } from '../domain/choose.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
+import { haveCommon } from './ranges.ts';
 import type { Path, Report } from './report.ts';
 import type { RawProduct } from './shape.ts';
 
@@ -36,11 +37,7 @@ function checkVersion({ scheme }: RawProduct, version: string, path: Path, repor
 /** Nobody below `from` is updated; where nothing above it is accepted, nobody at or above it is either. */
 function refuseBeyond({ scheme, accept }: RawProduct, from: string, path: Path, report: Report): void {
   if (accept === null || report.touches([...path, 'accept'])) return;
-  const { range } = schemeOf(scheme);
-  const ways = accept.split('||').map((part) => part.trim());
-  // A range from - to cannot be narrowed by writing something before it.
-  const isKnown = range(accept) !== undefined && !ways.some((one) => one.includes(' - '));
-  if (!isKnown || ways.some((one) => range(`>${from} ${one}`) !== undefined)) return;
+  if (schemeOf(scheme).range(accept) === undefined || haveCommon(scheme, `>${from}`, accept)) return;
   const what = `accept (${accept}) has no version above ${from}: no agent could be updated any more`;
   report.add([...path, 'from'], what, 'lower `from`, or widen accept');
 }

@@ -70,6 +70,10 @@ function checkPolicy(raw: RawConfig, policy: RawPolicy, path: Path, report: Repo
   checkWaves(raw, policy, [...path, 'waves'], report);
   checkSteps(policy, [...path, 'steps'], report);
   checkMetrics(policy.metrics ?? [], raw.metrics !== null, [...path, 'metrics'], report);
+  if (policy.begin === 'manual' && policy.schedule !== null && !report.touches([...path, 'schedule'])) {
+    const what = 'begin: manual says already that a person begins each rollout, at whatever time';
+    report.add([...path, 'schedule'], what, 'remove one of the two');
+  }
   const least = 2 * raw.agents.pollInterval;
   if (policy.staleAfter !== null && policy.staleAfter < least && !report.touches(['agents', 'pollInterval'])) {
     report.add(

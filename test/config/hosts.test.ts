@@ -108,6 +108,20 @@ describe('refused', () => {
       '17:9: products[0].requirements[1]: no host can have kernel at most 4.19 and at least 5.10, as line 16 wants it; no agent would be updated any more: remove one',
     ],
     [
+      'two that no host can meet, for ranges that overlap',
+      withKeys(
+        'requirements:',
+        '  - { fact: kernel, atLeast: "6", versions: ">=2" }',
+        '  - { fact: kernel, atMost: "5", versions: "3.0.0 - 3.4.0 || ^5" }',
+      ),
+      'no agent would be updated to versions in 3.0.0 - 3.4.0 || ^5 and >=2 any more: remove one, or part the ranges',
+    ],
+    [
+      'a lowest version above a range from - to',
+      withKeys('accept: "1.0.0 - 2.0.0"', 'from: "2.0.0"'),
+      'products[0].from: accept (1.0.0 - 2.0.0) has no version above 2.0.0: no agent could be updated any more',
+    ],
+    [
       'a floor that accept leaves out',
       withKeys('accept: ">=2"', 'floors: [{ version: "1.5.0", reason: "state" }]'),
       '16:25: products[0].floors[0].version: accept (>=2) leaves this floor out: agents below it could not be updated any more; widen accept',

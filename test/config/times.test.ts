@@ -276,6 +276,16 @@ describe('readConfig refuses', () => {
       ],
     ],
     [
+      'a schedule beside begin: manual',
+      withSchedule('{ cron: "0 9 * * tue", timeZone: Europe/Berlin }').replace(
+        '    schedule:',
+        '    begin: manual\n    schedule:',
+      ),
+      [
+        '8:15: policies.plain.schedule: begin: manual says already that a person begins each rollout, at whatever time; remove one',
+      ],
+    ],
+    [
       'a schedule that never runs',
       withSchedule('{ cron: "0 9 30 2 *", timeZone: Europe/Berlin }'),
       ['7:23: policies.plain.schedule.cron: "0 9 30 2 *" never runs; name a day that its month has'],
