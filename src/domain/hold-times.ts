@@ -16,8 +16,10 @@ export interface HoldContext {
   pin: Pin | undefined;
   /** What holds the lane that the agent follows, by the last plan. */
   lane: { reason: HoldReason; since: number; until: number | null } | undefined;
-  /** Since when the host is as it reports itself; null: longer than the server has known. */
+  /** Since when the host, by its facts and health, stands against what goes out; null: longer than the server has known. */
   hostSince: number | null;
+  /** When it ended its latest attempt without a success; null: not known. */
+  spentAt: number | null;
 }
 
 const UNKNOWN: HoldTimes = { since: null, until: null };
@@ -29,7 +31,7 @@ export function holdTimes(
   context: HoldContext,
   now: number,
 ): HoldTimes {
-  const { brake, pin, lane, hostSince } = context;
+  const { brake, pin, lane, hostSince, spentAt } = context;
   // The lane is held by the same: it has been so for as long.
   const same = lane?.reason === reason ? { since: lane.since, until: lane.until } : UNKNOWN;
   switch (reason) {
@@ -47,6 +49,8 @@ export function holdTimes(
     case 'unhealthy':
     case 'requirement_unmet':
       return { since: hostSince, until: null };
+    case 'quarantined':
+      return { since: spentAt, until: null };
     case 'not_in_step':
       // What the lane waits for is what the agent waits for.
       return lane === undefined ? UNKNOWN : { since: lane.since, until: lane.until };

@@ -38,6 +38,7 @@ import { committer, type LedgerItem } from './commit.ts';
 import { createRollout } from './create-rollout.ts';
 import { explainLanes, withReasons } from './explain-lane.ts';
 import { neededGrants, openGrantLog } from './grant-log.ts';
+import { hostHeldSince, spentAt } from './held-since.ts';
 import { inTurn } from './in-turn.ts';
 import { openLedger } from './ledger.ts';
 import { loadRoster } from './load-roster.ts';
@@ -342,24 +343,31 @@ export async function openEngine(deps: EngineDeps) {
         const holds = await openHolds(database.db);
         const brakes = await listBrakes(database.db);
         const now = clock.now();
-        const hostSince = sinceOf(now, roster.unchangedMs(handle, observed.now()), observed.now() - fleet.observedMs);
-        return decideAll(view, withReasons(holds, directives), now).map(({ product, answer, trace }) => {
-          const directive = directives.find((one) => one.product === product);
-          const laneId = (directive?.lane ?? directive?.baseline)?.laneId;
-          const context = {
-            brake: brakeFor(brakes, product, view.region),
-            pin: pinFor(view.pins, product),
-            lane: holds.find((one) => one.laneId === laneId),
-            hostSince,
-          };
-          return {
-            product,
-            answer: answer.kind,
-            sentence: trace.at(-1)?.sentence ?? 'nothing is asked of this agent',
-            hold: answer.kind === 'hold' ? holdTimes(answer.reason, directive, context, now) : null,
-            trace,
-          };
-        });
+        const unchangedMs = roster.unchangedMs(handle, observed.now());
+        const upMs = observed.now() - fleet.observedMs;
+        const explained = decideAll(view, withReasons(holds, directives), now).map(
+          async ({ product, answer, trace }) => {
+            const directive = directives.find((one) => one.product === product);
+            const followed = directive?.lane ?? directive?.baseline;
+            const begunAt = memory.rollout(followed?.rolloutId ?? '')?.createdAt;
+            const isSpent = answer.kind === 'hold' && answer.reason === 'quarantined' && followed != null;
+            const context = {
+              brake: brakeFor(brakes, product, view.region),
+              pin: pinFor(view.pins, product),
+              lane: holds.find((one) => one.laneId === followed?.laneId),
+              hostSince: hostHeldSince({ now, unchangedMs, upMs, begunAt }),
+              spentAt: isSpent ? await spentAt(database.db, agentId, followed.rolloutId) : null,
+            };
+            return {
+              product,
+              answer: answer.kind,
+              sentence: trace.at(-1)?.sentence ?? 'nothing is asked of this agent',
+              hold: answer.kind === 'hold' ? holdTimes(answer.reason, directive, context, now) : null,
+              trace,
+            };
+          },
+        );
+        return await Promise.all(explained);
       },
     },
     /** Versions whose availability the probes must follow. */
@@ -411,9 +419,4 @@ function singleFlight(run: () => Promise<void>): () => Promise<void> {
       });
     return again;
   };
-}
-
-/** When it began to be as it is; null where that was before this server's life. */
-function sinceOf(now: number, unchangedMs: number, upMs: number): number | null {
-  return unchangedMs >= upMs ? null : now - unchangedMs;
 }

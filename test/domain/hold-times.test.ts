@@ -17,6 +17,7 @@ const CONTEXT: HoldContext = {
   pin: { product: 'agentd', version: '1.0.0', actor: 'ana', reason: 'audit', at: NOW - 2 },
   lane: { reason: 'soaking', since: NOW - 3, until: NOW + 4 },
   hostSince: NOW - 5,
+  spentAt: NOW - 6,
 };
 const lane = (reason: HoldReason): HoldContext => ({ ...CONTEXT, lane: { reason, since: NOW - 3, until: NOW + 4 } });
 
@@ -29,6 +30,9 @@ const TABLE: [HoldReason, HoldContext, Directive | undefined, HoldTimes][] = [
   ['ceiling', CONTEXT, DIRECTIVE, { since: null, until: NOW + 3 }],
   ['unhealthy', CONTEXT, DIRECTIVE, { since: NOW - 5, until: null }],
   ['requirement_unmet', { ...CONTEXT, hostSince: null }, DIRECTIVE, { since: null, until: null }],
+  // Nobody knows how long it has run what it runs.
+  ['unknown_build', CONTEXT, DIRECTIVE, { since: null, until: null }],
+  ['quarantined', CONTEXT, DIRECTIVE, { since: NOW - 6, until: null }],
   ['not_in_step', CONTEXT, DIRECTIVE, { since: NOW - 3, until: NOW + 4 }],
   ['halted', lane('halted'), DIRECTIVE, { since: NOW - 3, until: NOW + 4 }],
   ['halted', CONTEXT, DIRECTIVE, { since: null, until: null }],
