@@ -58,10 +58,12 @@ test('a halted baseline lane is shown with its rollout, and a retry forgives wha
 test('another bad one halts it anew, and what is not for a baseline lane is refused', async (t) => {
   const { fleet, ok, refused, path } = await halted(t);
   const about = { lane: 'baseline', reason: 'because' };
-  await ok(VerbReply, path, { ...about, verb: 'retry' });
-  assert.equal((await refused(path, { ...about, verb: 'retry' })).code, 'illegal_transition');
+  assert.equal((await ok(VerbReply, path, { ...about, verb: 'retry' })).changed, true);
+  // Sent again: its reply was lost.
+  assert.equal((await ok(VerbReply, path, { ...about, verb: 'retry' })).changed, false);
   const again = await fleet.enrol('again');
   assert.equal(await again.run(() => 'crashes'), 'halted');
+  assert.equal((await ok(VerbReply, path, { ...about, verb: 'retry' })).changed, true);
   const cancel = await refused(path, { ...about, verb: 'cancel' });
   assert.deepEqual([cancel.code, cancel.hint], ['illegal_transition', 'They can be: halted, retried.']);
   const elsewhere = await refused(path, { ...about, verb: 'retry', region: 'us-east-1' });
