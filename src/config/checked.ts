@@ -1,6 +1,7 @@
 // The config as `config check` shows it: read as the server reads it, with what is sound and yet hardly meant.
 import { type Config, readConfig } from '../config.ts';
 import { approvalWarnings } from './approval-warnings.ts';
+import { baselineWarnings } from './baseline-warnings.ts';
 import type { Environment } from './resolve.ts';
 import { waveWarnings } from './wave-warnings.ts';
 
@@ -10,5 +11,8 @@ export function checkedConfig(
   now: number,
 ): Config & { warnings: readonly string[] } {
   const config = readConfig(options);
-  return { ...config, warnings: [...waveWarnings(config), ...approvalWarnings(config, now)] };
+  return {
+    ...config,
+    warnings: [...waveWarnings(config), ...baselineWarnings(config), ...approvalWarnings(config, now)],
+  };
 }

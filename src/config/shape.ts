@@ -179,13 +179,13 @@ const SCHEDULE = object({
   timeZone: required(TIME_ZONE, 'an IANA time zone such as Europe/Berlin'),
 });
 
-const BASELINE_DEFAULTS = { maxHot: 5, badCount: 3, window: DAY };
+export const BASELINE_DEFAULTS = { maxHot: 5, badCount: 3, window: DAY };
 
 const BASELINE = object({
   maxHot: optional(
     integer(1, MANY),
     BASELINE_DEFAULTS.maxHot,
-    'Newcomers of a region that may activate at a time. Default 5.',
+    'Newcomers of a region that may activate at a time; never more than badCount allows. Default 5.',
   ),
   badCount: optional(integer(1, MANY), BASELINE_DEFAULTS.badCount, 'Newcomers gone bad that halt it. Default 3.'),
   window: optional(duration(MINUTE, 30 * DAY), BASELINE_DEFAULTS.window, 'Within this time. Default 1d.'),

@@ -365,11 +365,12 @@ function decideGrant({ agent, directive, lane, step, live, now, trace }: GrantQu
     trace.pass('window', 'the window is open for as long as the attempt may take');
   } else trace.pass('window', 'a rollback waits for no window');
   const { bad, hot } = step.counters;
+  const name = lane.laneId === directive.baseline?.laneId ? 'the baseline' : nameOf(step);
   const room = step.strict ? step.budget - bad - hot : step.budget - bad;
   if (room <= 0) {
-    return trace.hold('budget', 'budget', `${bad} bad and ${hot} at risk of ${step.budget} that halt ${nameOf(step)}`);
+    return trace.hold('budget', 'budget', `${bad} bad and ${hot} at risk of ${step.budget} that halt ${name}`);
   }
-  trace.pass('budget', `${bad} bad and ${hot} at risk, ${step.budget} halt ${nameOf(step)}`);
+  trace.pass('budget', `${bad} bad and ${hot} at risk, ${step.budget} halt ${name}`);
   const hotInLane = lane.steps.reduce((sum, one) => sum + one.counters.hot, 0);
   if (hotInLane >= lane.maxHot) return trace.hold('limit', 'at_limit', `${hotInLane} of ${lane.maxHot} in this lane`);
   const full = fullLimit(directive.limits, directive.occupied, agent);

@@ -30,7 +30,7 @@ const DOES: Record<Verb, string> = {
   halt: 'stop it: nothing new is started, what is being activated ends',
   retry: 'begin the step anew after a halt; failures so far are forgiven',
   cancel: 'end it for good',
-  rollback: 'bring its agents back to what their region had completed before, and veto the release',
+  rollback: 'bring its agents back to what their region had completed before, and veto the release in every region',
 };
 
 export function verbCommands(group: Command, rollout: string, context: CliContext): void {
