@@ -171,7 +171,7 @@ async function load(deps: CommitDeps, tx: Tx, reports: readonly AgentReport[]): 
         windowOf(
           lane,
           [...rollouts.values()].filter((one) => one !== undefined),
-          deps.clock.now(),
+          deps.observed.now(),
         ),
       ),
     ),

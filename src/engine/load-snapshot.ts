@@ -52,7 +52,7 @@ export async function loadSnapshot(
   const baselineLanes = await listBaselineLanes(db);
   const bad = await recentBadAgents(
     db,
-    baselineLanes.flatMap((lane) => windowOf(lane, rollouts, now)),
+    baselineLanes.flatMap((lane) => windowOf(lane, rollouts, observedMs)),
   );
   const overdue = await overdueAttempts(db, observedMs, MAX_OVERDUE);
   const counted: Snapshot = {
@@ -134,8 +134,8 @@ function isHalted({ state }: Lane): boolean {
 }
 
 /** The sliding window of a baseline lane's budget. */
-export function windowOf(lane: Lane, rollouts: readonly Rollout[], now: number) {
+export function windowOf(lane: Lane, rollouts: readonly Rollout[], observedMs: number) {
   const rollout = rollouts.find((one) => one.id === lane.rolloutId);
   if (lane.kind !== 'baseline' || rollout === undefined) return [];
-  return [{ id: lane.id, budgetEpoch: lane.budgetEpoch, sinceMs: now - rollout.policy.baseline.windowMs }];
+  return [{ id: lane.id, budgetEpoch: lane.budgetEpoch, sinceObserved: observedMs - rollout.policy.baseline.windowMs }];
 }

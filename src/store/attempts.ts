@@ -239,19 +239,22 @@ export async function unsuccessfulAttempts(db: Db | Tx): Promise<Attempt[]> {
   return toAttempts(rows);
 }
 
-/** Agents whose attempts in the lane went bad after an instant, by lane: what a sliding budget counts. */
+/**
+ * Agents whose attempts in the lane went bad, and should have come to an end after an observed instant, by lane: what a
+ * sliding budget counts. Of observed time: a clock that is put forward must not forgive anything.
+ */
 export async function recentBadAgents(
   db: Db | Tx,
-  lanes: readonly { id: string; budgetEpoch: number; sinceMs: number }[],
+  lanes: readonly { id: string; budgetEpoch: number; sinceObserved: number }[],
 ): Promise<Map<string, Set<string>>> {
   const found = new Map(lanes.map(({ id }) => [id, new Set<string>()]));
   if (lanes.length === 0) return found;
-  const since = Math.min(...lanes.map((lane) => lane.sinceMs));
+  const since = Math.min(...lanes.map((lane) => lane.sinceObserved));
   const { rows } = await BAD_SINCE(db, toJson(lanes.map((lane) => lane.id)), since);
   const byId = new Map(lanes.map((lane) => [lane.id, lane]));
   for (const row of rows) {
     const lane = byId.get(row.lane_id);
-    const isInside = lane?.budgetEpoch === row.budget_epoch && (row.ended_at ?? 0) > lane.sinceMs;
+    const isInside = lane?.budgetEpoch === row.budget_epoch && row.deadline_observed > lane.sinceObserved;
     if (isInside) found.get(row.lane_id)?.add(row.agent_id);
   }
   return found;
@@ -260,10 +263,10 @@ export async function recentBadAgents(
 const BAD_SINCE = prepared((db, laneIds: RawBuilder<string>, since: RawBuilder<number>) =>
   db
     .selectFrom('attempts')
-    .select(['lane_id', 'budget_epoch', 'agent_id', 'ended_at'])
+    .select(['lane_id', 'budget_epoch', 'agent_id', 'deadline_observed'])
     .where('lane_id', 'in', textsOf(db, laneIds))
     .where(sql<boolean>`state in ('rolled_back', 'failed', 'lost') and granted_at is not null`)
-    .where('ended_at', '>', since)
+    .where('deadline_observed', '>', since)
     .compile(),
 );
 
