@@ -79,12 +79,19 @@ function refusalOf(
   const policy = policyFor(snapshot, product, version);
   const seenAt = release.firstSeenAt;
   const readyAt = publishedAt + policy.minAgeMs;
-  if (now < readyAt) return none('too_young', version, seenAt, readyAt);
+  if (now < readyAt) return tooYoung(version, policy, seenAt, readyAt);
   // It waits since it is old enough.
   const since = Math.max(seenAt, readyAt);
   if (policy.begin === 'manual') return none('needs_approval', sayBegin(product, version, policy), since);
   const run = waitsForRun(snapshot, product, version, policy, now);
   return run && { ...run, since };
+}
+
+/** Old enough between two runs, it waits for the second: a schedule says when rollouts begin, and they begin at no other time. */
+function tooYoung(version: string, { name, schedule }: Policy, seenAt: number, readyAt: number): Refusal {
+  if (schedule === null) return none('too_young', version, seenAt, readyAt);
+  const detail = `${version}, whose policy ${name} then begins it at the next run of “${schedule.cron}”`;
+  return none('too_young', detail, seenAt, nextRun(schedule, readyAt - 1));
 }
 
 /** A scheduled policy creates rollouts only at its runs; one that was missed is taken once. */

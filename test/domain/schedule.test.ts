@@ -50,6 +50,23 @@ describe('plan with a schedule', () => {
     assert.equal(report[0]?.reason, 'outside_window');
     assert.equal(report[0]?.until, START + DAY / 2);
   });
+  test('what is too young at a run begins at the next one, and says so', () => {
+    const [noon, day] = [START + DAY / 2, DAY];
+    // Published as the tests begin: old enough an hour after the run.
+    const young = rules({ ...policy, minAgeMs: DAY / 2 + 3_600_000 });
+    const before = { ...scheduled(START), products: [young], releases: [testRelease('1.1.0', { publishedAt: START })] };
+    const at = plan(before, noon);
+    assert.deepEqual(
+      at.actions.map((action) => action.kind),
+      ['consider_schedule'],
+    );
+    assert.deepEqual([at.report[0]?.reason, at.report[0]?.until], ['too_young', noon + day]);
+    assert.match(at.report[0]?.sentence ?? '', /1\.1\.0, whose policy standard then begins it at the next run of “0 12/);
+    const after = applyActions(before, at.actions, { now: noon, newId: () => 'id' });
+    assert.deepEqual(plan(after, noon + 2 * 3_600_000).actions, []);
+    assert.deepEqual(plan(after, noon + 2 * 3_600_000).report[0]?.until, noon + day);
+    assert.equal(plan(after, noon + day).actions[0]?.kind, 'create_rollout');
+  });
   test('at the run the rollout is created', () => {
     assert.deepEqual(kinds(START, START + DAY / 2), ['create_rollout']);
   });
