@@ -93,9 +93,9 @@ function add(counters: StepCounters, one: AgentTally, sign: 1 | -1): StepCounter
     bad: counters.bad + when(one.weight === 'bad'),
     badMembers: counters.badMembers + when(one.weight === 'bad' && one.member),
     badHops: counters.badHops + when(one.badHop),
-    declined: counters.declined + when(one.weight === 'declined'),
-    failedBeforeGrant: counters.failedBeforeGrant + when(one.weight === 'failed_before_grant'),
-    inconclusive: counters.inconclusive + when(one.weight === 'inconclusive'),
+    declined: counters.declined + when(one.weight === 'declined' && one.member),
+    failedBeforeGrant: counters.failedBeforeGrant + when(one.weight === 'failed_before_grant' && one.member),
+    inconclusive: counters.inconclusive + when(one.weight === 'inconclusive' && one.member),
     exhausted: counters.exhausted + when(one.exhausted && one.member),
   };
 }

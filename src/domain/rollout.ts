@@ -112,6 +112,7 @@ export interface StepCounters {
   badMembers: number;
   /** The agents among `bad` that went bad only at stops on the way to the release. */
   badHops: number;
+  /** Of members alone, as the next two: what late joiners cannot take must not stop those that the step is measured by. */
   declined: number;
   failedBeforeGrant: number;
   inconclusive: number;
