@@ -4,6 +4,7 @@ import { type Veto, vetoFor } from './directives.ts';
 import { hold } from './gate.ts';
 import { verdictOf } from './lane-verdict.ts';
 import { laneCensusOf, lanesThere, type Place, releaseOf, rolloutsOf } from './lookup.ts';
+import { nextStep } from './opening-gates.ts';
 import { type LaneInput, type LaneStep, planLane } from './plan-lane.ts';
 import { type Release, troubleOf } from './release.ts';
 import { isLiveLane, isTerminalLane, type Lane, type LaneStateName, passesWave, type Rollout } from './rollout.ts';
@@ -188,10 +189,12 @@ function isBackStuck(input: LaneInput): boolean {
   return platforms.length > 0 && platforms.every((platform) => isOutOfReach(input, platform));
 }
 
-/** Halted, holding for want of evidence, by a metric that does not mend itself, or with a release that may not go out any more. */
+/** Halted, holding for want of evidence or of anybody to give it, by a metric that does not mend itself, or with a release that may not go out any more. */
 function isStuck(input: LaneInput): boolean {
   const { snapshot, rollout, lane } = input;
   if (lane.state.name === 'halted' || isBarred(snapshot, rollout)) return true;
+  // Whoever comes back has the newer release to wait for.
+  if (lane.state.name === 'waiting') return nextStep(input).kind === 'empty';
   if (lane.state.name === 'open')
     return lane.steps.some((step) => !step.done && verdictOf(input, step).kind === 'hold');
   return lane.state.name === 'soaking' && holdsForGood(input);
