@@ -61,7 +61,10 @@ describe('plan with a schedule', () => {
       ['consider_schedule'],
     );
     assert.deepEqual([at.report[0]?.reason, at.report[0]?.until], ['too_young', noon + day]);
-    assert.match(at.report[0]?.sentence ?? '', /1\.1\.0, whose policy standard then begins it at the next run of “0 12/);
+    assert.match(
+      at.report[0]?.sentence ?? '',
+      /1\.1\.0, whose policy standard then begins it at the next run of “0 12/,
+    );
     const after = applyActions(before, at.actions, { now: noon, newId: () => 'id' });
     assert.deepEqual(plan(after, noon + 2 * 3_600_000).actions, []);
     assert.deepEqual(plan(after, noon + 2 * 3_600_000).report[0]?.until, noon + day);
