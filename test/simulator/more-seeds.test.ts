@@ -2,4 +2,4 @@
 import { test } from 'node:test';
 import { keepsPromises } from './keeps-promises.ts';
 
-test('every promise is kept in the next 150 seeds', () => keepsPromises(151, 150));
+test('every promise is kept in the next 100 seeds', () => keepsPromises(101, 100));
