@@ -172,6 +172,8 @@ export interface OperatorService {
   productHolds(): { product: string; reason: HoldReason; sentence: string; since: number; until: number | null }[];
   /** The highest release that may be let out, by product; from the last plan. */
   newest(product: string): string | null;
+  /** Why a higher release is not let out, as of the last plan; null where nobody knows. */
+  whyNot(product: string, version: string): string | null;
   /** What the agent would be answered now, with the trace of rules. Throws `not_found`. */
   explain(agentId: string): Promise<ExplainedProduct[]>;
   /** By lane id: all gates as they stand now. Throws `not_found`. */

@@ -64,7 +64,9 @@ async function viewProducts(
       highest: highestOn(known, product, ownFilter(product), [...vetoed.keys()])?.version ?? null,
       releases: known.length,
       rejectedTags: source?.rejectedCount ?? 0,
-      pending: above(newest, known).map((release) => pendingView(release, vetoed.get(release.version))),
+      pending: above(newest, known).map((release) =>
+        pendingView(release, vetoed.get(release.version), operator.whyNot(name, release.version)),
+      ),
       rejected: (source?.rejectedTags ?? []).slice(0, MAX_NAMED).map(({ tag, why }) => ({ tag, why: cut(why) })),
       refused: refusedVersions(known).slice(0, MAX_REFUSED),
       source: sourceView(source),
@@ -81,16 +83,22 @@ function above(newest: string | null, known: readonly ReleaseHead[]): ReleaseHea
   return known.slice(0, place === -1 ? MAX_NAMED : Math.min(place, MAX_NAMED));
 }
 
-function pendingView(release: ReleaseHead, veto: string | undefined): ProductView['pending'][number] {
+function pendingView(
+  release: ReleaseHead,
+  veto: string | undefined,
+  whyNot: string | null,
+): ProductView['pending'][number] {
   const { tag, version, state, why } = release;
-  return { tag, version, state, why: cut(veto === undefined ? (why ?? WHY[state]) : `vetoed: ${veto}`) };
+  if (veto !== undefined) return { tag, version, state, why: cut(`vetoed: ${veto}`) };
+  const said = state === 'complete' ? (whyNot ?? why) : why;
+  return { tag, version, state, why: cut(said ?? WHY[state]) };
 }
 
 /** For states that speak for themselves, or whose reason is the config's. */
 const WHY: Record<ReleaseHead['state'], string> = {
   announced: 'the release has no files yet',
   pending: 'files are missing',
-  complete: 'the product does not let it out: accept, prereleases, minAge or begin stand against it',
+  complete: 'it is looked at in the next pass',
   withdrawn: 'GitHub does not list it any more',
   altered: 'it was changed after it was complete',
   refused: 'its version stands under two tags',

@@ -25,6 +25,8 @@ export interface Refusal {
 export interface Considered {
   choice: Choice;
   waiting: Refusal | undefined;
+  /** Why the highest ones are not the choice, by version. */
+  refused: ReadonlyMap<string, Refusal>;
 }
 
 /** The highest release that nothing stands against. `now` in milliseconds since the epoch. */
@@ -34,27 +36,33 @@ export function chooseRelease(snapshot: Snapshot, product: ProductRules, now: nu
 
 export function considerReleases(snapshot: Snapshot, product: ProductRules, now: number): Considered {
   const range = acceptedBy(product);
-  const refused: Refusal[] = [];
+  const refused = new Map<string, Refusal>();
   let atRun: Refusal | undefined;
   let lags: Refusal | undefined;
   let newer = 0;
   for (const release of releasesOf(snapshot, product, schemeOf(product.scheme))) {
     const found = refusalOf(snapshot, product, release, range, now);
     if (found === undefined && (newer >= product.lag || isBegun(snapshot, release)))
-      return { choice: { release }, waiting: refused.find(({ reason }) => FOLLOWS.has(reason)) };
+      return { choice: { release }, waiting: firstToFollow(refused), refused };
     // What waits for a person or a run is there: what comes before it is not kept waiting for that.
     if (newer < product.lag && (found === undefined || BEGINS_LATER.has(found.reason))) {
       newer += 1;
-      lags ??= lagging(product, release);
-      refused.push(lagging(product, release));
+      const lag = lagging(product, release);
+      lags ??= lag;
+      refused.set(release.version, lag);
     } else if (found !== undefined) {
-      refused.push(found);
+      refused.set(release.version, found);
       if (found.reason === 'outside_window') atRun ??= found;
     }
   }
   // The highest one that was refused is what a person asks about, unless another one goes out by itself later.
-  const choice = atRun ?? lags ?? refused[0] ?? none('not_available', 'no release of the product is known');
-  return { choice, waiting: refused.find(({ reason }) => FOLLOWS.has(reason)) };
+  const [first = none('not_available', 'no release of the product is known')] = refused.values();
+  return { choice: atRun ?? lags ?? first, waiting: firstToFollow(refused), refused };
+}
+
+function firstToFollow(refused: ReadonlyMap<string, Refusal>): Refusal | undefined {
+  for (const one of refused.values()) if (FOLLOWS.has(one.reason)) return one;
+  return undefined;
 }
 
 /** What only a person begins, or a run. */

@@ -327,6 +327,7 @@ export async function openEngine(deps: EngineDeps) {
       },
       productHolds: () => memory.productHolds(),
       newest: (product: string) => memory.newest(product),
+      whyNot: (product: string, version: string) => memory.whyNot(product, version),
       explainLanes: (rolloutId: string) =>
         explainLanes({ database, memory, roster, clock, observed, exclusive }, rolloutId),
       async explain(agentId: string) {

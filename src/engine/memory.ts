@@ -3,9 +3,10 @@
 import type { Attempt } from '../domain/agent.ts';
 import type { Availability } from '../domain/availability.ts';
 import { isUsedUp } from '../domain/ceilings.ts';
-import { chooseRelease } from '../domain/choose.ts';
+import { type Considered, considerReleases } from '../domain/choose.ts';
 import type { BaselineInput, Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
 import { buildsOf, compileDirective } from '../domain/directives.ts';
+import { instantOf } from '../domain/gate.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { idleLanes } from '../domain/idle-lane.ts';
 import { silenceOf } from '../domain/lane-verdict.ts';
@@ -100,7 +101,7 @@ export class Memory {
   private rows: readonly CensusRow[] = [];
   private builds = new Map<string, Builds>();
   private heldProducts = new Map<string, ProductHold>();
-  private chosen = new Map<string, string>();
+  private considered = new Map<string, Considered>();
   /** Lanes that do not give way although a newer release is there. */
   private undisplaced: ReadonlySet<string> = new Set();
   /** Versions that regions have taken back, by `product region`. */
@@ -174,12 +175,7 @@ export class Memory {
     this.lanes = snapshot.lanes;
     this.rows = snapshot.census;
     this.heldProducts = heldProducts(report, this.heldProducts, now);
-    this.chosen = new Map(
-      this.rules.flatMap((rule) => {
-        const choice = chooseRelease(snapshot, rule, now);
-        return choice.release === null ? [] : [[rule.name, choice.release.version] as const];
-      }),
-    );
+    this.considered = new Map(this.rules.map((rule) => [rule.name, considerReleases(snapshot, rule, now)]));
     this.builds = new Map(this.rules.map((rule) => [rule.name, buildsOf(snapshot.releases, rule.name)]));
     this.forgetMembers();
     return this.recompile(now);
@@ -283,7 +279,14 @@ export class Memory {
 
   /** The highest release that may be let out, as of the last plan. */
   newest(product: string): string | null {
-    return this.chosen.get(product) ?? null;
+    return this.considered.get(product)?.choice.release?.version ?? null;
+  }
+
+  /** Why a release above that is not let out, and until when where that is known; null: nothing stands against it. */
+  whyNot(product: string, version: string): string | null {
+    const found = this.considered.get(product)?.refused.get(version);
+    if (found === undefined) return null;
+    return found.until === null ? found.sentence : `${found.sentence}; until ${instantOf(found.until)}`;
   }
 
   /** The lane that the region's agents follow: the live one, else the newest that has not ended. */
@@ -307,7 +310,9 @@ export class Memory {
   /** Versions whose availability matters: what goes out, is chosen, or stands as a baseline. */
   wanted(): { product: string; version: string }[] {
     const going = [...this.rollouts, ...this.baselineRollouts].map(({ product, version }) => ({ product, version }));
-    const chosen = [...this.chosen].map(([product, version]) => ({ product, version }));
+    const chosen = [...this.considered].flatMap(([product, { choice }]) =>
+      choice.release === null ? [] : [{ product, version: choice.release.version }],
+    );
     return [
       ...going,
       ...chosen,

@@ -137,12 +137,7 @@ describe('views', () => {
       const states = [
         ['1.4.1', 'announced', null, 'the release has no files yet'],
         ['1.4.2', 'pending', 'linux-x64: no asset has its name', 'linux-x64: no asset has its name'],
-        [
-          '1.4.3',
-          'complete',
-          null,
-          'the product does not let it out: accept, prereleases, minAge or begin stand against it',
-        ],
+        ['1.4.3', 'complete', null, '1.4.3 is not what is wanted'],
         ['1.4.4', 'complete', null, 'vetoed: it crashes'],
         ['1.4.5', 'withdrawn', 'x'.repeat(600), `${'x'.repeat(497)}...`],
         ['1.4.6', 'refused', 'its version stands twice', 'its version stands twice'],
