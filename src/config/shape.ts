@@ -185,7 +185,7 @@ const BASELINE = object({
   maxHot: optional(
     integer(1, MANY),
     BASELINE_DEFAULTS.maxHot,
-    'Newcomers of a region that may activate at a time; never more than badCount allows. Default 5.',
+    'Newcomers of a region that may download, and that may activate, at a time; never more activate than badCount allows. Default 5.',
   ),
   badCount: optional(integer(1, MANY), BASELINE_DEFAULTS.badCount, 'Newcomers gone bad that halt it. Default 3.'),
   window: optional(duration(MINUTE, 30 * DAY), BASELINE_DEFAULTS.window, 'Within this time. Default 1d.'),

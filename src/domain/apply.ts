@@ -302,7 +302,7 @@ function addVeto(snapshot: Snapshot, action: Extract<Action, { kind: 'halt_lane'
 
 /** A lane that halted or ended: its offered and staged attempts are booked withdrawn with it. */
 export function withdrawn(lane: Lane): Lane {
-  return mapSteps(lane, (step) => ({ ...step, counters: { ...step.counters, pending: 0 } }));
+  return mapSteps(lane, (step) => ({ ...step, counters: { ...step.counters, pending: 0, downloading: 0 } }));
 }
 
 /** The step that a lane's state is about; null while it waits. */

@@ -12,6 +12,7 @@ export interface AgentTally {
   badHop: boolean;
   hot: boolean;
   pending: boolean;
+  downloading: boolean;
   /**
    * Declined, or used up its attempts without a success or anything bad; not while it is hot. Whether another attempt is
    * offered or staged does not matter: these are withdrawn by the thousand when a lane ends, and nothing is counted anew.
@@ -70,6 +71,7 @@ export function tally(attempts: readonly Attempt[], attemptsPerAgent: number): A
     badHop: weight === 'bad' && attempts.every((attempt) => attempt.hop === true || weigh(attempt) !== 'bad'),
     hot,
     pending: attempts.some((attempt) => isLive(attempt.state) && !isHot(attempt.state)),
+    downloading: attempts.some((attempt) => attempt.state === 'offered'),
     exhausted: !hot && (weight === 'declined' || (isSetback(weight) && setbacks >= attemptsPerAgent)),
   };
 }
@@ -87,6 +89,7 @@ function add(counters: StepCounters, one: AgentTally, sign: 1 | -1): StepCounter
   const when = (condition: boolean) => (condition ? sign : 0);
   return {
     pending: counters.pending + when(one.pending),
+    downloading: counters.downloading + when(one.downloading),
     hot: counters.hot + when(one.hot),
     hotMembers: counters.hotMembers + when(one.hot && one.member),
     succeeded: counters.succeeded + when(one.weight === 'succeeded' && one.member),

@@ -6,6 +6,7 @@ import { sayDoubt } from './clock-doubt.ts';
 import {
   admittingStep,
   type Directive,
+  downloadingIn,
   type FloorStop,
   type LaneDirective,
   type OpenedStep,
@@ -444,5 +445,8 @@ function decideAdmission(
   trace.pass('attempts', `${tries} spent${late}`);
   const downloads = fullDownloads(directive.limits, directive.occupied, agent.region);
   if (downloads !== undefined) return trace.hold('bandwidth', 'bandwidth', downloads);
+  const here = downloadingIn(lane);
+  if (lane.maxDownloading !== null && here >= lane.maxDownloading)
+    return trace.hold('bandwidth', 'bandwidth', `${here} of ${lane.maxDownloading} newcomers in ${directive.region}`);
   return { kind: 'stage', lane, step, version: stop.version, hop: stop.hop, artifact, attempt: null };
 }

@@ -54,6 +54,8 @@ export interface LaneDirective {
   floors: readonly FloorStop[];
   unhealthy: Unhealthy;
   maxHot: number;
+  /** Agents that may download at a time; null: the lane itself sets no limit. */
+  maxDownloading: number | null;
   attemptsPerAgent: number;
   /** Other lanes of the release that a person has retried, which forgives what was tried there before. */
   retried: readonly { laneId: string; budgetEpoch: number }[];
@@ -319,6 +321,7 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
     floors: floorsOn(input, lane, rollout.version),
     unhealthy: unhealthyUnder(policy),
     maxHot: policy.maxHot,
+    maxDownloading: null,
     attemptsPerAgent: policy.attemptsPerAgent,
     retried: quarantineLane(rollout, lane).retried,
     stageWithinMs: policy.stageWithinMs,
@@ -328,6 +331,10 @@ function compileLane(input: DirectiveInput, lane: Lane, rollout: Rollout, releas
     attemptMs: attemptMs(policy),
     attemptBudgetMs: attemptBudgetMs(policy),
   };
+}
+
+export function downloadingIn({ steps }: Pick<LaneDirective, 'steps'>): number {
+  return steps.reduce((sum, { counters }) => sum + counters.downloading, 0);
 }
 
 /** The same shape as a rollout's lane: one strict step for everybody, with the sliding budget of the baseline. */
@@ -349,6 +356,8 @@ function compileBaseline(input: DirectiveInput, baseline: BaselineInput): LaneDi
     ...compileLane(input, lane, rollout, release),
     hold,
     maxHot,
+    // A whole image of old agents must not download at once, only to wait for its turn to activate.
+    maxDownloading: maxHot,
     takesBack: above(input.rules, rollout.version, baseline.takesBack ?? []),
     steps: lane.steps.map((step) => ({
       step: step.step,

@@ -102,6 +102,8 @@ export function moveLane(lane: Lane, state: LaneState): Lane {
 export interface StepCounters {
   /** Offered or staged attempts. */
   pending: number;
+  /** Agents with an offered attempt, among `pending`. */
+  downloading: number;
   hot: number;
   hotMembers: number;
   /** Members whose worst attempt is a success. */
@@ -122,6 +124,7 @@ export interface StepCounters {
 
 export const NO_COUNTS: StepCounters = {
   pending: 0,
+  downloading: 0,
   hot: 0,
   hotMembers: 0,
   succeeded: 0,

@@ -5,7 +5,7 @@ import type { Availability } from '../domain/availability.ts';
 import { isUsedUp } from '../domain/ceilings.ts';
 import { type Considered, considerReleases } from '../domain/choose.ts';
 import type { BaselineInput, Brake, Directive, LaneDirective, OpenedStep, Seat, Veto } from '../domain/directives.ts';
-import { buildsOf, compileDirective } from '../domain/directives.ts';
+import { buildsOf, compileDirective, downloadingIn } from '../domain/directives.ts';
 import { instantOf } from '../domain/gate.ts';
 import type { HoldReason } from '../domain/holds.ts';
 import { idleLanes } from '../domain/idle-lane.ts';
@@ -466,7 +466,7 @@ function wakesFor(before: Directive | undefined, after: Directive): Wake[] {
     [before.lane, after.lane],
     [before.baseline, after.baseline],
   ] as const;
-  const thirsty = freedDownloads(before, after);
+  const thirsty = [...freedDownloads(before, after), ...freedNewcomers(before, after)];
   const staged = lanes.flatMap(([old, lane]) =>
     lane === null || (!freed && JSON.stringify(old) === JSON.stringify(lane))
       ? []
@@ -483,6 +483,14 @@ function freedDownloads(before: Directive, { region, limits, occupied }: Directi
   const room = (max: number | null, used: number) => (max === null ? Number.POSITIVE_INFINITY : max - used);
   const fleet = room(limits.downloads.fleet, now.fleet);
   return [{ region, downloads: Math.min(fleet, room(limits.downloads.region, here)), fleet }];
+}
+
+/** The baseline lane bounds its own downloads. */
+function freedNewcomers(before: Directive, { region, baseline }: Directive): DownloadRoom[] {
+  if (baseline === null || baseline.maxDownloading === null || before.baseline === null) return [];
+  const here = downloadingIn(baseline);
+  if (here >= downloadingIn(before.baseline)) return [];
+  return [{ region, downloads: baseline.maxDownloading - here, fleet: Number.POSITIVE_INFINITY }];
 }
 
 /** How many to wake; whether one of them is granted, `decide` says. */

@@ -48,7 +48,8 @@ export function openWaiters(roster: Roster): Waiters {
   /** Whoever were woken in vain would be told to come back much later, so it is no more than may download. */
   function wakeThirsty(rooms: readonly DownloadRoom[]): void {
     let fleet = Math.min(...rooms.map((room) => room.fleet));
-    const left = new Map(rooms.map((room) => [room.region, room.downloads]));
+    const left = new Map<string, number>();
+    for (const { region, downloads } of rooms) left.set(region, Math.max(left.get(region) ?? 0, downloads));
     for (const handle of rooms.length === 0 ? [] : thirsty) {
       if (fleet <= 0) return;
       const region = roster.entry(handle)?.region ?? '';

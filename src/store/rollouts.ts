@@ -32,6 +32,7 @@ type StepRow = Omit<Selectable<DB['steps']>, 'members'>;
 
 const COUNTERS = [
   'pending',
+  'downloading',
   'hot',
   'hot_members',
   'succeeded',
@@ -347,6 +348,7 @@ function toStep(row: StepRow): Step {
     done: row.done === 1,
     counters: {
       pending: row.pending,
+      downloading: row.downloading,
       hot: row.hot,
       hotMembers: row.hot_members,
       succeeded: row.succeeded,
@@ -364,6 +366,7 @@ function toStep(row: StepRow): Step {
 function fromCounters(counters: StepCounters) {
   return {
     pending: counters.pending,
+    downloading: counters.downloading,
     hot: counters.hot,
     hot_members: counters.hotMembers,
     succeeded: counters.succeeded,

@@ -148,6 +148,7 @@ export interface DB {
     threshold_id: string;
     done: Flag;
     pending: number;
+    downloading: number;
     hot: number;
     hot_members: number;
     succeeded: number;

@@ -19,7 +19,7 @@ describe('foldStep with two attempts per agent', () => {
   const late = { member: false };
   const rows: [Short[], Partial<StepCounters>][] = [
     [[], {}],
-    [[['a', 'offered']], { pending: 1 }],
+    [[['a', 'offered']], { pending: 1, downloading: 1 }],
     [[['a', 'staged']], { pending: 1 }],
     [[['a', 'granted', granted]], { hot: 1, hotMembers: 1 }],
     [[['a', 'proving', { ...granted, ...late }]], { hot: 1 }],
@@ -84,7 +84,7 @@ describe('foldStep with two attempts per agent', () => {
         ['a', 'inconclusive', granted],
         ['a', 'offered'],
       ],
-      { inconclusive: 1, pending: 1 },
+      { inconclusive: 1, pending: 1, downloading: 1 },
     ],
     [
       [
@@ -92,7 +92,7 @@ describe('foldStep with two attempts per agent', () => {
         ['a', 'failed'],
         ['a', 'offered'],
       ],
-      { failedBeforeGrant: 1, pending: 1, exhausted: 1 },
+      { failedBeforeGrant: 1, pending: 1, downloading: 1, exhausted: 1 },
     ],
     // A bad agent that tries again is bad and hot.
     [
@@ -110,7 +110,7 @@ describe('foldStep with two attempts per agent', () => {
         ['d', 'failed', late],
         ['e', 'offered'],
       ],
-      { succeeded: 1, bad: 1, badMembers: 1, hot: 1, hotMembers: 1, pending: 1 },
+      { succeeded: 1, bad: 1, badMembers: 1, hot: 1, hotMembers: 1, pending: 1, downloading: 1 },
     ],
     // It was a member and lost its seat while it was silent: back again it is a late joiner. The other way round it counts.
     [

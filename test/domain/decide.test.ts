@@ -34,6 +34,7 @@ function laneGoing(overrides: Partial<LaneDirective> = {}): LaneDirective {
     requirements: [],
     floors: [],
     unhealthy: 'hold',
+    maxDownloading: null,
     maxHot: 10,
     attemptsPerAgent: 2,
     retried: [],

@@ -50,6 +50,31 @@ test('newcomers go one after another where the limit is one, and a restart chang
   assert.equal(await second.run(), 'at_limit');
 });
 
+test('of a whole image of old agents no more download at a time than may activate, and the next begins at once', async (t) => {
+  const fleet = await openSettled(t, { ...POLICY, baseline: { ...POLICY.baseline, maxHot: 2 } });
+  const newcomers = [];
+  for (const name of ['n1', 'n2', 'n3', 'n4', 'n5']) newcomers.push(await fleet.enrol(name));
+  const answers = await Promise.all(newcomers.map((one) => one.checkIn()));
+  assert.deepEqual(
+    answers.map(({ answer }) => (answer.kind === 'hold' ? answer.reason : answer.kind)),
+    ['instruction', 'instruction', 'bandwidth', 'bandwidth', 'bandwidth'],
+  );
+  const [first, , third] = newcomers;
+  assert(first !== undefined && third !== undefined);
+  const [told] = await fleet.engine.operator.explain(third.id);
+  assert.equal(told?.sentence, 'as many agents as allowed are downloading now: 2 of 2 newcomers in eu-west-1');
+  await fleet.restart();
+  assert.equal(await third.run(), 'bandwidth');
+  const parked = fleet.engine.agents.checkIn(third.report() as never, 25_000, new AbortController().signal);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(await first.run(), 'none');
+  const { answer } = await parked;
+  assert.equal(answer.kind === 'instruction' && answer.action, 'stage');
+  const [lane] = await lanesOf(fleet);
+  assert.deepEqual(lane?.steps[0]?.counters, await foldCounters(fleet.database.db, lane?.id ?? '', 0, 0));
+  assert.equal(lane?.steps[0]?.counters.downloading, 2);
+});
+
 test('newcomers that go bad halt the baseline lane alone, within the window only, and nothing is vetoed', async (t) => {
   const fleet = await openSettled(t);
   const [one, two, three, four] = [
@@ -99,7 +124,11 @@ test('neither a clock that is put forward nor a server that was down forgives ne
 test('an agent on its way to the baseline gets into a step that opens: its attempt is withdrawn', async (t) => {
   const ring = { labels: { ring: 'canary' } };
   const canary = stepPolicy({ soakMs: 0, percent: null, ...ring });
-  const fleet = await openSettled(t, { ...POLICY, steps: [canary, stepPolicy({ soakMs: 0 })] });
+  const fleet = await openSettled(t, {
+    ...POLICY,
+    steps: [canary, stepPolicy({ soakMs: 0 })],
+    baseline: { ...POLICY.baseline, maxHot: 2 },
+  });
   const [holder, unheard] = [await fleet.enrol('holder', ring), await fleet.enrol('unheard', ring)];
   for (const agent of [holder, unheard]) {
     const { answer } = await agent.checkIn();

@@ -1,6 +1,6 @@
 // The promises of the design, one function each: what was committed, held against the ground truth of the world.
 import type { Policy } from '../../src/domain/policy.ts';
-import type { AuditRow, Books, LaneRow } from './books.ts';
+import type { AttemptRow, AuditRow, Books, LaneRow } from './books.ts';
 import { EVIDENCE_COMMIT_PROMISES, EVIDENCE_PROMISES } from './evidence.ts';
 import { laneOf, type Model, setbackKey, soakTime } from './model.ts';
 import { RESTORE_PROMISES } from './restore-promises.ts';
@@ -281,10 +281,32 @@ export const ROW_PROMISES: readonly RowPromise[] = [
       return undefined;
     },
   },
+  {
+    name: 'T6.downloads',
+    says: 'no more download than a limit allows, and no more newcomers than may activate',
+    onRow({ books, model, settings }, row) {
+      const [attempt, lane] = subjectOf(books, row, ['attempt.offered']);
+      // Offered again it keeps its slot, though a limit has been lowered since.
+      if (attempt?.state !== 'offered' || lane === undefined || model.attempts.has(attempt.id)) return undefined;
+      const all = books.live.filter(({ state }) => state === 'offered');
+      const { fleet, region } = settings.limits.downloads;
+      if (fleet !== null && agentsOf(all) > fleet) return `${agentsOf(all)} download in the fleet, ${fleet} allowed`;
+      const here = agentsOf(all.filter((one) => books.lanes.get(one.lane_id)?.region === lane.region));
+      if (region !== null && here > region) return `${here} download in ${lane.region}, ${region} allowed`;
+      if (lane.kind !== 'baseline') return undefined;
+      const newcomers = agentsOf(all.filter((one) => one.lane_id === lane.id));
+      const { maxHot } = lane.policy.baseline;
+      return newcomers > maxHot ? `${newcomers} newcomers download in ${lane.region}, ${maxHot} allowed` : undefined;
+    },
+  },
   ...EVIDENCE_PROMISES,
   ...WAY_PROMISES,
   ...RESTORE_PROMISES,
 ];
+
+function agentsOf(attempts: readonly AttemptRow[]): number {
+  return new Set(attempts.map((one) => one.agent_id)).size;
+}
 
 export const COMMIT_PROMISES: readonly CommitPromise[] = [
   ...EVIDENCE_COMMIT_PROMISES,

@@ -156,6 +156,7 @@ export const rolloutCases: Cases = {
     assert.deepEqual(await loadMembers(database.db, lane.id, 1), new Uint8Array());
     const counters = {
       pending: 1,
+      downloading: 1,
       hot: 2,
       hotMembers: 3,
       succeeded: 4,

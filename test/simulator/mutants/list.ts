@@ -132,6 +132,28 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'limit_of_downloads_off_by_one',
+    breaks: ['T6'],
+    edits: [
+      {
+        file: 'src/domain/limits.ts',
+        from: '  return fullPlace(downloads, occupied.downloads, region);\n',
+        to: '  return fullPlace({ fleet: downloads.fleet, region: downloads.region && downloads.region + 1 }, occupied.downloads, region);\n',
+      },
+    ],
+  },
+  {
+    name: 'all_newcomers_download_at_once',
+    breaks: ['T6'],
+    edits: [
+      {
+        file: 'src/domain/decide.ts',
+        from: 'if (lane.maxDownloading !== null && here >= lane.maxDownloading)',
+        to: 'if (lane.maxDownloading !== null && here >= 9 * lane.maxDownloading)',
+      },
+    ],
+  },
+  {
     name: 'limit_of_the_site_off_by_one',
     breaks: ['T6'],
     edits: [
