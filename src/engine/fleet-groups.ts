@@ -13,7 +13,7 @@ export interface GroupsInput {
   /** Labels that matter beside those of the policies' steps. */
   labels: readonly string[];
   /** Why agents of a kind cannot be brought to the release; undefined: they can. */
-  objection: (kind: Kind, version: string) => string | undefined;
+  objection: (kind: Kind) => string | undefined;
 }
 
 export interface CountedFleet {
@@ -31,10 +31,7 @@ export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<C
   const wanted = [...new Set([...input.labels, ...steps.flatMap((step) => Object.keys(step.labels ?? {}))])];
   const groups: FleetGroup[] = [];
   const leftOut = new Map<string, number>();
-  const objectionTo = roster.byKind((kind) => {
-    const running = kind.products.find((one) => one.product === product.name);
-    return running === undefined ? undefined : input.objection(kind, running.version);
-  });
+  const objectionTo = roster.byKind(input.objection);
   for (const region of regions) {
     const here = new Map<string, FleetGroup>();
     const known = new Map<Record<string, string>, string>();
@@ -64,8 +61,11 @@ export async function fleetGroups(roster: Roster, input: GroupsInput): Promise<C
       });
     }
   }
-  const sorted = [...leftOut].toSorted(([, a], [, b]) => b - a);
-  return { groups, leftOut: sorted.map(([why, agents]) => ({ why, agents })) };
+  return { groups, leftOut: mostFirst(leftOut) };
+}
+
+export function mostFirst(leftOut: ReadonlyMap<string, number>): CountedFleet['leftOut'] {
+  return [...leftOut].toSorted(([, a], [, b]) => b - a).map(([why, agents]) => ({ why, agents }));
 }
 
 function pick(labels: Record<string, string>, names: readonly string[]): Record<string, string> {

@@ -1,21 +1,24 @@
 // Rehearsals and back-tests for people: the rules and the fleet of the moment, put into a model that a thread plays.
+import { buildsOf } from '../domain/directives.ts';
+import { sentenceOf } from '../domain/holds.ts';
+import { unhealthyUnder } from '../domain/policy.ts';
 import { assumptionsOfBacktest, assumptionsOfRehearsal } from '../domain/rehearse/assumptions.ts';
 import type { Backtest, BacktestQuestion } from '../domain/rehearse/backtest.ts';
 import type { FleetGroup } from '../domain/rehearse/model.ts';
-import type { Assumed, Surroundings } from '../domain/rehearse/question.ts';
+import { type Assumed, modelRelease, policiesOf, type Surroundings } from '../domain/rehearse/question.ts';
 import type { Rehearsal, RehearsalQuestion } from '../domain/rehearse/rehearse.ts';
 import type { Release } from '../domain/release.ts';
 import type { BacktestOptions, ModelOptions, RehearseOptions } from '../domain/requests.ts';
-import { requirementsFor, unmetOf } from '../domain/requirement.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
+import { type Host, hostObjection, stopAt, type Way } from '../domain/way.ts';
 import { AppError } from '../errors.ts';
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Database } from '../store/database.ts';
 import { listReleases } from '../store/releases.ts';
 import { listRollouts } from '../store/rollouts.ts';
 import type { Clock } from './clock.ts';
-import { type CountedFleet, fleetGroups } from './fleet-groups.ts';
+import { type CountedFleet, fleetGroups, mostFirst } from './fleet-groups.ts';
 import type { Memory } from './memory.ts';
 import type { ModelThread } from './model-thread.ts';
 import type { ObservedTime } from './observed-time.ts';
@@ -53,13 +56,16 @@ const DEFAULT_AGENTS_PER_REGION = 20;
 export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptions): Promise<Rehearsed> {
   const { database, clock, thread } = deps;
   const product = productNamed(deps.memory.rules, options.product);
-  const release = releaseNamed(await listReleases(database.db, product.name), product, options.version);
+  const releases = await listReleases(database.db, product.name);
+  const release = releaseNamed(releases, product, options.version);
   const version = release?.version ?? parsed(product, options.version);
   const surroundings = await surroundingsOf(deps, product);
+  const floors = floorsOnTheWay(product, version, releases);
+  const way = wayOf({ product, version, releases, floors, factsKnown: options.fleet === undefined });
   const { groups: fleet, leftOut } =
     options.fleet === undefined
-      ? await fleetNow(deps, product, version)
-      : { groups: givenFleet(deps, options.fleet), leftOut: [] };
+      ? await fleetNow(deps, product, way)
+      : withoutPath(givenFleet(deps, options.fleet), way);
   const all = fleet.reduce((sum, group) => sum + group.agents, 0);
   if (all > MAX_MODEL_AGENTS) throw tooMany(all);
   const known = release?.artifacts.map(({ platform }) => platform) ?? [];
@@ -68,6 +74,7 @@ export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptio
     ...assumed(deps, options),
     version,
     release,
+    floors,
     platforms: known.length > 0 ? known : [...new Set(fleet.map((group) => group.platform))].sort(),
     fleet,
     offline: options.offline ?? null,
@@ -135,27 +142,94 @@ async function surroundingsOf(
   };
 }
 
-/** Without those that the release passes over, by the facts and pins that are known. */
+/** What agents below must stop at, ascending; one that is not published has no artifacts. */
+function floorsOnTheWay(
+  { name, scheme, floors }: ProductRules,
+  version: string,
+  releases: readonly Release[],
+): Release[] {
+  const { compare } = schemeOf(scheme);
+  return floors
+    .filter((floor) => compare(floor.version, version) < 0)
+    .toSorted((a, b) => compare(a.version, b.version))
+    .map((floor) => {
+      const unpublished = { id: `unpublished ${floor.version}`, product: name, version: floor.version, publishedAt: 0 };
+      return releases.find((one) => one.version === floor.version) ?? modelRelease(unpublished, scheme, []);
+    });
+}
+
+interface WayInput {
+  product: ProductRules;
+  version: string;
+  releases: readonly Release[];
+  floors: readonly Release[];
+  factsKnown: boolean;
+}
+
+/** As the planner asks hosts, but for the lowest version to come from, which the model knows itself. */
+function wayOf({ product, version, releases, floors, factsKnown }: WayInput): Way {
+  const rules = factsKnown ? product : { ...product, requirements: [] };
+  // Stops that are not published are taken as published for everybody.
+  const stops = floors.filter(({ artifacts }) => artifacts.length > 0);
+  return {
+    scheme: product.scheme,
+    builds: buildsOf(releases, product.name),
+    from: null,
+    unknownBuilds: factsKnown ? product.unknownBuilds : 'update',
+    // Which policy it will be, the model finds; most products have the same in all of them.
+    unhealthy: policiesOf({ product }).every((policy) => unhealthyUnder(policy) === 'hold') ? 'hold' : 'update',
+    stops: [
+      ...stops.map((one) => stopAt(rules, one.version, one, undefined)),
+      stopAt(rules, version, undefined, undefined),
+    ],
+  };
+}
+
+function isOnWay({ scheme: name, stops }: Way, version: string): boolean {
+  const [scheme, target] = [schemeOf(name), stops.at(-1)];
+  return target !== undefined && scheme.parse(version) !== undefined && scheme.compare(version, target.version) < 0;
+}
+
+/** Why the host is not brought to the end of the way; undefined: it is, or has nothing to do there. */
+function objectionOf(way: Way, host: Host): string | undefined {
+  const objection = isOnWay(way, host.version) ? hostObjection(way, host)?.objection : null;
+  if (objection === undefined || objection === null) return undefined;
+  // Of these each has words of its own, and it is how many they are that matters.
+  const isOwn = objection.reason === 'unhealthy' || objection.reason === 'unknown_build';
+  return isOwn ? sentenceOf(objection.reason) : objection.detail;
+}
+
+/** Without those that the release passes over, by what is known of them. */
 async function fleetNow(
   { memory, roster, observed }: RehearseDeps,
   product: ProductRules,
-  version: string,
+  way: Way,
 ): Promise<CountedFleet> {
-  const scheme = schemeOf(product.scheme);
-  const requirements = requirementsFor(product.requirements, product.scheme, version);
-  const isBelow = (running: string) => scheme.parse(running) !== undefined && scheme.compare(running, version) < 0;
   const { label } = memory.surroundings.limits.site ?? { label: null };
   return await fleetGroups(roster, {
     product,
     regions: memory.regions,
     observedMs: observed.now(),
     labels: label === null ? [] : [label],
-    objection({ facts, pinned }, running) {
-      if (!isBelow(running)) return undefined;
-      if (pinned.includes(product.name)) return 'pinned';
-      return unmetOf(requirements, facts);
+    objection({ products, platform, facts, health, pinned }) {
+      const running = products.find((one) => one.product === product.name);
+      if (running === undefined) return undefined;
+      const { version, digest } = running;
+      if (pinned.includes(product.name)) return isOnWay(way, version) ? 'pinned' : undefined;
+      return objectionOf(way, { version, digest, platform, facts, health, healthReason: null });
     },
   });
+}
+
+/** Of agents that are only described no more is known than their version and platform. */
+function withoutPath(groups: FleetGroup[], way: Way): CountedFleet {
+  const leftOut = new Map<string, number>();
+  const left = groups.filter(({ version, platform, agents }) => {
+    const why = objectionOf(way, { version, platform, digest: '', facts: null, health: 'ok', healthReason: null });
+    if (why !== undefined) leftOut.set(why, (leftOut.get(why) ?? 0) + agents);
+    return why === undefined;
+  });
+  return { groups: left, leftOut: mostFirst(leftOut) };
 }
 
 /** Who is away, `offline` says. */

@@ -41,6 +41,7 @@ const found = rehearse({
   activateMs: null,
   version: '1.1.0',
   release: null,
+  floors: [],
   platforms: ['linux-x64'],
   fleet: regions.map((region) => {
     const count = Math.floor(agents / regions.length);

@@ -46,6 +46,7 @@ function question({ policy = {}, windows = ALWAYS, fleet = [group('eu', 10)], ..
     activateMs: MINUTE,
     version: '1.1.0',
     release: testRelease('1.1.0'),
+    floors: [],
     platforms: ['linux-x64'],
     fleet,
     offline: null,
@@ -103,6 +104,11 @@ describe('rehearse: the timeline', () => {
       ['open 1 120s', 'soaking 1 240s', 'completed 240s'].filter((one) => !one.startsWith('soaking')),
     ],
   ];
+  rows.push([
+    'each agent stops at the floor first, which takes it as long again',
+    { policy: { steps: [stepPolicy({ soakMs: 0 })] }, floors: [testRelease('1.0.5')], fleet: [group('eu', 1)] },
+    ['open 1 0s', 'completed 240s'],
+  ]);
   for (const [what, asked, spans] of rows) it(what, () => assert.deepEqual(told(asked), spans));
 
   it('the second wave begins when the first has completed', () => {
@@ -120,6 +126,15 @@ describe('rehearse: the timeline', () => {
       ['agents', 'at_limit', 120],
       ['lane', 'soaking', 3600],
     ]);
+  });
+
+  it('a release that is bad is not bad at a stop on the way, nor is anybody exposed to it there', () => {
+    const policy = { steps: [stepPolicy({ soakMs: 0 })], attemptsPerAgent: 1 };
+    const asked = { policy, floors: [testRelease('1.0.5')], fleet: [group('eu', 1)], failureRate: 1 };
+    const { agents, exposure, lanes } = rehearse(question(asked));
+    assert.deepEqual([agents.updated, lanes[0]?.steps[0]?.exposed], [1, 1]);
+    assert.deepEqual([exposure.halted, exposure.exposed?.most, exposure.broken], [exposure.runs, 1, 1]);
+    assert.equal(exposure.haltedAfterMs, 4 * MINUTE);
   });
 
   it('without anybody who promotes nothing goes on', () => {
@@ -180,6 +195,7 @@ describe('rehearse: what holds for every model', () => {
     offline: fc.constantFrom(0, 0.1, 0.5),
     failureRate: fc.constantFrom(0, 0.01, 0.2),
     minAgeMs: fc.constantFrom(0, 2 * HOUR),
+    floor: fc.boolean(),
     limits: fc.constantFrom<Partial<Limits>>(
       {},
       { fleet: 3 },
@@ -213,6 +229,7 @@ describe('rehearse: what holds for every model', () => {
       brakes: [],
       vetoes: [],
       baselines: [],
+      floors: model.floor ? [modelRelease(testRelease('1.0.5'), 'semver', ['linux-x64'])] : [],
       releases: [{ release: modelRelease(testRelease('1.1.0'), 'semver', ['linux-x64']), visibleAt: START }, ...extra],
       fleet: withOffline(fleet, offline),
       startMs: START,
@@ -235,6 +252,7 @@ describe('rehearse: what holds for every model', () => {
     offline: 0 as const,
     failureRate: 0 as const,
     minAgeMs: 0,
+    floor: false,
     limits: { perHour: 10 },
     seed: 1,
   };
@@ -249,6 +267,7 @@ describe('rehearse: what holds for every model', () => {
     offline: 0 as const,
     failureRate: 0.2 as const,
     minAgeMs: 2 * HOUR,
+    floor: false,
     limits: { downloads: { fleet: 4, region: 2 } },
     seed: 1,
   };
@@ -326,6 +345,7 @@ describe('rehearse: what holds for every model', () => {
       offline: 0,
       failureRate: 0,
       minAgeMs: 0,
+      floor: false,
       limits: { perHour: 10 },
       seed: 1,
     };

@@ -87,6 +87,38 @@ test('a lane that is open leaves out who is pinned or lacks something, and a reh
   assert.equal(all.rehearsal.agents.total, 2, 'nothing is required of 1.0.5');
 });
 
+test('a rehearsal leaves out who would not be brought to the release, and sends the others over the floors', async (t) => {
+  const floors = [{ version: '1.0.5', reason: 'it moves the state' }];
+  const fleet = await openFleet(t, { ...REQUIRING, requirements: [], floors });
+  for (const version of ['1.0.0', '1.0.5']) await fleet.publish(version);
+  const [, b, c] = await enrolThree(fleet);
+  await b.checkIn({ health: 'unhealthy', healthReason: 'its disk is full' });
+  await c.checkIn({ products: [{ product: 'agentd', version: '1.0.0', digest: 'e'.repeat(64) }] });
+  const { operator } = fleet.engine;
+  const { rehearsal, assumptions } = await operator.rehearse({ product: 'agentd', version: '1.2.0' });
+  assert.deepEqual([rehearsal.agents.total, rehearsal.agents.updated], [1, 1]);
+  assert.deepEqual(
+    assumptions.filter((one) => /passed over|floor|stop/.test(one)),
+    [
+      '1 agent is passed over: the agent reports itself unhealthy',
+      '1 agent is passed over: the agent runs a build that no release has',
+      'every region has 1.0.5, where agents below stop first',
+    ],
+  );
+  const described = [
+    { region: 'eu-west-1', platform: 'linux-x64', version: '1.0.0', labels: {}, agents: 3 },
+    { region: 'eu-west-1', platform: 'linux-arm64', version: '1.0.0', labels: {}, agents: 2 },
+  ];
+  const given = await operator.rehearse({ product: 'agentd', version: '1.2.0', fleet: described });
+  assert.equal(given.rehearsal.agents.updated, 3);
+  assert(
+    given.assumptions.includes(
+      '2 agents are passed over: 1.0.5 must not be jumped over, and there is no release of it for linux-arm64',
+    ),
+    given.assumptions.join(),
+  );
+});
+
 test('a restart forgets no facts', async (t) => {
   const fleet = await openFleet(t, REQUIRING);
   await fleet.publish('1.0.0');

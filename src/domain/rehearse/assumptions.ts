@@ -40,8 +40,17 @@ export function assumptionsOfRehearsal(
     ...sayLeftOut(leftOut),
     ...(goingOut.length === 0 ? [] : [`what is going out of ${product.name} now is left out: ${goingOut.join(', ')}`]),
     ...sharedAssumptions(question),
+    ...sayFloors(question.floors),
     ...requirementsMet(question.product, factsKnown),
   ];
+}
+
+function sayFloors(floors: RehearsalQuestion['floors']): string[] {
+  if (floors.length === 0) return [];
+  const names = floors.map(({ version, artifacts }) =>
+    artifacts.length === 0 ? `${version} (not published yet)` : version,
+  );
+  return [`every region has ${names.join(' and ')}, where agents below stop first`];
 }
 
 function sayLeftOut(leftOut: KnownOfFleet['leftOut']): string[] {
@@ -75,6 +84,7 @@ export function assumptionsOfBacktest(question: BacktestQuestion): string[] {
     `${count(agentsPerRegion, 'agent')} in every region, all present, and no update fails`,
     'the policies, windows, freezes and limits are those of today’s config',
     ...sharedAssumptions(question),
+    ...(question.product.floors.length > 0 ? ['nobody has to stop at a version in between'] : []),
     ...requirementsMet(question.product, false),
   ];
 }
@@ -95,6 +105,5 @@ function sharedAssumptions(question: RehearsalQuestion | BacktestQuestion): stri
     ...(manual ? [approves] : []),
     ...(policiesOf(question).some(({ begin }) => begin === 'manual') ? ['what begins by hand is begun at once'] : []),
     ...(metrics ? ['every metric says that all is well'] : []),
-    ...(product.floors.length > 0 ? ['nobody has to stop at a version in between'] : []),
   ];
 }

@@ -46,7 +46,8 @@ function begin(world: World, place: Place, agent: ModelAgent): 'thirsty' | 'aske
     member: agent.seat?.laneId === place.lane.id && agent.seat.step === answer.step.step,
     budgetEpoch: answer.lane.budgetEpoch,
     product: product.name,
-    version: answer.lane.version,
+    version: answer.version,
+    ...(answer.hop ? { hop: true } : {}),
     platform: answer.artifact.platform,
     sha256: answer.artifact.sha256,
     size: answer.artifact.size,
@@ -131,18 +132,20 @@ function grant(world: World, place: Place, agent: ModelAgent, budgetMs: number):
   place.ungranted.delete(agent);
   book(place, agent, granted);
   occupy(world, place, agent, 1);
-  world.granted += 1;
   world.grants.add(world.now);
+  world.events.push(world.now + world.input.pace.activateMs, { kind: 'ended', place, agent });
+  // At a stop on the way the release itself is not tried.
+  if (granted.hop === true) return;
+  world.granted += 1;
   const step = place.record.steps.find((one) => one.step === granted.step);
   if (step !== undefined) step.exposed += 1;
-  world.events.push(world.now + world.input.pace.activateMs, { kind: 'ended', place, agent });
 }
 
 export function ended(world: World, place: Place, agent: ModelAgent): void {
   const hot = agent.live;
   if (hot === null) return;
   const { failureRate, seed, pace } = world.input;
-  const failed = fails(agent, hot.version, failureRate, seed);
+  const failed = hot.hop !== true && fails(agent, hot.version, failureRate, seed);
   const after: Attempt = { ...hot, state: follow(hot.state, failed ? 'rolled_back' : 'succeeded'), endedAt: world.now };
   occupy(world, place, agent, -1);
   book(place, agent, after);
@@ -151,6 +154,10 @@ export function ended(world: World, place: Place, agent: ModelAgent): void {
     world.events.push(world.now + Math.max(1000, pace.pollMs), { kind: 'ask', place, agent });
   } else {
     runVersion(place.region, agent, hot.version);
+  }
+  // What a release went bad with before still counts, so that nothing is forgotten at a stop.
+  if (hot.hop === true) world.events.push(world.now, { kind: 'ask', place, agent });
+  else if (!failed) {
     // It has nothing left to prove in this lane, and there may be a million of them.
     agent.attempts = [];
   }
@@ -293,8 +300,8 @@ function directiveOf(world: World, place: Place): Directive {
   place.directive = compileDirective({
     product: input.product.name,
     region: region.name,
-    rules: input.product,
-    releaseOf: (version) => base.releases.find((one) => one.version === version),
+    rules: { ...input.product, floors: input.floors.map(({ version }) => ({ version, reason: '' })) },
+    releaseOf: (version) => input.floors.find((one) => one.version === version),
     lane,
     rollout,
     release,
@@ -324,6 +331,7 @@ function buildsOf(world: World): Builds {
   const versions = [
     ...world.input.fleet.map((group) => group.version),
     ...world.input.releases.map(({ release }) => release.version),
+    ...world.input.floors.map(({ version }) => version),
   ];
   const made = Object.fromEntries(versions.map((version) => [digestOf(version), [version]]));
   builds.set(world, made);

@@ -132,6 +132,7 @@ function modelOf(question: BacktestQuestion, first: Release, later: readonly Rel
       releaseId: first.id,
       at: from,
     })),
+    floors: [],
     releases: [{ release: modelRelease(first, product.scheme, []), visibleAt: from }, ...later.map(visible)],
     fleet: regions.flatMap((region) => groupsIn(question, region, first.version)),
     startMs: from,

@@ -42,6 +42,8 @@ export interface ModelInput {
   vetoes: Veto[];
   baselines: Baseline[];
   releases: ModelRelease[];
+  /** Releases that agents below them must stop at, ascending; can be had everywhere, and are nobody's choice. */
+  floors: Release[];
   fleet: FleetGroup[];
   startMs: number;
   /** Nothing is played beyond this instant. */

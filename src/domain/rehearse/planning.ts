@@ -195,7 +195,7 @@ function showReleases(world: World): void {
     }
   }
   const usable = visible.filter(isUsable);
-  const versions = usable.map(({ version, artifacts }) => ({
+  const versions = [...usable, ...input.floors].map(({ version, artifacts }) => ({
     version,
     platforms: artifacts.map(({ platform }) => platform),
   }));

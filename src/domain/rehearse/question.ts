@@ -29,8 +29,8 @@ const TYPICAL_STAGE_MS = 60_000;
 const TYPICAL_SWAP_MS = 15_000;
 
 /**
- * What cannot be known of modelled hosts is not asked of them: facts, metrics, and the stops of those that are far behind.
- * `assumptions.ts` says so where the product has any.
+ * What cannot be known of modelled hosts is not asked of them: facts and metrics; `assumptions.ts` says so where the product
+ * has any. Who stops where on the way is the model's own matter: a floor must not become a choice.
  */
 export function modelProduct(product: ProductRules): ProductRules {
   const plain = (policy: Policy): Policy => ({ ...policy, metrics: [], begin: 'auto' });

@@ -15,6 +15,8 @@ export interface RehearsalQuestion extends Assumed, Surroundings {
   release: Release | null;
   /** On which it is taken as complete. */
   platforms: string[];
+  /** The floors of the product below the version, ascending, as they are published. */
+  floors: Release[];
   fleet: FleetGroup[];
   /** Share of the agents that are away, 0–1; null: as the groups say. */
   offline: number | null;
@@ -100,7 +102,7 @@ export function rehearse(question: RehearsalQuestion): Rehearsal {
 }
 
 function modelOf(question: RehearsalQuestion): ModelInput {
-  const { product, release, version, platforms, now, baselines } = question;
+  const { product, release, version, platforms, floors, now, baselines } = question;
   const known = release ?? { id: 'unpublished', product: product.name, version, publishedAt: now };
   const target = modelRelease(known, product.scheme, platforms);
   const others = baselines.filter((one) => one.product === product.name && one.version !== version);
@@ -123,6 +125,13 @@ function modelOf(question: RehearsalQuestion): ModelInput {
     vetoes: question.vetoes,
     baselines: others,
     releases: [...stubs, { release: target, visibleAt: now + question.availabilityDelayMs }],
+    floors: floors.map((floor) =>
+      modelRelease(
+        floor,
+        product.scheme,
+        floor.artifacts.length === 0 ? platforms : floor.artifacts.map((one) => one.platform),
+      ),
+    ),
     fleet: withOffline(question.fleet, question.offline),
     startMs: now,
     endMs: now + question.horizonMs,

@@ -187,7 +187,7 @@ function laneRow(world: World, place: Place, rollout: Rollout): LaneCensus {
     agents: region.total,
     eligible: below.reduce((sum, row) => sum + row.agents, 0),
     platforms: [...new Set(below.map((row) => row.platform))].sort(),
-    // Modelled agents do not stop on the way.
+    // They can be had everywhere.
     floors: [],
     previews: mayOpenStep(world, rollout, lane) ? previewsOf(world, place) : [],
     steps: lane.steps.map(({ step, counters: { succeeded } }) => ({
