@@ -87,7 +87,7 @@ type NextStep =
   /** The roster counts it in the next pass. */
   | { kind: 'uncounted' }
   | { kind: 'open'; step: number; members: number }
-  | { kind: 'empty'; step: number; eligible: number }
+  | { kind: 'empty'; step: number; eligible: number; held: number }
   | { kind: 'complete'; evidence: boolean };
 
 /** What opens, or what comes of the lane, when its turn is there. */
@@ -108,8 +108,10 @@ export function nextStep(input: LaneInput): NextStep {
     if (preview === undefined) return { kind: 'uncounted' };
     if (preview.members > 0) return { kind: 'open', step, members: preview.members };
     // Nobody to add: skipped without evidence. A last step whose agents are all absent is skipped if an earlier one passed.
-    const skipped = preview.eligible === 0 || (passedBefore && isLast(step));
-    if (!skipped) return { kind: 'empty', step, eligible: preview.eligible };
+    // A canary that is pinned, or lacks something, is a canary still: without it nobody has tried the release.
+    const { eligible, held = 0 } = preview;
+    const skipped = (eligible === 0 && held === 0) || (passedBefore && isLast(step));
+    if (!skipped) return { kind: 'empty', step, eligible, held };
   }
   return census === undefined ? { kind: 'uncounted' } : { kind: 'complete', evidence: passedBefore };
 }
@@ -123,6 +125,12 @@ function stepGate(input: LaneInput, next: NextStep): AskedGate {
     case 'open':
       return pass('step', `${of(next.step)} would open with ${numberOf(next.members, 'agent')}`);
     case 'empty': {
+      if (next.eligible === 0) {
+        const detail = `${of(next.step)}: ${numberOf(next.held, 'agent')} with its labels cannot be brought to ${rollout.version}`;
+        const remedy =
+          'passes when one of them can, or none carries them: tidegate agents and explain AGENT say what is in the way';
+        return wait('step', { reason: 'no_agents', detail, remedy });
+      }
       const unwell = censusOf(input)?.unwell ?? 0;
       const all = `${of(next.step)}: ${numberOf(next.eligible, 'agent')}`;
       if (unwell === 0)

@@ -102,6 +102,8 @@ export interface LaneCensus {
     step: number /** Present: would be members. */;
     members: number /** Present or not. */;
     eligible: number;
+    /** Carry the step's labels and cannot be brought to the release, for reasons of their own; not set where nobody does. */
+    held?: number;
   }[];
   /** The opened steps. */
   steps: {

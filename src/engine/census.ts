@@ -119,8 +119,8 @@ function* countLane(input: CensusInput, rollout: Rollout, lane: Lane, withPrevie
     steps: [],
   };
   for (let step = opened + 1; population !== undefined && step < rollout.policy.steps.length; step += 1) {
-    const { size, eligible } = yield* freezeLaneStep(input, rollout, lane, step, population);
-    counted.previews.push({ step, members: size, eligible });
+    const { size, eligible, held } = yield* freezeLaneStep(input, rollout, lane, step, population);
+    counted.previews.push({ step, members: size, eligible, ...(held === 0 ? {} : { held }) });
   }
   for (const step of lane.steps) counted.steps.push(yield* countStep(input, rollout, lane, step));
   if (lane.state.name === 'rolling_back') counted.back = yield* countBack(input, rollout, lane, lane.state.to);
@@ -223,7 +223,7 @@ function isThere({ roster, observedMs }: CensusInput, { policy }: Rollout, handl
 function* lanePopulation(input: CensusInput, rollout: Rollout, lane: Lane): Pieces<LanePopulation> {
   const release = input.releases.find((one) => one.id === rollout.releaseId);
   const rules = input.products.find((one) => one.name === rollout.product);
-  if (release === undefined || rules === undefined) return { handles: [], eligible: [] };
+  if (release === undefined || rules === undefined) return { handles: [], eligible: [], unfit: [] };
   const way = wayIn(input, rollout);
   const isFit = input.roster.byKind((kind) => isEligible(way, rollout, kind));
   return yield* populationOf(input.roster, schemeOf(rules.scheme), lane, rollout, release, isFit);

@@ -16,6 +16,8 @@ export interface Freeze {
   size: number;
   /** Agents that the step adds to the earlier ones and that do not run the release yet, present or not. */
   eligible: number;
+  /** Agents below the release that carry the step's labels, but no earlier step's, and cannot be brought to it. */
+  held: number;
   threshold: number;
   thresholdId: string;
 }
@@ -25,6 +27,8 @@ export interface LanePopulation {
   handles: number[];
   /** Parallel: runs a lower version, and can be brought to the release. */
   eligible: boolean[];
+  /** Those that run a lower version and cannot be brought to the release, for reasons of their own. */
+  unfit: number[];
 }
 
 /** One pass over the roster; what the steps of the lane are reckoned from. */
@@ -38,12 +42,14 @@ export function* populationOf(
 ): Pieces<LanePopulation> {
   const platforms = new Set(release.artifacts.map((artifact) => artifact.platform));
   const order = orderOf(scheme, rollout.version);
-  const found: LanePopulation = { handles: [], eligible: [] };
+  const found: LanePopulation = { handles: [], eligible: [], unfit: [] };
   yield* roster.visit(lane.product, lane.region, (handle, version, platform) => {
     const place = order(version);
     if (!(place <= 0) || !platforms.has(platform)) return;
     found.handles.push(handle);
-    found.eligible.push(place < 0 && isFit(handle));
+    const fit = place < 0 && isFit(handle);
+    found.eligible.push(fit);
+    if (place < 0 && !fit) found.unfit.push(handle);
   });
   return found;
 }
@@ -105,7 +111,7 @@ export function* freezeStep(input: FreezeInput): Pieces<Freeze> {
   const candidates = yield* candidatesOf(input);
   const { policy, roster } = input;
   const { threshold, thresholdId } = input.before;
-  const result: Freeze = { members: newBitset(), size: 0, eligible: 0, threshold, thresholdId };
+  const result: Freeze = { members: newBitset(), size: 0, eligible: 0, held: 0, threshold, thresholdId };
   const take = takerFor(candidates, result);
   yield* eachIndex(candidates.length, (index) => {
     if (isKind(candidates, index, REACHED)) take(index);
@@ -116,6 +122,11 @@ export function* freezeStep(input: FreezeInput): Pieces<Freeze> {
       if (isKind(candidates, index, REACHED)) return;
       const isFirst = isKind(candidates, index, FIRST);
       if (isFirst || carries(roster.labelsOf(candidates.handles[index] as number), labels)) take(index);
+    });
+    const { unfit } = input.population;
+    yield* eachIndex(unfit.length, (at) => {
+      const own = roster.labelsOf(unfit[at] as number);
+      if (carries(own, labels) && !input.labelsBefore.some((before) => carries(own, before))) result.held += 1;
     });
     return result;
   }

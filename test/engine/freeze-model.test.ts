@@ -48,7 +48,7 @@ test('freezeModel: the members, the number and the reach that freezeStep has, st
         const real = finish(
           freezeStep({
             roster,
-            population: { handles, eligible: agents.map(({ id }) => !members.has(id)) },
+            population: { handles, eligible: agents.map(({ id }) => !members.has(id)), unfit: [] },
             policy: step,
             seed: seed >>> 0,
             before,

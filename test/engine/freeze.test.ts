@@ -55,6 +55,7 @@ function world(size: number, hosts: Record<number, Host> = {}) {
         population: {
           handles,
           eligible: handles.map((handle) => now(handle).has !== true),
+          unfit: [],
         },
         policy,
         seed: SEED,
