@@ -4,7 +4,7 @@ import { sentenceOf } from '../domain/holds.ts';
 import { unhealthyUnder } from '../domain/policy.ts';
 import { assumptionsOfBacktest, assumptionsOfRehearsal } from '../domain/rehearse/assumptions.ts';
 import type { Backtest, BacktestQuestion } from '../domain/rehearse/backtest.ts';
-import type { FleetGroup } from '../domain/rehearse/model.ts';
+import type { FleetGroup, PassedOver } from '../domain/rehearse/model.ts';
 import { type Assumed, modelRelease, policiesOf, type Surroundings } from '../domain/rehearse/question.ts';
 import type { Rehearsal, RehearsalQuestion } from '../domain/rehearse/rehearse.ts';
 import type { Release } from '../domain/release.ts';
@@ -62,10 +62,13 @@ export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptio
   const surroundings = await surroundingsOf(deps, product);
   const floors = floorsOnTheWay(product, version, releases);
   const way = wayOf({ product, version, releases, floors, factsKnown: options.fleet === undefined });
-  const { groups: fleet, leftOut } =
-    options.fleet === undefined
-      ? await fleetNow(deps, product, way)
-      : withoutPath(givenFleet(deps, options.fleet), way);
+  const {
+    groups: fleet,
+    passedOver,
+    leftOut,
+  } = options.fleet === undefined
+    ? await fleetNow(deps, product, way)
+    : withoutPath(givenFleet(deps, options.fleet), way);
   const all = fleet.reduce((sum, group) => sum + group.agents, 0);
   if (all > MAX_MODEL_AGENTS) throw tooMany(all);
   const known = release?.artifacts.map(({ platform }) => platform) ?? [];
@@ -77,6 +80,7 @@ export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptio
     floors,
     platforms: known.length > 0 ? known : [...new Set(fleet.map((group) => group.platform))].sort(),
     fleet,
+    passedOver,
     offline: options.offline ?? null,
     failureRate: options.failureRate ?? DEFAULT_FAILURE_RATE,
     now: clock.now(),
@@ -224,12 +228,15 @@ async function fleetNow(
 /** Of agents that are only described no more is known than their version and platform. */
 function withoutPath(groups: FleetGroup[], way: Way): CountedFleet {
   const leftOut = new Map<string, number>();
-  const left = groups.filter(({ version, platform, agents }) => {
+  const passedOver: PassedOver[] = [];
+  const left = groups.filter(({ region, labels, version, platform, agents }) => {
     const why = objectionOf(way, { version, platform, digest: '', facts: null, health: 'ok', healthReason: null });
-    if (why !== undefined) leftOut.set(why, (leftOut.get(why) ?? 0) + agents);
-    return why === undefined;
+    if (why === undefined) return true;
+    leftOut.set(why, (leftOut.get(why) ?? 0) + agents);
+    passedOver.push({ region, labels, agents });
+    return false;
   });
-  return { groups: left, leftOut: mostFirst(leftOut) };
+  return { groups: left, passedOver, leftOut: mostFirst(leftOut) };
 }
 
 /** Who is away, `offline` says. */

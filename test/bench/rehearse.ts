@@ -42,6 +42,7 @@ const found = rehearse({
   version: '1.1.0',
   release: null,
   floors: [],
+  passedOver: [],
   platforms: ['linux-x64'],
   fleet: regions.map((region) => {
     const count = Math.floor(agents / regions.length);

@@ -47,6 +47,7 @@ function question({ policy = {}, windows = ALWAYS, fleet = [group('eu', 10)], ..
     version: '1.1.0',
     release: testRelease('1.1.0'),
     floors: [],
+    passedOver: [],
     platforms: ['linux-x64'],
     fleet,
     offline: null,
@@ -135,6 +136,16 @@ describe('rehearse: the timeline', () => {
     assert.deepEqual([agents.updated, lanes[0]?.steps[0]?.exposed], [1, 1]);
     assert.deepEqual([exposure.halted, exposure.exposed?.most, exposure.broken], [exposure.runs, 1, 1]);
     assert.equal(exposure.haltedAfterMs, 4 * MINUTE);
+  });
+
+  it('waits for a canary that the release passes over, and skips the step where nobody carries its labels', () => {
+    const canary = { ring: 'canary' };
+    const policy = { steps: [stepPolicy({ percent: null, labels: canary }), stepPolicy({ soakMs: 0 })] };
+    const lanesOf = (labels: Record<string, string>) =>
+      rehearse(question({ policy, passedOver: [{ region: 'eu', labels, agents: 1 }] })).lanes;
+    assert.deepEqual(lanesOf({ ring: 'rest' })[0]?.state, 'completed');
+    const [held] = lanesOf(canary);
+    assert.deepEqual([held?.state, held?.holds.at(-1)?.reason], ['waiting', 'no_agents']);
   });
 
   it('without anybody who promotes nothing goes on', () => {
@@ -229,6 +240,7 @@ describe('rehearse: what holds for every model', () => {
       brakes: [],
       vetoes: [],
       baselines: [],
+      passedOver: [],
       floors: model.floor ? [modelRelease(testRelease('1.0.5'), 'semver', ['linux-x64'])] : [],
       releases: [{ release: modelRelease(testRelease('1.1.0'), 'semver', ['linux-x64']), visibleAt: START }, ...extra],
       fleet: withOffline(fleet, offline),
@@ -291,6 +303,9 @@ describe('rehearse: what holds for every model', () => {
         const steps = lanes.flatMap((lane) => lane.steps);
         const sum = (key: 'exposed' | 'succeeded' | 'bad') => steps.reduce((total, step) => total + step[key], 0);
         assert.ok(sum('exposed') >= sum('succeeded') + sum('bad'));
+        // Who tries again is nobody else.
+        const present = inputOf(model).fleet.reduce((total, group) => total + group.present, 0);
+        assert.ok(one.exposed <= present, `${one.exposed} of ${present}`);
         if (lanes.every((lane) => lane.state === 'completed')) {
           // A step is done without its last few members: one of them may be at it while the lane completes.
           const open = steps.reduce((total, step) => total + step.size - step.succeeded - step.bad, 0);

@@ -30,7 +30,18 @@ test('freezeModel: the members, the number and the reach that freezeStep has, st
         roster.put(testAgent(handle, { labels }), 0);
         const group = { region: 'eu', platform: 'linux-x64', version: '1.0.0', labels, agents: 1, present: 1 };
         const hash = roster.hashOf(handle);
-        return { id, hash, group, present, version: '1.0.0', attempts: [], live: null, spent: [], seat: null };
+        return {
+          id,
+          hash,
+          group,
+          present,
+          version: '1.0.0',
+          attempts: [],
+          live: null,
+          spent: [],
+          tried: null,
+          seat: null,
+        };
       });
       const handles = agents.map((_, handle) => handle);
       const members = new Set<string>();

@@ -134,8 +134,9 @@ function grant(world: World, place: Place, agent: ModelAgent, budgetMs: number):
   occupy(world, place, agent, 1);
   world.grants.add(world.now);
   world.events.push(world.now + world.input.pace.activateMs, { kind: 'ended', place, agent });
-  // At a stop on the way the release itself is not tried.
-  if (granted.hop === true) return;
+  // At a stop on the way the release itself is not tried; and who tries it again is no further agent.
+  if (granted.hop === true || agent.tried === granted.version) return;
+  agent.tried = granted.version;
   world.granted += 1;
   const step = place.record.steps.find((one) => one.step === granted.step);
   if (step !== undefined) step.exposed += 1;

@@ -133,6 +133,7 @@ function modelOf(question: BacktestQuestion, first: Release, later: readonly Rel
       at: from,
     })),
     floors: [],
+    passedOver: [],
     releases: [{ release: modelRelease(first, product.scheme, []), visibleAt: from }, ...later.map(visible)],
     fleet: regions.flatMap((region) => groupsIn(question, region, first.version)),
     startMs: from,

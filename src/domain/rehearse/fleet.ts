@@ -15,6 +15,8 @@ export interface ModelAgent {
   attempts: Attempt[];
   live: Attempt | null;
   spent: Spent[];
+  /** The release that it has been let go to last. */
+  tried: string | null;
   /** The newest step that it was frozen into. */
   seat: { laneId: string; step: number } | null;
 }
@@ -72,6 +74,7 @@ export function agentsOf(region: ModelRegion): readonly ModelAgent[] {
         attempts: [],
         live: null,
         spent: [],
+        tried: null,
         seat: null,
       };
     }),

@@ -35,7 +35,7 @@ export function rankAll(agents: readonly ModelAgent[], seed: number): Ranked[] {
     .sort((a, b) => (isBefore(a.place, a.agent.id, b.place, b.agent.id) ? -1 : 1));
 }
 
-export function labelsOfSteps(lane: Lane, policy: Policy): Record<string, string>[] {
+export function labelsOfSteps(lane: Pick<Lane, 'steps'>, policy: Policy): Record<string, string>[] {
   return lane.steps.map((one) => policy.steps[one.step]?.labels ?? null).filter((one) => one !== null);
 }
 

@@ -17,6 +17,9 @@ export interface FleetGroup {
   present: number;
 }
 
+/** Agents that the release passes over: they keep a step that is theirs by their labels from being skipped. */
+export type PassedOver = Pick<FleetGroup, 'region' | 'labels' | 'agents'>;
+
 /** How long the parts of an attempt take when all goes well, milliseconds. */
 export interface Pace {
   /** Between two check-ins: who is asked comes within this time. */
@@ -45,6 +48,7 @@ export interface ModelInput {
   /** Releases that agents below them must stop at, ascending; can be had everywhere, and are nobody's choice. */
   floors: Release[];
   fleet: FleetGroup[];
+  passedOver: PassedOver[];
   startMs: number;
   /** Nothing is played beyond this instant. */
   endMs: number;

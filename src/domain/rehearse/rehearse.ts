@@ -3,7 +3,7 @@ import type { Release } from '../release.ts';
 import type { Hold } from '../snapshot.ts';
 import { detectableRate } from '../verdict.ts';
 import { agentsOf } from './fleet.ts';
-import type { FleetGroup, ModelInput } from './model.ts';
+import type { FleetGroup, ModelInput, PassedOver } from './model.ts';
 import { type Assumed, modelProduct, modelRelease, paceOf, type Surroundings, withOffline } from './question.ts';
 import type { LaneRecord, StepRecord } from './record.ts';
 import { type Simulation, type StoppedBy, simulate } from './simulate.ts';
@@ -18,6 +18,7 @@ export interface RehearsalQuestion extends Assumed, Surroundings {
   /** The floors of the product below the version, ascending, as they are published. */
   floors: Release[];
   fleet: FleetGroup[];
+  passedOver: PassedOver[];
   /** Share of the agents that are away, 0–1; null: as the groups say. */
   offline: number | null;
   /** Share of the agents on which a bad release fails, 0–1. */
@@ -133,6 +134,7 @@ function modelOf(question: RehearsalQuestion): ModelInput {
       ),
     ),
     fleet: withOffline(question.fleet, question.offline),
+    passedOver: question.passedOver,
     startMs: now,
     endMs: now + question.horizonMs,
     seed: question.seed,

@@ -1,6 +1,6 @@
 // The state of one run on the virtual clock, and the snapshot that `plan` is shown of it.
 import type { Availability } from '../availability.ts';
-import type { Directive } from '../directives.ts';
+import { carries, type Directive } from '../directives.ts';
 import type { HoldReason } from '../holds.ts';
 import { countOccupied, type Occupied } from '../limits.ts';
 import { isTerminalLane, type Lane, passesWave, type Rollout } from '../rollout.ts';
@@ -218,10 +218,22 @@ function previewsOf(world: World, place: Place): LaneCensus['previews'] {
   const rows = place.rollout.policy.steps.flatMap((_, step) => {
     if (step <= opened) return [];
     const { members, eligible } = freezeIn(world, place, step);
-    return [{ step, members: members.length, eligible }];
+    const held = heldIn(world, place, step);
+    return [{ step, members: members.length, eligible, ...(held === 0 ? {} : { held }) }];
   });
   place.previews = { key, rows };
   return rows;
+}
+
+/** Of those that the release passes over as many as stand in the step by its labels, and in none before it. */
+function heldIn({ input }: World, { lane, rollout, region }: Place, step: number): number {
+  const labels = rollout.policy.steps[step]?.labels ?? null;
+  if (labels === null) return 0;
+  const before = labelsOfSteps({ steps: lane.steps.filter((one) => one.step < step) }, rollout.policy);
+  return input.passedOver
+    .filter((one) => one.region === region.name && carries(one.labels, labels))
+    .filter((one) => !before.some((earlier) => carries(one.labels, earlier)))
+    .reduce((sum, { agents }) => sum + agents, 0);
 }
 
 /** What opening the step now takes in. */
