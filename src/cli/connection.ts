@@ -92,7 +92,7 @@ function checkToken(text: string, where: string): string {
 }
 
 /** Throws `code` when the file cannot be read. */
-export function readText(file: string, code: 'auth_missing' | 'usage'): string {
+export function readText(file: string, code: 'auth_missing' | 'file_unusable'): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
@@ -104,7 +104,7 @@ export function readText(file: string, code: 'auth_missing' | 'usage'): string {
 }
 
 async function fetchTrusting(caFile: string): Promise<unknown> {
-  const ca = [...rootCertificates, readText(caFile, 'usage')];
+  const ca = [...rootCertificates, readText(caFile, 'file_unusable')];
   // Its own fetch: the global one does not go with this Agent.
   const { Agent, fetch } = await import('undici');
   const dispatcher = new Agent({ connect: { ca } });

@@ -32,11 +32,9 @@ function vetoLines({ veto }: RolloutView, now: number, style: Style): string[] {
   );
 }
 
-/** What waits for a person; this page is what one looks at, so nothing sends them here. */
 function todoLines(rollout: RolloutView, style: Style): string[] {
   if (rollout.endedAt !== null) return [];
-  const commands = toDo([rollout]).filter((line) => !line.includes('tidegate rollout show'));
-  return commands.flatMap((line) => wrap(`to do: ${line}`, style.width - 2, '  ').map((one) => `  ${one}`));
+  return toDo([rollout]).flatMap((line) => wrap(`to do: ${line}`, style.width - 2, '  ').map((one) => `  ${one}`));
 }
 
 /** Where newcomers are brought to it, and whether they are. */

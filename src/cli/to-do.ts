@@ -49,13 +49,15 @@ function verb(rollout: RolloutView, name: string, wants: (lane: LaneView) => boo
   return lanes.length === 0 ? [] : [command(rollout, name, lanes, '', first)];
 }
 
-/** Held for trouble, and no verb is the answer: somebody has to see why. */
+/** Held for trouble, and no verb is the answer: somebody has to see what it waits for, gate by gate. */
 function closerLook(rollout: RolloutView): string[] {
   const lanes = rollout.lanes.filter(
     (lane) => isTroubled(lane) && !waitsForPerson(lane) && !['halted', 'paused', 'rolling_back'].includes(lane.state),
   );
   if (lanes.length === 0) return [];
-  return [`${names(lanes)}: see tidegate rollout show ${shellWord(nameOf(rollout))}`];
+  const [only] = lanes;
+  const region = lanes.length === 1 && only !== undefined ? ` --region ${shellWord(only.region)}` : '';
+  return [`${names(lanes)}: see tidegate explain ${shellWord(nameOf(rollout))}${region}`];
 }
 
 function command(rollout: RolloutView, name: string, lanes: readonly LaneView[], flags: string, first = ''): string {

@@ -174,14 +174,39 @@ export const API_URL = textual<string>({
   },
 });
 
+const CRON_FIELDS: readonly [name: string, holds: string][] = [
+  ['second', '0 to 59'],
+  ['minute', '0 to 59'],
+  ['hour', '0 to 23'],
+  ['day of the month', '1 to 31'],
+  ['month', '1 to 12 or jan to dec'],
+  ['day of the week', '0 to 7 or sun to sat'],
+];
+
+/** Which of five or six fields cannot be read, as what is wrong and how to mend it; undefined: each alone can. */
+export function wrongCronField(
+  fields: readonly string[],
+  isRight: (cron: string) => boolean,
+): { what: string; mend: string } | undefined {
+  const names = CRON_FIELDS.slice(-fields.length);
+  for (const [index, field] of fields.entries()) {
+    if (isRight(fields.map((_, at) => (at === index ? field : '*')).join(' '))) continue;
+    const [name = '', holds = ''] = names[index] ?? [];
+    return { what: `"${field}" is no ${name} of a cron expression`, mend: `write ${holds}, or e.g. * or */2` };
+  }
+  return undefined;
+}
+
 export const CRON = textual<string>({
   expected: 'a cron expression of five or six fields',
   example: '"*/5 * * * *"',
   blank: '',
   parse(text) {
-    const fields = text.trim().split(/\s+/).length;
-    if (text.length <= 128 && (fields === 5 || fields === 6) && isCron(text)) return { ok: true, value: text };
-    return { ok: false, mend: 'write e.g. "*/5 * * * *" (every five minutes)' };
+    const fields = text.trim().split(/\s+/);
+    const isCounted = text.length <= 128 && (fields.length === 5 || fields.length === 6);
+    if (isCounted && isCron(text)) return { ok: true, value: text };
+    const wrong = isCounted ? wrongCronField(fields, isCron) : undefined;
+    return { ok: false, ...(wrong ?? { mend: 'write e.g. "*/5 * * * *" (every five minutes)' }) };
   },
 });
 

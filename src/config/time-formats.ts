@@ -2,6 +2,7 @@
 import { Temporal } from 'temporal-polyfill';
 import { nextRun } from '../domain/schedule.ts';
 import { DAYS } from '../domain/window.ts';
+import { wrongCronField } from './formats.ts';
 import { oneOf, type Parsed, pattern, type Textual, textual } from './spec.ts';
 
 export const WEEKDAY = oneOf(DAYS);
@@ -73,6 +74,20 @@ export const SCHEDULE_CRON = textual<string>({
   parse: parseCron,
 });
 
+/** The zone moves the runs, it does not decide whether there are any. Throws for what is no cron expression. */
+function runsEver(cron: string): boolean {
+  return nextRun({ cron, timeZone: 'UTC' }, SOME_TIME_MS) !== null;
+}
+
+function isReadable(cron: string): boolean {
+  try {
+    runsEver(cron);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The expression with single blanks. One that never runs would hold every release for ever. */
 function parseCron(text: string): Parsed<string> {
   const fields = text.trim().split(/\s+/);
@@ -80,10 +95,9 @@ function parseCron(text: string): Parsed<string> {
   if (text.length > 128 || fields.length !== 5) return { ok: false, mend };
   const cron = fields.join(' ');
   try {
-    // The zone moves the runs, it does not decide whether there are any.
-    if (nextRun({ cron, timeZone: 'UTC' }, SOME_TIME_MS) !== null) return { ok: true, value: cron };
+    if (runsEver(cron)) return { ok: true, value: cron };
   } catch {
-    return { ok: false, mend };
+    return { ok: false, ...(wrongCronField(fields, isReadable) ?? { mend }) };
   }
   return { ok: false, what: `"${cron}" never runs`, mend: 'name a day that its month has' };
 }

@@ -42,10 +42,10 @@ export function accept(lane: Lane, input: VerbInput): Lane | undefined {
   }
   const most = Math.max(...lane.steps.map((step) => Math.max(step.size, step.counters.bad)));
   if (count < 1 || count > most) {
-    throw refusal(
-      `${count} cannot be accepted in ${lane.region}`,
-      most === 1 ? 'Accept 1.' : `Accept between 1 and ${most} outcomes.`,
-    );
+    const least = enoughFrom(lane, input, 1, most);
+    const range = least === most ? `Accept ${most}.` : `Accept between ${least} and ${most} outcomes.`;
+    const hint = least === undefined ? noNumber(lane) : range;
+    throw refusal(`${count} cannot be accepted in ${lane.region}`, hint);
   }
   const left = objection(lane, input, lane.allowance + count);
   if (left !== undefined) throw tooFew(lane, input, left, most);
@@ -81,14 +81,21 @@ function tooFew(lane: Lane, input: VerbInput, { step, found }: Objection, most: 
     found.kind === 'halt'
       ? `${bad} bad of ${found.budget} would still halt ${nameOf(step)}`
       : `${nameOf(step)} would still hold as ${found.reason}, with ${holdCount(step, found, input.silence(step.step))}`;
-  for (let enough = input.count + 1; enough <= most; enough += 1) {
-    if (objection(lane, input, lane.allowance + enough) === undefined) {
-      return refusal(`${still} in ${lane.region}`, `Accept at least ${enough}.`);
-    }
-  }
-  const retry = lane.state.name === 'halted' ? 'Retry it' : 'Halt and retry it';
-  const hint = `No number is enough: it takes agents that succeed. ${retry}, or let a newer release take its place.`;
+  const enough = enoughFrom(lane, input, input.count + 1, most);
+  const hint = enough === undefined ? noNumber(lane) : `Accept at least ${enough}.`;
   return refusal(`${still} in ${lane.region}`, hint);
+}
+
+/** The least number that leaves nothing against the lane; undefined: none does. */
+function enoughFrom(lane: Lane, input: VerbInput, from: number, most: number): number | undefined {
+  for (let enough = from; enough <= most; enough += 1)
+    if (objection(lane, input, lane.allowance + enough) === undefined) return enough;
+  return undefined;
+}
+
+function noNumber(lane: Lane): string {
+  const retry = lane.state.name === 'halted' ? 'Retry it' : 'Halt and retry it';
+  return `No number is enough: it takes agents that succeed. ${retry}, or let a newer release take its place.`;
 }
 
 function refusal(text: string, hint: string): AppError {

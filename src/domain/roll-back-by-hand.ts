@@ -22,7 +22,9 @@ export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: Ve
   }
   const named = rollout.lanes.filter((lane) => region === null || lane.region === region);
   if (named.length === 0)
-    throw new AppError('not_found', `the rollout of ${rollout.version} has no lane in ${region ?? 'any region'}`);
+    throw new AppError('not_found', `the rollout of ${rollout.version} has no lane in ${region ?? 'any region'}`, {
+      hint: `It has lanes in: ${rollout.lanes.map((lane) => lane.region).join(', ')}.`,
+    });
   const rollouts = snapshot.rollouts.filter((one) => one.product === rollout.product);
   const begun = named.filter((lane) => isBegun(snapshot, rollout, lane));
   if (begun.length === 0) throw illegal(rollout, named);

@@ -144,7 +144,8 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   if (legal === undefined) {
     throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${wordsOf(lane.state.name)}`, {
       hint:
-        (verb === 'promote' && insteadOfPromote(lane, input)) || `${verb} is for lanes that are ${legalStates(verb)}.`,
+        (verb === 'promote' && insteadOfPromote(lane, input)) ||
+        (insteadOfHalt(verb, [lane]) ?? `${verb} is for lanes that are ${legalStates(verb)}.`),
     });
   }
   if (!isLegal(verb, lane)) {
@@ -155,6 +156,12 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   checkStep(lane, input.expectedStep);
   if (verb === 'halt' && isMarked(lane.state)) return haltForGood(lane, input);
   return legal === 'done' ? undefined : HANDLERS[verb](lane, input);
+}
+
+/** Whoever wants to stop what is everywhere already has other means. */
+export function insteadOfHalt(verb: LaneVerb, lanes: readonly Pick<Lane, 'state'>[]): string | undefined {
+  if (verb !== 'halt' || !lanes.some(({ state }) => state.name === 'completed')) return undefined;
+  return 'It has gone out there: `rollout rollback` takes it back, `release veto` keeps it from everybody else, and `rollout halt --baseline` from newcomers.';
 }
 
 /**

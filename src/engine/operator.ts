@@ -12,6 +12,7 @@ import { checkSeen } from '../domain/seen.ts';
 import {
   applyVerb,
   effectOf,
+  insteadOfHalt,
   isLegal,
   isRetried,
   type LaneVerb,
@@ -100,6 +101,7 @@ async function namedLanes(tx: Tx, rollout: Rollout, { verb, region, baseline }: 
     baseline
       ? `${rollout.version} is not the baseline of ${where}`
       : `the rollout of ${rollout.version} has no lane in ${where}`,
+    ...(baseline ? [] : [{ hint: `It has lanes in: ${rollout.lanes.map((lane) => lane.region).join(', ')}.` }]),
   );
 }
 
@@ -122,7 +124,7 @@ function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, 
   if (near !== undefined) return [near];
   const states = [...new Set(lanes.map((lane) => wordsOf(lane.state.name)))].join(', ');
   throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`, {
-    hint: `${verb} is for lanes that are ${legalStates(verb)}.`,
+    hint: insteadOfHalt(verb, lanes) ?? `${verb} is for lanes that are ${legalStates(verb)}.`,
   });
 }
 

@@ -121,5 +121,8 @@ function objectionTo(
   if (pinned.includes(product)) return { reason: 'pinned', detail: null };
   if (scheme.parse(version) === undefined) return { reason: 'unknown_build', detail: version };
   if (!lane.artifacts.some((one) => one.platform === platform)) return { reason: 'no_artifact', detail: platform };
-  return hostObjection(way, { version, digest, platform, facts, health, healthReason: null })?.objection ?? null;
+  const objection =
+    hostObjection(way, { version, digest, platform, facts, health, healthReason: null })?.objection ?? null;
+  // Each has a reason of its own, which `agents` shows.
+  return objection?.reason === 'unhealthy' ? { ...objection, detail: null } : objection;
 }

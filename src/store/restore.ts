@@ -1,5 +1,5 @@
 // Puts a backup in the place of a SQLite database that no server has open, and marks it as restored before it gets its name.
-import { copyFileSync, existsSync, linkSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { AppError } from '../errors.ts';
@@ -7,7 +7,7 @@ import { asAppError, copyKeys, type Place, sqlitePath, sync } from './backup.ts'
 import { newestInstant } from './clock-doubt.ts';
 import { openDatabase } from './database.ts';
 import { markRestored } from './restored.ts';
-import { lockForReplacing } from './sqlite.ts';
+import { APPLICATION_ID, lockForReplacing } from './sqlite.ts';
 
 export interface RestoreOptions {
   config: Place;
@@ -37,7 +37,10 @@ export interface Restored {
 export async function restore({ config, file, now }: RestoreOptions): Promise<Restored> {
   if (file === null) return await markOnly(config, now);
   const path = sqlitePath(config, 'restore', 'pg_restore');
-  if (!existsSync(file)) throw new AppError('not_found', `there is no backup at ${file}`);
+  if (!existsSync(file))
+    throw new AppError('not_found', `there is no backup at ${file}`, {
+      hint: 'Name the file that `tidegate backup` wrote.',
+    });
   const { real, unlock } = lockForReplacing(path);
   try {
     if (realpathSync(file) === real)
@@ -76,6 +79,7 @@ async function prepare(file: string, fresh: string, { now, lastEpoch }: { now: n
     copyFileSync(file, fresh);
     // Of a file that somebody has copied from under a server.
     if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${fresh}-wal`);
+    checkBackup(file, fresh);
     const database = await openDatabase(`sqlite:${fresh}`);
     try {
       const endsAt = await newestInstant(database.db);
@@ -89,6 +93,28 @@ async function prepare(file: string, fresh: string, { now, lastEpoch }: { now: n
     throw error;
   } finally {
     rmSync(`${fresh}.lock`, { force: true });
+  }
+}
+
+/** Opening a file makes a new database of an empty one; a backup that was cut off must not pass for that. */
+function checkBackup(file: string, fresh: string): void {
+  const hint = 'Restore another backup. What the server has in use was not touched.';
+  const refuse = (why: string, cause?: unknown) => {
+    throw new AppError('database_unusable', `${file} is no backup that can be restored: ${why}`, { cause, hint });
+  };
+  let raw: Sqlite.Database | undefined;
+  try {
+    raw = new Sqlite(fresh, { fileMustExist: true });
+    const isKnown = raw.prepare("select count(*) from sqlite_master where name = 'schema_version'").pluck().get() === 1;
+    const isOurs = raw.pragma('application_id', { simple: true }) === APPLICATION_ID;
+    const check = raw.pragma('quick_check(1)', { simple: true });
+    if (!isKnown || !isOurs) refuse(statSync(fresh).size === 0 ? 'it is empty' : 'Tidegate did not write it');
+    if (check !== 'ok') refuse(String(check));
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    refuse((error as Error).message, error);
+  } finally {
+    raw?.close();
   }
 }
 

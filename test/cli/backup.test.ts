@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import Sqlite from 'better-sqlite3';
 import { openServerKeys } from '../../src/api/keys.ts';
 import { verifyAudit } from '../../src/store/audit.ts';
 import { listBrakes, listVetoes } from '../../src/store/controls.ts';
@@ -107,11 +108,21 @@ test('what is no sound backup of a schema that is known is refused, and the data
     .execute();
   await newer.close();
   writeFileSync(join(place.dir, 'rubbish.db'), 'x'.repeat(10_000));
+  writeFileSync(join(place.dir, 'empty.db'), '');
+  new Sqlite(join(place.dir, 'other.db')).exec('create table t (a)').close();
   const before = readFileSync(place.database);
+  writeFileSync(join(place.dir, 'cut.db'), before.subarray(0, before.length / 2));
   const refused: [string, number, RegExp][] = [
     ['newer.db', 3, /error\[database_newer\]/],
-    ['rubbish.db', 3, /error\[database_unusable\]/],
-    ['absent.db', 3, /error\[not_found\]/],
+    [
+      'rubbish.db',
+      3,
+      /error\[database_unusable\]: \S+rubbish\.db is no backup that can be restored: file is not a database/,
+    ],
+    ['empty.db', 3, /empty\.db is no backup that can be restored: it is empty\s+Restore another backup\./],
+    ['other.db', 3, /other\.db is no backup that can be restored: Tidegate did not write it/],
+    ['cut.db', 3, /cut\.db is no backup that can be restored: database disk image is malformed/],
+    ['absent.db', 3, /error\[not_found\][\s\S]*Name the file that `tidegate backup` wrote/],
     ['data/tidegate.db', 5, /is the database itself/],
   ];
   for (const [name, code, says] of refused) {

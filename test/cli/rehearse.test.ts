@@ -99,11 +99,18 @@ test('rehearse and backtest', { timeout: 60_000 }, async (t) => {
     [['rehearse', '--product', 'agentd'], 2, /required option '--version <version>'/],
     [[...plain, '--failure-rate', '1'], 2, /--failure-rate 1 is not a share\n.*Write e\.g\. 1%/],
     [[...plain, '--approve-after', 'soon'], 2, /--approve-after soon is not a time/],
-    [[...plain, '--fleet', join(dir, 'none.json')], 2, /there is no file/],
+    [[...plain, '--fleet', join(dir, 'none.json')], 3, /there is no file/],
     [['rehearse', '--product', 'nobody', '--version', '1.1.0'], 3, /no product nobody[\s\S]*There are: agentd/],
     [['rehearse', '--product', 'agentd', '--version', 'newest'], 3, /has no release newest/],
     [['backtest', '--product', 'agentd', '--since', '2025-02-30'], 3, /there is no day 2025-02-30/],
     [['backtest', '--product', 'agentd', '--since', '2027-01-01'], 3, /would begin in the future/],
+    [
+      ['backtest', '--product', 'agentd', '--since', 'soon'],
+      3,
+      /--since is not written as it must be\n +Run the command/,
+    ],
+    [['operator-token', 'create', '--name', 'kim', '--expires-in', '900d'], 3, /--expires-in must be at most 365d/],
+    [['brake', 'on', '--reason', ''], 3, /--reason must not be empty/],
   ];
   for (const [args, code, says] of wrong) {
     const ran = await cli(...args);
@@ -114,7 +121,7 @@ test('rehearse and backtest', { timeout: 60_000 }, async (t) => {
     ['{', /is not JSON/],
     ['{"agents": []}', /has no list of agents/],
     [JSON.stringify({ agents: [{ ...groups[0], region: 'mars' }] }), /no region mars/],
-    [JSON.stringify({ agents: [{ ...groups[0], count: 0 }] }), /body\/fleet\/0\/count/],
+    [JSON.stringify({ agents: [{ ...groups[0], count: 0 }] }), /--fleet: agents\[0\]\.count must be/],
     [JSON.stringify({ agents: [groups[0], { ...groups[1], count: 1_000_000 }] }), /1000030 agents are more than/],
   ];
   for (const [text, says] of files) {

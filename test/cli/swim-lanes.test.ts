@@ -150,7 +150,7 @@ describe('swimLanes', () => {
 
   it('a reason that it does not know is trouble', () => {
     const text = draw(reply([], [rollout('1.2.0', [lane('eu', 0, 'open', { hold: hold('brand_new', 'x') })])]), 80, 24);
-    assert.match(text.join('\n'), /1 lane needs a look[\s\S]*do: eu: see tidegate rollout show agentd@1\.2\.0/);
+    assert.match(text.join('\n'), /1 lane needs a look[\s\S]*do: eu: see tidegate explain agentd@1\.2\.0 --region eu/);
   });
 
   it('no product, no region, nothing going on', () => {

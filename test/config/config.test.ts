@@ -399,7 +399,7 @@ describe('readConfig refuses', () => {
     [
       'a wrong cron expression',
       `github: { poll: "61 * * * *" }\n${SMALL}`,
-      ['1:17: github.poll: expected a cron expression of five or six fields, got "61 * * * *"'],
+      ['1:17: github.poll: "61" is no minute of a cron expression; write 0 to 59, or e.g. * or */2'],
     ],
     [
       'plain http for other machines',

@@ -290,16 +290,24 @@ describe('readConfig refuses', () => {
       withSchedule('{ cron: "0 9 30 2 *", timeZone: Europe/Berlin }'),
       ['7:23: policies.plain.schedule.cron: "0 9 30 2 *" never runs; name a day that its month has'],
     ],
-    ...['0 0 9 * * tue', '0 9 * *', '61 * * * *', '@weekly', '0 9 * * someday', '2026-01-01T00:00:00'].map(
-      (cron): [string, string, string[]] => [
-        `the schedule ${cron}`,
-        withSchedule(`{ cron: "${cron}", timeZone: Europe/Berlin }`),
-        [
-          `policies.plain.schedule.cron: expected a cron expression of five fields, got "${cron}"; ` +
-            'write minute, hour, day of month, month, day of week, e.g. "0 9 * * tue"',
-        ],
+    ...Object.entries({
+      '61 * * * *': '"61" is no minute of a cron expression; write 0 to 59, or e.g. * or */2',
+      '0 25 * * tue': '"25" is no hour of a cron expression; write 0 to 23, or e.g. * or */2',
+      '0 9 * * someday':
+        '"someday" is no day of the week of a cron expression; write 0 to 7 or sun to sat, or e.g. * or */2',
+    }).map(([cron, says]): [string, string, string[]] => [
+      `the schedule ${cron}`,
+      withSchedule(`{ cron: "${cron}", timeZone: Europe/Berlin }`),
+      [`policies.plain.schedule.cron: ${says}`],
+    ]),
+    ...['0 0 9 * * tue', '0 9 * *', '@weekly', '2026-01-01T00:00:00'].map((cron): [string, string, string[]] => [
+      `the schedule ${cron}`,
+      withSchedule(`{ cron: "${cron}", timeZone: Europe/Berlin }`),
+      [
+        `policies.plain.schedule.cron: expected a cron expression of five fields, got "${cron}"; ` +
+          'write minute, hour, day of month, month, day of week, e.g. "0 9 * * tue"',
       ],
-    ),
+    ]),
     [
       'a schedule without a zone, or in an unknown one',
       withSchedule('{ cron: "0 9 * * tue" }').replace(

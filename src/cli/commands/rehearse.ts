@@ -46,7 +46,7 @@ async function rehearse({ terminal, settings, interrupted }: CliContext, flags: 
 
 /** What is in the groups, the server checks. */
 function readFleet(file: string): NonNullable<RehearsalRequest['fleet']> {
-  const text = readText(file, 'usage');
+  const text = readText(file, 'file_unusable');
   const hint = 'Write {"agents": [{"region": "eu", "platform": "linux-x64", "version": "1.0.0", "count": 100}]}.';
   let value: unknown;
   try {
