@@ -128,7 +128,10 @@ function heldText({ holds }: RehearsedLane, end: number): string {
   return [lane, agents === '' ? '' : `agents that lay ready: ${agents}`].filter((text) => text !== '').join('; ');
 }
 
-function exposureOf({ exposure, agents }: RehearsalReply): string {
+function exposureOf({ exposure, agents, product, version }: RehearsalReply): string {
+  if (agents.total === 0) return `No agent is there that runs ${product} and could be brought to ${version}.`;
+  if (agents.untouched === agents.total)
+    return `Nobody is concerned: no agent runs a version below ${version} on a platform that it has.`;
   const { failureRate, runs, halted, held, passed, exposed, broken, haltedAfterMs } = exposure;
   const bad = `A release that fails on ${rate(failureRate)} of the hosts`;
   const others = [

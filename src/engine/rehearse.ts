@@ -68,7 +68,7 @@ export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptio
     leftOut,
   } = options.fleet === undefined
     ? await fleetNow(deps, product, way)
-    : withoutPath(givenFleet(deps, options.fleet), way);
+    : withoutPath(givenFleet(deps, product, options.fleet), way);
   const all = fleet.reduce((sum, group) => sum + group.agents, 0);
   if (all > MAX_MODEL_AGENTS) throw tooMany(all);
   const known = release?.artifacts.map(({ platform }) => platform) ?? [];
@@ -240,13 +240,29 @@ function withoutPath(groups: FleetGroup[], way: Way): CountedFleet {
 }
 
 /** Who is away, `offline` says. */
-function givenFleet({ memory }: RehearseDeps, fleet: NonNullable<RehearseOptions['fleet']>): FleetGroup[] {
+function givenFleet(
+  { memory }: RehearseDeps,
+  product: ProductRules,
+  fleet: NonNullable<RehearseOptions['fleet']>,
+): FleetGroup[] {
   const stranger = fleet.find((group) => !memory.regions.includes(group.region));
   if (stranger !== undefined) {
     throw new AppError('not_found', `the config has no region ${stranger.region}`, {
       where: 'body/fleet',
       hint: `There are: ${memory.regions.join(', ')}.`,
     });
+  }
+  const scheme = schemeOf(product.scheme);
+  const slip = fleet.findIndex(({ version }) => scheme.parse(version) === undefined);
+  if (slip !== -1) {
+    throw new AppError(
+      'bad_request',
+      `agents[${slip}] runs “${fleet[slip]?.version}”, which is no version of ${product.scheme}`,
+      {
+        where: `body/fleet/${slip}/version`,
+        hint: 'Write the version as the agents report it, e.g. 1.4.0.',
+      },
+    );
   }
   return fleet.map((group) => ({ ...group, present: group.agents }));
 }

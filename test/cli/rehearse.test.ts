@@ -64,6 +64,14 @@ test('rehearse and backtest', { timeout: 60_000 }, async (t) => {
     assert.match(page.out, says);
   }
 
+  const lower = await cli('rehearse', '--product', 'agentd', '--version', '1.0.0');
+  assert.match(lower.out, /^Nobody is concerned: no agent runs a version below 1\.0\.0 on a platform/m);
+  await fleet.publish('1.2.0', { publishedAt: START - 50 * DAY, state: 'withdrawn', why: 'GitHub lost it' });
+  const veto = { product: 'agentd', version: '1.2.0', on: true, reason: 'it crashes', actor: 'dana' };
+  await served.fleet.engine.operator.setVeto(veto);
+  const vetoed = await cli('rehearse', '--product', 'agentd', '--version', '1.2.0');
+  assert.match(vetoed.out, /^agentd 1\.2\.0 would not go out: the release is vetoed: 1\.2\.0: it crashes/m);
+
   const file = join(dir, 'fleet.json');
   const groups = [
     { region: 'eu-west-1', platform: 'linux-x64', version: '1.0.0', labels: { ring: 'canary' }, count: 30 },
@@ -121,6 +129,10 @@ test('rehearse and backtest', { timeout: 60_000 }, async (t) => {
     ['{', /is not JSON/],
     ['{"agents": []}', /has no list of agents/],
     [JSON.stringify({ agents: [{ ...groups[0], region: 'mars' }] }), /no region mars/],
+    [
+      JSON.stringify({ agents: [groups[0], { ...groups[1], version: 'one' }] }),
+      /agents\[1\] runs “one”, which is no version/,
+    ],
     [JSON.stringify({ agents: [{ ...groups[0], count: 0 }] }), /--fleet: agents\[0\]\.count must be/],
     [JSON.stringify({ agents: [groups[0], { ...groups[1], count: 1_000_000 }] }), /1000030 agents are more than/],
   ];

@@ -1,4 +1,6 @@
 // A rehearsal: how one release would go out to this fleet, and how far a bad one would come before it halts.
+
+import { considerReleases } from '../choose.ts';
 import type { Release } from '../release.ts';
 import type { Hold } from '../snapshot.ts';
 import { detectableRate } from '../verdict.ts';
@@ -7,6 +9,7 @@ import type { FleetGroup, ModelInput, PassedOver } from './model.ts';
 import { type Assumed, modelProduct, modelRelease, paceOf, type Surroundings, withOffline } from './question.ts';
 import type { LaneRecord, StepRecord } from './record.ts';
 import { type Simulation, type StoppedBy, simulate } from './simulate.ts';
+import { snapshotOf } from './world.ts';
 
 export interface RehearsalQuestion extends Assumed, Surroundings {
   /** As the product's scheme prints it. */
@@ -85,13 +88,13 @@ export function rehearse(question: RehearsalQuestion): Rehearsal {
   const good = simulate(input);
   const exposure = exposureOf(input, question.failureRate);
   const [rollout] = good.rollouts;
-  const hold = rollout === undefined ? good.productHold : null;
+  const hold = rollout === undefined ? holdOf(good, question) : null;
   return {
     policy: rollout?.policy ?? null,
     from: question.now,
     to: good.endedAt,
     stoppedBy: good.stoppedBy,
-    hold: hold === null ? null : { reason: hold.reason, sentence: hold.sentence, until: hold.until },
+    hold,
     agents: endsOf(good, question),
     lanes: (rollout?.lanes ?? []).map((lane) => ({
       ...lane,
@@ -100,6 +103,22 @@ export function rehearse(question: RehearsalQuestion): Rehearsal {
     exposure: exposure.result,
     events: good.world.handled + exposure.events,
   };
+}
+
+/** Why the release itself does not go out: the product may be held for another one, too. */
+function holdOf(
+  { world, productHold }: Simulation,
+  { version, platforms, product: { name } }: RehearsalQuestion,
+): Rehearsal['hold'] {
+  if (platforms.length === 0) {
+    const sentence = `${version} has no files yet, and no agent runs ${name}, by whose platforms they could be guessed`;
+    return { reason: 'not_available', sentence, until: null };
+  }
+  const snapshot = snapshotOf(world);
+  const [product] = snapshot.products;
+  const refused = product && considerReleases(snapshot, product, world.now).refused.get(version);
+  if (refused !== undefined) return { reason: refused.reason, sentence: refused.sentence, until: refused.until };
+  return productHold && { reason: productHold.reason, sentence: productHold.sentence, until: productHold.until };
 }
 
 function modelOf(question: RehearsalQuestion): ModelInput {
