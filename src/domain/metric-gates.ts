@@ -1,5 +1,5 @@
 // The metric gates of a step that soaks or waits for a person, and the halt that a failing metric means.
-import { type AskedGate, type AskGate, act, fail, numberOf, pass, wait } from './gate.ts';
+import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, wait } from './gate.ts';
 import { metricTallyOf } from './lookup.ts';
 import { type MetricPolicy, type MetricTally, metricVerdict, printCondition } from './metric.ts';
 import type { LaneInput } from './plan-lane.ts';
@@ -14,6 +14,19 @@ export function metricGates(input: LaneInput, step: Step): AskGate[] {
     !metric.dryRun && metricVerdict(metric, tallyOf(input, step.step, metric)).kind === 'inconclusive';
   const metrics = metricsOf(input).toSorted((a, b) => Number(isInDoubt(a)) - Number(isInDoubt(b)));
   return metrics.map((metric) => () => metricGate(input, step, metric));
+}
+
+/** Which metric made a person be asked after the step; undefined: none. Its samples are in a gate of their own: they change, and what a lane waits for does not. */
+export function doubtOf(input: LaneInput, step: number): string | undefined {
+  for (const metric of metricsOf(input)) {
+    const tally = tallyOf(input, step, metric);
+    if (metric.dryRun || tally === undefined || metricVerdict(metric, tally).kind !== 'inconclusive') continue;
+    const { passWhen, failWhen } = metric;
+    const good = passWhen === null ? [] : [`good is ${printCondition(passWhen)}`];
+    const bad = failWhen === null ? [] : [`bad is ${printCondition(failWhen)}`];
+    return `the metric ${metric.name} was in doubt (${[...good, ...bad].join(', ')})`;
+  }
+  return undefined;
 }
 
 /** Beside a person's approval: what the metrics said, which stops nothing any more. */
@@ -72,7 +85,10 @@ function metricGate(input: LaneInput, step: Step, metric: MetricPolicy): AskedGa
     }
     case 'unknown': {
       const detail = `${metric.name}: ${tally?.shown}, ${tally?.errors} times in a row`;
-      return wait(gate, { reason: 'metric_unknown', detail, until, remedy: 'passes when it can be read again' });
+      // When it is read next is not when it passes, so that no time is named as the end.
+      const again = until === null ? '' : `, which is tried at ${instantOf(until)}`;
+      const remedy = `passes when it can be read again${again}; a newer release under a policy without it takes this one’s place`;
+      return wait(gate, { reason: 'metric_unknown', detail, remedy });
     }
     case 'wait': {
       const detail = `${metric.name}: ${tally?.good ?? 0} of ${metric.samples} good samples so far`;

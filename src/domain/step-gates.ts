@@ -8,7 +8,7 @@ import { floorGates } from './floor-gate.ts';
 import { type AskedGate, type AskGate, act, fail, instantOf, numberOf, pass, pend, wait } from './gate.ts';
 import { haltReason, holdCount, isAgainstRelease, silenceOf } from './lane-verdict.ts';
 import { releaseOf } from './lookup.ts';
-import { metricGates, metricNotes } from './metric-gates.ts';
+import { doubtOf, metricGates, metricNotes } from './metric-gates.ts';
 import { availabilityOf, brakeGate, censusOf, grantWindowGate, nextStepGates } from './opening-gates.ts';
 import type { LaneInput } from './plan-lane.ts';
 import type { StepPolicy } from './policy.ts';
@@ -252,7 +252,8 @@ function approvalGate(input: LaneInput, step: number): AskedGate {
   if (consent.given) return approvedGate(step, consent);
   const said = sayConsent(consent);
   // The policy asks nobody after this step, so a person would wonder.
-  const doubt = input.rollout.policy.steps[step]?.manual === true ? '' : ', since a metric was in doubt';
+  const isManual = input.rollout.policy.steps[step]?.manual === true;
+  const doubt = isManual ? '' : `, since ${doubtOf(input, step) ?? 'a metric was in doubt'}`;
   const detail = `step ${step + 1}${doubt}${said === undefined ? '' : `: ${said}`}`;
   const remedy = consent.standing.length > 0 ? 'passes when another person does' : 'passes when a person promotes it';
   return wait('approval', { reason: 'needs_approval', detail, remedy });
