@@ -133,6 +133,8 @@ async function build(
     ...(overrides.mark === undefined ? {} : { mark: overrides.mark }),
   });
   closers.push(() => engine.close());
+  for (const { region, agents } of engine.operator.unnamedRegions())
+    logger.warn({ region, agents }, 'agents are enrolled in a region that the config does not name');
 
   const prometheus =
     config.metrics === null ? null : openPrometheus({ ...config.metrics, userAgent: `tidegate/${packageVersion()}` });

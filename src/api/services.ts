@@ -162,6 +162,8 @@ export interface OperatorService {
   lastSeenAt(handle: number): number | null;
   /** `stale`: have not reported since the database was restored. */
   counts(): { enrolled: number; present: number; stale: number };
+  /** Agents of regions that the config does not name, most first. */
+  unnamedRegions(): { region: string; agents: number }[];
   /** Agents that the release of a lane is not brought to for reasons of their own, by lane id; the most first. */
   passedOver(rollouts: readonly Rollout[]): Promise<Map<string, PassedOver[]>>;
   /** Every region of the config, with its agents, whether its window is open, and its live lane by product. */

@@ -14,6 +14,7 @@ import { holdView, viewRollouts } from './views.ts';
 
 const MAX_ROLLOUTS = 50;
 const MAX_NAMED = 5;
+const MAX_UNNAMED = 20;
 const MAX_WHY = 500;
 const MAX_REFUSED = 100;
 
@@ -24,9 +25,11 @@ export async function viewStatus(
   now: number,
 ): Promise<StatusReply> {
   const rollouts = await listRollouts(db, { limit: MAX_ROLLOUTS });
+  const unnamed = operator.unnamedRegions();
   return {
     now,
     agents: operator.counts(),
+    ...(unnamed.length === 0 ? {} : { unnamedRegions: unnamed.slice(0, MAX_UNNAMED) }),
     brakes: await viewBrakes(db),
     clock: operator.clockDoubt(),
     ceilings: operator.ceilings(),

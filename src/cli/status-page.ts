@@ -12,6 +12,7 @@ export function statusPage(status: StatusReply, style: Style): string[] {
   return [
     `${count(agents.enrolled, 'agent')} enrolled, ${agents.present} present at ${instant(now)}`,
     ...staleLines(agents.stale ?? 0, style),
+    ...unnamedLines(status.unnamedRegions ?? [], style),
     ...clockLines(status.clock, style),
     ...brakeLines(status.brakes, now, style),
     ...ceilingLines(status.ceilings, style),
@@ -24,6 +25,16 @@ function staleLines(stale: number, style: Style): string[] {
   if (stale === 0) return [];
   const text = `${count(stale, 'agent')} not heard since the database was restored: nothing is granted to them before`;
   return wrap(text, style.width, '  ').map((line) => style.paint('yellow', line));
+}
+
+/** Taken out of the config, or misspelt there or in an enrolment token: nobody would miss them otherwise. */
+function unnamedLines(regions: NonNullable<StatusReply['unnamedRegions']>, style: Style): string[] {
+  return regions
+    .map(
+      ({ region, agents }) =>
+        `${count(agents, 'agent')} in ${region}, a region that the config does not name: nothing is let out there`,
+    )
+    .flatMap((text) => wrap(text, style.width, '  ').map((line) => style.paint('yellow', line)));
 }
 
 /** A heading, then one or two lines for each lane; of a rollout that has ended one line. */

@@ -312,6 +312,10 @@ export async function openEngine(deps: EngineDeps) {
       backtest: (options: BacktestOptions) => backtestPolicy(rehearsing, options),
       isPresent,
       lastSeenAt: (handle: number) => roster.lastSeenAt(handle),
+      unnamedRegions() {
+        const unnamed = roster.regionCounts().filter(({ region }) => !memory.regions.includes(region));
+        return unnamed.toSorted((a, b) => b.agents - a.agents || (a.region < b.region ? -1 : 1));
+      },
       counts() {
         let present = 0;
         for (const handle of roster.all()) if (isPresent(handle)) present += 1;

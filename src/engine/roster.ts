@@ -343,6 +343,13 @@ export class Roster {
     return { platform: this.platforms.at(platform), products: this.productLists.at(list), facts, health, pinned };
   }
 
+  /** Enrolled agents by region, whether or not the config names it. */
+  regionCounts(): { region: string; agents: number }[] {
+    return [...this.byRegion].flatMap(([region, { length: agents }]) =>
+      agents === 0 ? [] : [{ region: this.regions.at(region), agents }],
+    );
+  }
+
   /** Undefined when there is no such agent. */
   regionOf(handle: number): string | undefined {
     return this.ids[handle] === undefined ? undefined : this.regions.at(this.region[handle] as number);

@@ -191,6 +191,8 @@ export const StatusReply = Strict({
   now: Integer,
   /** `stale`: have not reported since the database was restored. */
   agents: Strict({ enrolled: Integer, present: Integer, stale: Type.Optional(Integer) }),
+  /** Agents of regions that the config does not name, which are never updated; left out where there are none. */
+  unnamedRegions: Type.Optional(Type.Array(Strict({ region: Text, agents: Integer }))),
   brakes: Type.Array(BrakeView),
   /** Why the server's clock is not believed: nothing opens and nothing is granted. Null: it is sound. */
   clock: Type.Optional(Nullable(Strict({ since: Integer, why: Text, until: Integer }))),

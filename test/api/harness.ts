@@ -226,6 +226,7 @@ function createTestOperator(): TestOperator {
     versions: () => operator.running,
     productHolds: () => operator.held,
     newest: () => '1.4.0',
+    unnamedRegions: () => [],
     whyNot: (_, version) => `${version} is not what is wanted`,
     explain: async () => operator.explained,
     explainLanes: async () => new Map(),

@@ -384,6 +384,15 @@ describe('statusPage', () => {
     assert(lines.includes('  us  1.1.0  1 agent, 1 present'));
   });
 
+  it('names the regions that the config does not name, where nobody would miss the agents', () => {
+    const base = { now: NOW, agents: { enrolled: 3, present: 3 }, brakes: [], products: [], rollouts: [] };
+    const lines = statusPage({ ...base, unnamedRegions: [{ region: 'mars', agents: 2 }] }, STYLE);
+    assert.match(
+      lines.join(' '),
+      /2 agents in mars, a region that the config does not name: nothing is\s+let out there/,
+    );
+  });
+
   it('counts who has not reported since a restore', () => {
     assert.match(page(halted, { enrolled: 3, present: 2, stale: 1 }), /^1 agent not heard since the database was/m);
     assert.doesNotMatch(page(halted, { enrolled: 3, present: 2, stale: 0 }), /restored/);

@@ -1,4 +1,4 @@
-// Why a higher release is not let out, through the real route and the real engine.
+// What the status says of what does not happen, through the real route and the real engine.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { StatusReply } from '../../src/protocol/operator.ts';
@@ -29,4 +29,19 @@ test('each one above the newest says its own reason, and until when', async (t) 
       '1.1.0 complete: the release is younger than the policy lets out: 1.1.0; until 2026-01-01 23:00:00Z',
     ],
   );
+});
+
+test('agents of regions that the config does not name are counted by region, as long as they are enrolled', async (t) => {
+  const { fleet, ok } = await serveFleet(t, rules(testPolicy(OWN)));
+  await fleet.enrol('here');
+  assert.equal((await ok(StatusReply, '/status')).unnamedRegions, undefined);
+  const [gone] = [await fleet.enrol('gone', { region: 'mars' }), await fleet.enrol('too', { region: 'mars' })];
+  await fleet.enrol('moon', { region: 'moon' });
+  const expected = [
+    { region: 'mars', agents: 2 },
+    { region: 'moon', agents: 1 },
+  ];
+  assert.deepEqual((await ok(StatusReply, '/status')).unnamedRegions, expected);
+  await fleet.engine.operator.unenrol({ agentId: gone.id, actor: 'dana', reason: 'the host is gone' });
+  assert.deepEqual((await ok(StatusReply, '/status')).unnamedRegions?.[0], { region: 'mars', agents: 1 });
 });
