@@ -26,6 +26,7 @@ import { historyOfAgent } from '../store/attempts.ts';
 import { agentIdsByName } from '../store/operator-views.ts';
 import { listRollouts, loadRollout } from '../store/rollouts.ts';
 import { findUnenrolled } from '../store/unenrolled-agents.ts';
+import { auditRoute } from './audit-route.ts';
 import { viewAvailability } from './availability-view.ts';
 import { checkVerb, revisionOf, setAtOf } from './check-verb.ts';
 import { clockRoute } from './clock-route.ts';
@@ -248,6 +249,8 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   app.get('/api/v1/regions', { onRequest, schema: { response: { 200: RegionsReply, ...PROBLEMS } } }, async () =>
     viewRegions(operator, config.regions, clock.now()),
   );
+
+  auditRoute(app, { db, onRequest });
 
   quarantineRoutes(app, { db, operator, products: config.products, onRequest, agentIdOf, viewAgent });
 

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { agentCommands } from './commands/agent.ts';
 import { agentsCommand } from './commands/agents.ts';
+import { auditCommand } from './commands/audit.ts';
 import { availabilityCommand } from './commands/availability.ts';
 import { backtestCommand } from './commands/backtest.ts';
 import { backupCommands } from './commands/backup.ts';
@@ -70,6 +71,7 @@ function buildProgram(context: CliContext, ending: Ending): Command {
   rehearseCommand(program, context);
   backtestCommand(program, context);
   agentsCommand(program, context);
+  auditCommand(program, context);
   quarantineCommands(program, context);
   regionsCommand(program, context);
   availabilityCommand(program, context);

@@ -13,6 +13,7 @@ import {
 } from './agent-client.ts';
 import {
   AgentsReply,
+  AuditReply,
   AvailabilityReply,
   BrakeReply,
   type BrakeRequest,
@@ -87,6 +88,8 @@ export interface OperatorClient {
   setBrake(request: BrakeRequest): Promise<BrakeReply>;
   /** Idempotent: of a release that has been rolled out or not. */
   setVeto(request: VetoRequest): Promise<VetoReply>;
+  /** Who did what, newest first: people alone unless `all`. */
+  audit(filter?: { all?: boolean; by?: string; before?: number; limit?: number }): Promise<AuditReply>;
   quarantine(filter?: { product?: string }): Promise<QuarantineReply>;
   /** By id, or by name when only one agent has it. Idempotent. */
   clearQuarantine(agent: string, request: ClearRequest): Promise<ClearReply>;
@@ -137,6 +140,12 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
     verb: (id, request) => post(`/rollouts/${encodeURIComponent(id)}/verbs`, request, VerbReply),
     setBrake: (request) => post('/brakes', request, BrakeReply),
     setVeto: (request) => post('/vetoes', request, VetoReply),
+    audit(filter = {}) {
+      const query = new URLSearchParams(
+        Object.entries(filter).map(([name, value]): [string, string] => [name, `${value}`]),
+      );
+      return get(`/audit?${query}`, AuditReply);
+    },
     quarantine: (filter = {}) => get(`/quarantine?${new URLSearchParams(filter)}`, QuarantineReply),
     clearQuarantine: (agent, request) =>
       post(`/agents/${encodeURIComponent(agent)}/quarantine/clear`, request, ClearReply),

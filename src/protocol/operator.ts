@@ -478,6 +478,23 @@ export const UnenrolReply = Strict({
 export type UnenrolReply = Static<typeof UnenrolReply>;
 
 /** In the order in which the agents were enrolled, at most 500; `last`: how the newest attempt at the release ended. */
+/** Newest first; `about`: what people call the subject. `next`: `before` of the next page, null: there is none. */
+export const AuditReply = Strict({
+  entries: Type.Array(
+    Strict({
+      seq: Integer,
+      at: Integer,
+      actor: Text,
+      action: Text,
+      subject: Text,
+      about: Nullable(Text),
+      data: Type.Unknown(),
+    }),
+  ),
+  next: Nullable(Integer),
+});
+export type AuditReply = Static<typeof AuditReply>;
+
 export const QuarantineReply = Strict({
   quarantined: Type.Array(
     Strict({

@@ -92,9 +92,31 @@ export async function verifyAudit(db: Db | Tx): Promise<{ ok: true; count: numbe
   return last.seq < head.seq ? { ok: false, seq: last.seq + 1 } : { ok: true, count: last.seq };
 }
 
+export interface AuditFilter {
+  limit: number;
+  /** Those before this number; null: from the end. */
+  before?: number | null;
+  /** The actor; null: whoever. */
+  by?: string | null;
+  /** Not what Tidegate itself and the agents did. */
+  peopleOnly?: boolean;
+}
+
+/** As the index has it, word for word, so that it is used. */
+const BY_PEOPLE = sql<boolean>`actor <> 'tidegate' and actor <> 'system' and substr(actor, 1, 6) <> 'agent:'`;
+
 /** Newest first. */
-export async function listAudit(db: Db | Tx, options: { limit: number }): Promise<AuditEntry[]> {
-  const rows = await db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(options.limit).execute();
+export async function listAudit(db: Db | Tx, filter: AuditFilter): Promise<AuditEntry[]> {
+  const { limit, before = null, by = null, peopleOnly = false } = filter;
+  const rows = await db
+    .selectFrom('audit')
+    .selectAll()
+    .$if(peopleOnly, (query) => query.where(BY_PEOPLE))
+    .$if(by !== null, (query) => query.where('actor', '=', by))
+    .$if(before !== null, (query) => query.where('seq', '<', before))
+    .orderBy('seq', 'desc')
+    .limit(limit)
+    .execute();
   return rows.map(({ prev_hash: _, ...row }) => ({ ...row, data: JSON.parse(row.data) }));
 }
 

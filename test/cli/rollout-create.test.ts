@@ -139,6 +139,12 @@ us      America/New_York  1 of 1   GitHub         open
   assert.equal(late.code, 0);
   assert.match(late.out, /^nothing changed: .*it is cancelled/);
   assert.match(late.out, /a release goes out once: to let it out again, publish it under a new version\n$/);
+
+  const audit = await cli('audit', '--by', 'operator');
+  assert.match(audit.out, /Z operator: rollout\.created agentd 1\.1\.0\n {2}it cannot wait\n/);
+  assert.doesNotMatch(audit.out, /tidegate:|agent edge/);
+  assert.match((await cli('audit', '--all', '--limit', '1')).out, /older ones: tidegate audit --all --before \d+/);
+  assert.equal((await cli('audit', '--limit', '501')).code, 2);
 });
 
 test('a label is given once', async () => {
