@@ -23,8 +23,12 @@ export interface Operator {
   name: string;
 }
 
-/** Looks a request's token up. Throws `auth_missing`, `auth_invalid`, `auth_expired`. */
-export type OperatorAuth = (request: FastifyRequest) => Promise<Operator>;
+export interface OperatorAuth {
+  /** Looks a request's token up. Throws `auth_missing`, `auth_invalid`, `auth_expired`. */
+  authenticate(request: FastifyRequest): Promise<Operator>;
+  /** What is remembered of tokens is read again: one has been revoked. Other servers do so within half a minute. */
+  forget(): void;
+}
 
 export function createOperatorAuth(database: Database, clock: { now(): number }): OperatorAuth {
   const cache = new Map<string, { operator: Operator; expiresAt: number | null; cachedAt: number }>();
@@ -39,7 +43,7 @@ export function createOperatorAuth(database: Database, clock: { now(): number })
     return entry;
   }
 
-  return async function authenticate(request) {
+  async function authenticate(request: FastifyRequest): Promise<Operator> {
     const match = TOKEN.exec(bearerOf(request));
     if (match === null) throw new AppError('auth_invalid', 'not an operator token');
     const [, id = '', secret = ''] = match;
@@ -52,7 +56,9 @@ export function createOperatorAuth(database: Database, clock: { now(): number })
       throw new AppError('auth_expired', 'the operator token has expired');
     }
     return entry.operator;
-  };
+  }
+
+  return { authenticate, forget: () => cache.clear() };
 }
 
 /**

@@ -34,7 +34,7 @@ import type { ApiDeps, App } from './deps.ts';
 import { createEnrolToken } from './enrol-tokens.ts';
 import { PROBLEMS } from './http-errors.ts';
 import { createOperatorAuth, type Operator } from './operator-auth.ts';
-import { createOperatorTokenRoute } from './operator-tokens.ts';
+import { operatorTokenRoutes } from './operator-tokens.ts';
 import { pinRoute } from './pin-route.ts';
 import { productHistoryRoute } from './product-history.ts';
 import { quarantineRoutes } from './quarantine-routes.ts';
@@ -100,7 +100,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
   app.decorateRequest('operator', null);
 
   async function onRequest(request: FastifyRequest): Promise<void> {
-    request.operator = await auth(request);
+    request.operator = await auth.authenticate(request);
   }
 
   async function viewOne(id: string): Promise<RolloutView> {
@@ -154,7 +154,7 @@ export function operatorRoutes(app: App, deps: ApiDeps): void {
 
   explainRolloutRoute(app, { operator, clock, onRequest, viewOne });
 
-  createOperatorTokenRoute(app, { database, clock, onRequest });
+  operatorTokenRoutes(app, { database, clock, onRequest, forget: auth.forget });
 
   createRolloutRoute(app, { operator, onRequest, viewOne });
 

@@ -1,20 +1,38 @@
-// Creates operator tokens: one for each person, since approvals and the audit know people by the names of their tokens.
+// Makes, lists and revokes operator tokens: one for each person, since approvals and the audit know people by the names of their tokens.
 import { createHash, randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import { v7 as uuidv7 } from 'uuid';
 import { AppError, assert } from '../errors.ts';
-import { CreateOperatorTokenReply, CreateOperatorTokenRequest } from '../protocol/operator.ts';
+import {
+  CreateOperatorTokenReply,
+  CreateOperatorTokenRequest,
+  OperatorTokensReply,
+  RevokeOperatorTokenReply,
+  RevokeOperatorTokenRequest,
+  STORABLE,
+} from '../protocol/operator.ts';
 import { appendAudit } from '../store/audit.ts';
 import { transaction } from '../store/database.ts';
-import { insertOperatorToken, operatorNameTaken } from '../store/tokens.ts';
+import { insertOperatorToken, listOperatorTokens, operatorNameTaken, revokeOperatorToken } from '../store/tokens.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 
 const DEFAULT_EXPIRY_MS = 90 * 86_400_000;
 
-type Deps = Pick<ApiDeps, 'database' | 'clock'> & { onRequest(request: FastifyRequest): Promise<void> };
+const MOST = 500;
+const Params = Type.Object(
+  { id: Type.String({ minLength: 1, maxLength: 128, pattern: STORABLE }) },
+  { additionalProperties: false },
+);
 
-export function createOperatorTokenRoute(app: App, { database, clock, onRequest }: Deps): void {
+interface Deps extends Pick<ApiDeps, 'database' | 'clock'> {
+  onRequest(request: FastifyRequest): Promise<void>;
+  /** What is remembered of tokens counts no more. */
+  forget(): void;
+}
+
+export function operatorTokenRoutes(app: App, { database, clock, onRequest, forget }: Deps): void {
   app.post(
     '/api/v1/operator-tokens',
     {
@@ -24,6 +42,29 @@ export function createOperatorTokenRoute(app: App, { database, clock, onRequest 
     async (request, reply) => {
       assert(request.operator !== null, 'a token is made by somebody');
       return reply.code(201).send(await create(request.body, request.operator.name, database, clock.now()));
+    },
+  );
+  app.get(
+    '/api/v1/operator-tokens',
+    { onRequest, schema: { response: { 200: OperatorTokensReply, ...PROBLEMS } } },
+    async (): Promise<OperatorTokensReply> => ({ tokens: await listOperatorTokens(database.db, MOST) }),
+  );
+  app.post(
+    '/api/v1/operator-tokens/:id/revoke',
+    {
+      onRequest,
+      schema: {
+        params: Params,
+        body: RevokeOperatorTokenRequest,
+        response: { 200: RevokeOperatorTokenReply, ...PROBLEMS },
+      },
+    },
+    async (request) => {
+      assert(request.operator !== null, 'a token is revoked by somebody');
+      const { name: actor } = request.operator;
+      const done = await revoke(request.params.id, { actor, ...request.body, now: clock.now() }, database);
+      forget();
+      return done;
     },
   );
 }
@@ -47,4 +88,33 @@ async function create(
     await appendAudit(tx, { at: now, actor, action: 'operator_token.created', subject: id, data: { name, expiresAt } });
   });
   return { token: `tgo1.${id}.${secret}`, id, name, expiresAt };
+}
+
+/** Throws `not_found`, and `conflict` for the last one: nobody could make another. */
+async function revoke(
+  text: string,
+  { actor, reason, now }: { actor: string; reason: string; now: number },
+  database: ApiDeps['database'],
+): Promise<RevokeOperatorTokenReply> {
+  return await transaction(database, async (tx) => {
+    const tokens = await listOperatorTokens(tx, MOST);
+    const counting = tokens.filter((one) => one.revokedAt === null && (one.expiresAt === null || one.expiresAt > now));
+    // A name is used again once its token counts no more: then it is the newest that is meant.
+    const found = tokens.find(({ id }) => id === text) ?? [...counting, ...tokens].find(({ name }) => name === text);
+    if (found === undefined) {
+      const hint = `There are: ${counting.map(({ name }) => name).join(', ')}.`;
+      throw new AppError('not_found', `there is no operator token ${text}`, { hint });
+    }
+    const { id, name } = found;
+    if (counting.length === 1 && counting[0]?.id === id) {
+      const hint = 'Make another with `tidegate operator-token create`, and revoke this one with that.';
+      throw new AppError('conflict', `the token of ${name} is the last one that counts`, { hint });
+    }
+    const changed = await revokeOperatorToken(tx, id, now);
+    if (changed) {
+      const data = { name, reason };
+      await appendAudit(tx, { at: now, actor, action: 'operator_token.revoked', subject: id, data });
+    }
+    return { id, name, changed };
+  });
 }

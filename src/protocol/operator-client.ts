@@ -27,11 +27,14 @@ import {
   type CreateRolloutRequest,
   ExplainReply,
   ExplainRolloutReply,
+  OperatorTokensReply,
   PinReply,
   type PinRequest,
   ProductHistoryReply,
   QuarantineReply,
   RegionsReply,
+  RevokeOperatorTokenReply,
+  type RevokeOperatorTokenRequest,
   RolloutsReply,
   RolloutView,
   StatusReply,
@@ -100,6 +103,9 @@ export interface OperatorClient {
   /** Idempotent. */
   trustClock(request: TrustClockRequest): Promise<TrustClockReply>;
   createEnrolToken(request: CreateEnrolTokenRequest): Promise<CreateEnrolTokenReply>;
+  operatorTokens(): Promise<OperatorTokensReply>;
+  /** By id, or by the name of one that counts. Idempotent. */
+  revokeOperatorToken(token: string, request: RevokeOperatorTokenRequest): Promise<RevokeOperatorTokenReply>;
   /** For another person, by name. */
   createOperatorToken(request: CreateOperatorTokenRequest): Promise<CreateOperatorTokenReply>;
   /** One page, in the order of the ids. */
@@ -152,6 +158,9 @@ export function createOperatorClient(options: OperatorClientOptions): OperatorCl
     setPin: (agent, request) => post(`/agents/${encodeURIComponent(agent)}/pins`, request, PinReply),
     unenrol: (agent, request) => post(`/agents/${encodeURIComponent(agent)}/unenrol`, request, UnenrolReply),
     trustClock: (request) => post('/clock/trust', request, TrustClockReply),
+    operatorTokens: () => get('/operator-tokens', OperatorTokensReply),
+    revokeOperatorToken: (token, request) =>
+      post(`/operator-tokens/${encodeURIComponent(token)}/revoke`, request, RevokeOperatorTokenReply),
     createOperatorToken: (request) => post('/operator-tokens', request, CreateOperatorTokenReply),
     createEnrolToken: (request) => post('/enrol-tokens', request, CreateEnrolTokenReply),
     agents({ limit = 100, ...filter } = {}) {

@@ -555,6 +555,24 @@ export type CreateOperatorTokenRequest = Static<typeof CreateOperatorTokenReques
 export const CreateOperatorTokenReply = Strict({ token: Text, id: Text, name: Text, expiresAt: Integer });
 export type CreateOperatorTokenReply = Static<typeof CreateOperatorTokenReply>;
 
+/** Newest first, at most 500. */
+export const OperatorTokensReply = Strict({
+  tokens: Type.Array(
+    Strict({
+      id: Text,
+      name: Text,
+      createdAt: Integer,
+      expiresAt: Nullable(Integer),
+      revokedAt: Nullable(Integer),
+    }),
+  ),
+});
+export type OperatorTokensReply = Static<typeof OperatorTokensReply>;
+export const RevokeOperatorTokenRequest = Strict({ reason: Reason });
+export type RevokeOperatorTokenRequest = Static<typeof RevokeOperatorTokenRequest>;
+export const RevokeOperatorTokenReply = Strict({ id: Text, name: Text, changed: Type.Boolean() });
+export type RevokeOperatorTokenReply = Static<typeof RevokeOperatorTokenReply>;
+
 export const CreateEnrolTokenRequest = Strict({
   region: Name,
   labels: Type.Optional(

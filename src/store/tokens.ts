@@ -119,6 +119,21 @@ export async function revokeOperatorToken(tx: Tx, id: string, at: number): Promi
   return revoked.numUpdatedRows === 1n;
 }
 
+/** Without secrets, newest first, at most `limit`. */
+export async function listOperatorTokens(
+  db: Db | Tx,
+  limit: number,
+): Promise<Omit<OperatorTokenRecord, 'secretHash'>[]> {
+  const rows = await db
+    .selectFrom('operator_tokens')
+    .select(['id', 'name', 'created_at as createdAt', 'expires_at as expiresAt', 'revoked_at as revokedAt'])
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
+  return rows;
+}
+
 /** Those that are not revoked. */
 export async function countOperatorTokens(db: Db | Tx): Promise<number> {
   const { count } = await db

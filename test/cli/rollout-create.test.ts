@@ -145,6 +145,15 @@ us      America/New_York  1 of 1   GitHub         open
   assert.doesNotMatch(audit.out, /tidegate:|agent edge/);
   assert.match((await cli('audit', '--all', '--limit', '1')).out, /older ones: tidegate audit --all --before \d+/);
   assert.equal((await cli('audit', '--limit', '501')).code, 2);
+
+  assert.equal((await cli('operator-token', 'create', '--name', 'kim')).code, 0);
+  assert.match(
+    (await cli('operator-token', 'list')).out,
+    /^NAME +MADE +STATE +ID\nkim +\S+ \S+ +until [\s\S]*\noperator .* counts /,
+  );
+  const leaked = await cli('operator-token', 'revoke', 'kim', '--reason', 'it leaked');
+  assert.equal(leaked.out, 'the token of kim counts no more; what its owner has approved stays\n');
+  assert.match((await cli('operator-token', 'list')).out, /^kim .* revoked 2/m);
 });
 
 test('a label is given once', async () => {
