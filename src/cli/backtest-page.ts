@@ -36,7 +36,7 @@ function factsOf({ releases, rollouts, stoppedBy, first }: BacktestReply): strin
   const ends = [
     `${number('completed')} completed everywhere`,
     `${number('superseded')} superseded in some region`,
-    `${number('starved')} starved (superseded before they began)`,
+    `${number('starved')} starved (superseded everywhere before a step opened)`,
     `${number('going') + number('halted')} not over at the end`,
   ];
   const never = releases - rollouts.length;
@@ -44,8 +44,8 @@ function factsOf({ releases, rollouts, stoppedBy, first }: BacktestReply): strin
     `Rollouts: ${ends.join(', ')}.`,
     ...(never > 0 ? [`${count(never, 'release')} never had one: something higher was there first.`] : []),
     approvalMs === 0 && waiting === 0
-      ? 'No lane waited for a person.'
-      : `Lanes waited for a person for ${duration(approvalMs)} in all; ${waiting} wait at the end.`,
+      ? 'No region waited for a person.'
+      : `Regions waited for a person for ${duration(approvalMs)} in all; ${waiting} still ${waiting === 1 ? 'does' : 'do'} at the end.`,
     ...(stoppedBy === 'work' ? ['The history is longer than one run may take: the end of it was not played.'] : []),
   ];
 }
@@ -78,7 +78,7 @@ function lineRows({ lines }: BacktestReply): string[][] {
 }
 
 function rolloutRows({ rollouts }: BacktestReply): string[][] {
-  const heads = ['VERSION', 'PUBLISHED', 'BEGAN', 'TOOK', 'REGIONS', 'OUTCOME'];
+  const heads = ['VERSION', 'PUBLISHED', 'CREATED', 'TOOK', 'REGIONS', 'OUTCOME'];
   const rows = rollouts
     .toReversed()
     .map((one) => [

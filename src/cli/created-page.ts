@@ -1,6 +1,6 @@
 // What `rollout create` says: which rollout there is now, wave by wave, and what happens next.
 import type { CreateRolloutReply, LaneView, RolloutView } from '../protocol/operator.ts';
-import { age, shellWord, wrap } from './render.ts';
+import { age, count, shellWord, wrap } from './render.ts';
 import { colourOf } from './status-page.ts';
 import type { Terminal } from './terminal.ts';
 import { textRows } from './text-rows.ts';
@@ -27,11 +27,16 @@ function laneLines({ lanes }: RolloutView, style: Style): string[] {
   const inOrder = lanes.toSorted((a, b) => a.wave - b.wave);
   const rows = inOrder.map((lane) => ({
     cells: [`wave ${lane.wave + 1}`, lane.region, lane.state],
-    text: lane.hold?.sentence ?? lane.sentence,
+    text: [lane.hold?.sentence ?? lane.sentence, ...passedOverBy(lane)].join('; '),
   }));
   return textRows(rows, style.width).flatMap((lines, index) =>
     lines.map((line) => style.paint(colourOf(inOrder[index]?.state ?? ''), line)),
   );
+}
+
+/** Most of them who cannot be brought to it, since a region where nobody can is done at once. */
+function passedOverBy({ passedOver = [] }: LaneView): string[] {
+  return passedOver.slice(0, 1).map(({ agents, sentence }) => `${count(agents, 'agent')} left out: ${sentence}`);
 }
 
 function nextOf(rollout: RolloutView): string[] {

@@ -1,5 +1,5 @@
 // What a config asks of hosts: what can be compared, and nothing that no host could have.
-import { exclude, isComparable, type Requirement, wantedOf } from '../domain/requirement.ts';
+import { exclude, hasUnknownUnit, isComparable, type Requirement, wantedOf } from '../domain/requirement.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
 import { haveCommon } from './ranges.ts';
 import type { Path, Report } from './report.ts';
@@ -41,6 +41,11 @@ function checkRule(raw: RawRequirement, path: Path, report: Report): void {
   }
   for (const key of ['atLeast', 'atMost'] as const) {
     const value = raw[key];
+    if (value !== null && hasUnknownUnit(value)) {
+      const what = `${JSON.stringify(value)} has a unit that is not known`;
+      report.add([...path, key], what, 'write a size as "2 GiB" or "500 MB", a number without a unit');
+      continue;
+    }
     if (value === null || isComparable(value)) continue;
     const what = `${JSON.stringify(value)} is no number, version or size that could be compared`;
     report.add([...path, key], what, 'write e.g. "5.10" or "2 GiB", or use equals');

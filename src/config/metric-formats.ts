@@ -1,5 +1,5 @@
 // The config of metric gates: where numbers are read, and which of them mean harm.
-import { type Condition, parseCondition } from '../domain/metric.ts';
+import { bothMeet, type Condition, parseCondition } from '../domain/metric.ts';
 import { duration, isLoopback, NAME, SECRET } from './formats.ts';
 import type { Path, Report } from './report.ts';
 import { boolean, integer, listOf, object, oneOf, optional, pattern, required, textual } from './spec.ts';
@@ -92,6 +92,13 @@ export function checkMetrics(metrics: RawMetrics, source: boolean, path: Path, r
     if (metric.passWhen === null && metric.failWhen === null) {
       report.add(at, 'neither passWhen nor failWhen says what a number means', 'add e.g. failWhen: "> 0.05"');
     }
+    const both = metric.passWhen && metric.failWhen ? bothMeet(metric.passWhen, metric.failWhen) : undefined;
+    if (both !== undefined)
+      report.add(
+        [...at, 'passWhen'],
+        `a number such as ${both} both passes and fails`,
+        'let passWhen and failWhen exclude each other',
+      );
     const unknown = /\{(?!product\}|version\}|region\}|step\})([a-z]+)\}/.exec(metric.query);
     if (unknown !== null) {
       const mend = 'only {product}, {version}, {region} and {step} are filled in';

@@ -122,6 +122,13 @@ export function queryFor(
 }
 
 /** `> 0.05`. */
+/** A number that both conditions hold for; undefined where there is none. */
+export function bothMeet(a: Condition, b: Condition): number | undefined {
+  // Between their limits and beyond them nothing changes.
+  const [low, high] = [Math.min(a.limit, b.limit), Math.max(a.limit, b.limit)];
+  return [low, high, (low + high) / 2, low - 1, high + 1].find((value) => meets(value, a) && meets(value, b));
+}
+
 export function printCondition({ op, limit }: Condition): string {
   return `${op} ${limit}`;
 }

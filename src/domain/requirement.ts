@@ -50,6 +50,11 @@ export function wantedOf({ rule, wanted }: Pick<Requirement, 'rule' | 'wanted'>)
   return wanted.join(' or ');
 }
 
+/** `2 Gibibyte` and `16 gigs`: begins like a number, and would be compared as one with no fact that is a size. */
+export function hasUnknownUnit(text: string): boolean {
+  return /^\s*\d+(\.\d+)?\s+[A-Za-z]+\s*$/.test(text) && readSize(text) === undefined;
+}
+
 /** Whether `atLeast` and `atMost` can be asked of it: a number, dotted numbers, or a size. */
 export function isComparable(text: string): boolean {
   return readSize(text) !== undefined || readNumbers(text) !== undefined;

@@ -427,6 +427,19 @@ describe('createdPage', () => {
       /\nnext: nothing; every region is done/,
     ],
     [
+      'nobody who could have it',
+      rollout(
+        [
+          lane('eu', 0, 'completed', {
+            passedOver: [{ reason: 'pinned', sentence: 'the agent is pinned to its version', agents: 5 }],
+          }),
+        ],
+        { endedAt: NOW },
+      ),
+      true,
+      /5 agents left out: the agent is pinned/,
+    ],
+    [
       'one that is done',
       rollout([lane('eu', 0, 'completed')], { endedAt: NOW, state: 'completed' }),
       false,

@@ -88,6 +88,11 @@ describe('refused', () => {
       'requirements[0].atLeast: "bookworm" is no number, version or size that could be compared',
     ],
     [
+      'a size in a unit that nobody knows',
+      withKeys('requirements: [{ fact: disk.free, atLeast: "2 Gibibyte" }]'),
+      'requirements[0].atLeast: "2 Gibibyte" has a unit that is not known',
+    ],
+    [
       'a number without quotes, which YAML would cut',
       withKeys('requirements: [{ fact: kernel, atLeast: 5.10 }]'),
       'expected the value of a fact, in quotes (1 to 256 characters), got the number 5.10',

@@ -30,6 +30,11 @@ test('a metric in short: every default is filled in', () => {
 
 const refused: [text: string, what: RegExp][] = [
   [withMetric('{ name: errors, query: up }'), /neither passWhen nor failWhen/],
+  [
+    withMetric('{ name: errors, query: up, failWhen: "> 1", passWhen: "> 2" }'),
+    /passWhen: a number such as 3 both passes and fails; let passWhen and failWhen exclude each other/,
+  ],
+  [withMetric('{ name: errors, query: up, failWhen: "!= 0", passWhen: "<= 0" }'), /a number such as -1 both passes/],
   [withMetric('{ name: errors, query: up, failWhen: "0.05" }'), /expected a comparison with a number, got "0\.05"/],
   [withMetric('{ name: errors, query: \'up{a="{host}"}\', failWhen: "> 1" }'), /\{host\} is not filled in/],
   [withMetric('{ name: errors, query: up, failWhen: "> 1" }', ''), /no Prometheus is named/],
