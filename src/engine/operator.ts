@@ -34,6 +34,7 @@ import {
   putVeto,
 } from '../store/controls.ts';
 import { type Database, type Tx, transaction } from '../store/database.ts';
+import { forgetTallies } from '../store/metrics.ts';
 import { releasesById } from '../store/releases.ts';
 import { listBaselineLanes, listRollouts, loadLanes, loadRollout, saveLane, saveStep } from '../store/rollouts.ts';
 
@@ -154,6 +155,8 @@ async function moveByVerb(
     throw new AppError('conflict', `the lane in ${lane.region} has moved meanwhile`);
   if (moved.state.name === 'halted' || isTerminalLane(moved.state.name)) await withdrawUngranted(tx, lane.id, now);
   for (const step of allSteps(moved)) await saveStep(tx, lane.id, step);
+  // The soak begins again, and what a metric said before the acceptance is of another one.
+  if (verb === 'accept' && moved.state.name === 'open') await forgetTallies(tx, lane.id, moved.state.step);
   const kind = lane.kind === 'baseline' ? { baseline: true } : {};
   const data = { region: lane.region, ...kind, reason, was: lane.state.name, ...particulars(moved, rollout, options) };
   await appendAudit(tx, { at: now, actor, action: `lane.${PAST[verb]}`, subject: lane.id, data });

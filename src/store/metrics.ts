@@ -30,3 +30,8 @@ export async function saveTally(tx: Tx, { laneId, budgetEpoch, ...rest }: Metric
     .onConflict((conflict) => conflict.columns(['lane_id', 'step', 'budget_epoch', 'metric']).doUpdateSet(counts))
     .execute();
 }
+
+/** A step that soaks anew is looked at anew. */
+export async function forgetTallies(tx: Tx, laneId: string, step: number): Promise<void> {
+  await tx.deleteFrom('metric_tallies').where('lane_id', '=', laneId).where('step', '=', step).execute();
+}

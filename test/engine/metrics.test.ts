@@ -157,6 +157,19 @@ test('after a retry the samples of before count for nothing', async (t) => {
   assert.equal((await lane()).lane.state.name, 'completed');
 });
 
+test('after an acceptance the step soaks anew, and is looked at anew', async (t) => {
+  const { fleet, go, lane } = await soaking(t, { samples: 4 });
+  for (let sample = 0; sample < 3; sample += 1) assert.equal(await go(0), 'soaking');
+  const { rollout } = await lane();
+  const words = { region: 'eu-west-1', expectedStep: null, vetoRelease: false, actor: 'me', reason: 'a false alarm' };
+  await fleet.engine.operator.verb(rollout.id, { ...words, verb: 'halt' });
+  await fleet.engine.operator.verb(rollout.id, { ...words, verb: 'accept', count: 1 });
+  await fleet.engine.plan();
+  assert.equal((await lane()).lane.state.name, 'soaking');
+  const states = [await go(0), await go(0), await go(0), await go(0)];
+  assert.deepEqual(states, ['soaking', 'soaking', 'soaking', 'completed']);
+});
+
 test('a restart keeps the samples, and nothing is read before it is due', async (t) => {
   const { fleet, go, metrics, queries } = await soaking(t);
   await go(0);
