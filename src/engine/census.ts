@@ -210,7 +210,9 @@ export function* freezeLaneStep(
     isEarlierMember: (handle) =>
       sets.some((set) => hasBit(set, handle)) || isTaken(input.roster, rollout, lane, handle),
     isPresent: (handle) => isThere(input, rollout, handle),
-    goesFirst: (handle) => unhealthyUnder(rollout.policy) === 'first' && input.roster.isUnhealthy(handle),
+    // One that is unwell and away must not keep the others waiting for it.
+    goesFirst: (handle) =>
+      unhealthyUnder(rollout.policy) === 'first' && input.roster.isUnhealthy(handle) && isThere(input, rollout, handle),
   });
 }
 

@@ -331,9 +331,11 @@ async function calm(parts: Parts, mendNetwork: () => void): Promise<void> {
   await server.endRival(true);
   world.say('calm');
   if (!server.clockIsRight()) server.stepClock(plan.startAt + time.now() - server.wallNow());
+  // Whom a person has taken out is taken out again where a restore has forgotten it.
+  const left = fleet.members.filter(({ agent }) => !truth.toUnenrol.has(agent.identity.id));
   for (const member of random.shuffle(fleet.members).slice(0, Math.floor(fleet.members.length / 5))) {
     // Where nobody is left who could give evidence, a lane is held until a person decides.
-    if (!random.chance(60) || !fleet.members.some((other) => couldStandIn(other, member))) continue;
+    if (!random.chance(60) || !left.some((other) => couldStandIn(other, member))) continue;
     marks.hit('a_fifth_never_came_back');
     member.gone = true;
     member.agent.powerOff();
