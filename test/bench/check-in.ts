@@ -1,5 +1,6 @@
 // `npm run bench:check-in`: what a check-in that changes nothing costs, as a ratio to a bare Fastify in the same run.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -132,7 +133,7 @@ async function prepare() {
   const lines: string[] = [];
   for (let handle = 1; handle <= agents; handle += 1) {
     if (seededAgent(REGIONS, handle).canary) continue;
-    lines.push(`${tokens.issue(handle, Date.now())}\t${bodyOf(digest)}`);
+    lines.push(`${tokens.issue(handle, Date.now())}\t${bodyOf(digest, handle % 5)}`);
   }
   const requestsFile = join(directory, 'requests.tsv');
   writeFileSync(requestsFile, lines.join('\n'));
@@ -159,14 +160,14 @@ products:
 `;
 }
 
-/** As an agent that has nothing to say sends it. */
-function bodyOf(digest: string): string {
+/** As an agent that has nothing to say sends it, with words of its own where it has them. */
+function bodyOf(digest: string, sequence: number): string {
   return JSON.stringify({
-    nonce: 'n'.repeat(22),
-    boot: 'b'.repeat(22),
+    nonce: randomBytes(16).toString('base64url'),
+    boot: randomBytes(16).toString('base64url'),
     platform: 'linux-x64',
     epoch: 1,
-    sequence: 0,
+    sequence,
     products: [{ product: PRODUCT, version: '1.0.0', digest }],
     health: { status: 'ok' },
     attempts: [],
