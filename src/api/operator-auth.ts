@@ -11,7 +11,7 @@ import { countOperatorTokens, findOperatorTokenByHash, insertOperatorToken } fro
 import { bearerOf } from './agent-auth.ts';
 import { createSecretFile } from './keys.ts';
 
-/** A revoked token may still serve for this long. */
+/** For so long a token that was revoked at another server may still serve here. */
 const CACHE_MS = 30_000;
 const MAX_CACHED = 1000;
 const TOKEN = /^tgo1\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/;

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { LaneExplanation } from '../domain/explain-lane.ts';
-import { AppError } from '../errors.ts';
+import { noLaneIn } from '../domain/named.ts';
 import { ExplainRolloutReply, type RolloutView, STORABLE } from '../protocol/operator.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
@@ -39,11 +39,7 @@ async function explain(
   now: number,
 ): Promise<ExplainRolloutReply> {
   const wanted = lanes.filter((lane) => region === undefined || lane.region === region);
-  if (wanted.length === 0) {
-    throw new AppError('not_found', `the rollout of ${version} has no lane in ${region}`, {
-      hint: `It has lanes in: ${lanes.map((lane) => lane.region).join(', ')}.`,
-    });
-  }
+  if (wanted.length === 0) throw noLaneIn({ version, lanes }, region ?? null);
   const explained = await operator.explainLanes(id);
   const inOrder = wanted.toSorted((a, b) => a.wave - b.wave);
   return {

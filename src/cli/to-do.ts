@@ -55,16 +55,19 @@ function closerLook(rollout: RolloutView): string[] {
     (lane) => isTroubled(lane) && !waitsForPerson(lane) && !['halted', 'paused', 'rolling_back'].includes(lane.state),
   );
   if (lanes.length === 0) return [];
-  const [only] = lanes;
-  const region = lanes.length === 1 && only !== undefined ? ` --region ${shellWord(only.region)}` : '';
-  return [`${names(lanes)}: see tidegate explain ${shellWord(nameOf(rollout))}${region}`];
+  return [`${names(lanes)}: see tidegate explain ${shellWord(nameOf(rollout))}${regionFlag(lanes)}`];
 }
 
 function command(rollout: RolloutView, name: string, lanes: readonly LaneView[], flags: string, first = ''): string {
-  const [only] = lanes;
-  const region = lanes.length === 1 && only !== undefined ? ` --region ${shellWord(only.region)}` : '';
+  const region = regionFlag(lanes);
   const where = region === '' ? `${names(lanes)}: ` : '';
   return `${where}${first}tidegate rollout ${name} ${shellWord(nameOf(rollout))}${region}${flags} --reason TEXT`;
+}
+
+/** Of one lane; several are meant by saying nothing. */
+function regionFlag(lanes: readonly LaneView[]): string {
+  const [only] = lanes;
+  return lanes.length === 1 && only !== undefined ? ` --region ${shellWord(only.region)}` : '';
 }
 
 const MOST_NAMED = 3;

@@ -121,7 +121,6 @@ export function queryFor(
   return policy.query.replace(/\{(product|version|region|step)\}/g, (_, name: string) => values[name] ?? '');
 }
 
-/** `> 0.05`. */
 /** A number that both conditions hold for; undefined where there is none. */
 export function bothMeet(a: Condition, b: Condition): number | undefined {
   // Between their limits and beyond them nothing changes.
@@ -129,6 +128,7 @@ export function bothMeet(a: Condition, b: Condition): number | undefined {
   return [low, high, (low + high) / 2, low - 1, high + 1].find((value) => meets(value, a) && meets(value, b));
 }
 
+/** `> 0.05`. */
 export function printCondition({ op, limit }: Condition): string {
   return `${op} ${limit}`;
 }

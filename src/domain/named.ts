@@ -1,4 +1,4 @@
-// Which product and which release a person means, and what there is when it is none of these.
+// Which product, release or region of a rollout a person means, and what there is when it is none of these.
 import { AppError } from '../errors.ts';
 import type { Release } from './release.ts';
 import type { ProductRules } from './snapshot.ts';
@@ -33,4 +33,14 @@ export function releaseNamed(
   const hint =
     newest.length === 0 ? 'No release of the product is known yet.' : `The newest are: ${newest.join(', ')}.`;
   throw new AppError('not_found', `${product.name} has no release ${name}`, { where: 'version', hint });
+}
+
+/** `region`: as it was asked for; null: any. */
+export function noLaneIn(
+  { version, lanes }: { version: string; lanes: readonly { region: string }[] },
+  region: string | null,
+): AppError {
+  return new AppError('not_found', `the rollout of ${version} has no lane in ${region ?? 'any region'}`, {
+    hint: `It has lanes in: ${lanes.map((lane) => lane.region).join(', ')}.`,
+  });
 }

@@ -124,25 +124,8 @@ function stepGate(input: LaneInput, next: NextStep): AskedGate {
       return pend('step', 'the agents of the next step are being counted');
     case 'open':
       return pass('step', `${of(next.step)} would open with ${numberOf(next.members, 'agent')}`);
-    case 'empty': {
-      if (next.eligible === 0) {
-        const detail = `${of(next.step)}: ${numberOf(next.held, 'agent')} with its labels cannot be brought to ${rollout.version}`;
-        const remedy =
-          'passes when one of them can, or none carries them: tidegate agents and explain AGENT say what is in the way';
-        return wait('step', { reason: 'no_agents', detail, remedy });
-      }
-      const unwell = censusOf(input)?.unwell ?? 0;
-      const all = `${of(next.step)}: ${numberOf(next.eligible, 'agent')}`;
-      if (unwell === 0)
-        return wait('step', {
-          reason: 'no_agents',
-          detail: `${all}, none present`,
-          remedy: 'passes when one of them checks in',
-        });
-      const sick = `${numberOf(unwell, 'agent')} in ${lane.region} ${unwell === 1 ? 'reports itself' : 'report themselves'} unhealthy`;
-      const detail = `${all}, none present and well: ${sick}, and the policy holds such agents`;
-      return wait('step', { reason: 'no_agents', detail, remedy: 'passes when one of them checks in and is well' });
-    }
+    case 'empty':
+      return emptyGate(input, of(next.step), next);
     case 'complete': {
       const { evidence } = next;
       return act('step', 'pass', 'no step is left to open: the lane completes', {
@@ -153,6 +136,28 @@ function stepGate(input: LaneInput, next: NextStep): AskedGate {
       });
     }
   }
+}
+
+/** Nobody whom the step would take in is there to give evidence. */
+function emptyGate(
+  input: LaneInput,
+  step: string,
+  { eligible, held }: Extract<NextStep, { kind: 'empty' }>,
+): AskedGate {
+  const { rollout, lane } = input;
+  const hold = (detail: string, remedy: string) =>
+    wait('step', { reason: 'no_agents', detail: `${step}: ${detail}`, remedy: `passes when ${remedy}` });
+  if (eligible === 0) {
+    const detail = `${numberOf(held, 'agent')} with its labels cannot be brought to ${rollout.version}`;
+    const look = 'tidegate agents and explain AGENT say what is in the way';
+    return hold(detail, `one of them can, or none carries them: ${look}`);
+  }
+  const all = numberOf(eligible, 'agent');
+  const unwell = censusOf(input)?.unwell ?? 0;
+  if (unwell === 0) return hold(`${all}, none present`, 'one of them checks in');
+  const sick = `${numberOf(unwell, 'agent')} in ${lane.region} ${unwell === 1 ? 'reports itself' : 'report themselves'} unhealthy`;
+  const detail = `${all}, none present and well: ${sick}, and the policy holds such agents`;
+  return hold(detail, 'one of them checks in and is well');
 }
 
 function vetoGate({ snapshot, rollout }: LaneInput): AskedGate {

@@ -1,10 +1,11 @@
 // What a person's rollback of a lane or a rollout comes to, or why it cannot be.
 import { AppError } from '../errors.ts';
+import { noLaneIn } from './named.ts';
 import type { VerbOptions } from './requests.ts';
 import { backTargetOf, newerIn, rollBackAction, runningIn } from './roll-back.ts';
 import { type Lane, type Rollout, wordsOf } from './rollout.ts';
 import type { Action, Snapshot } from './snapshot.ts';
-import { checkRevision, checkStep, effectOf, legalStates } from './verbs.ts';
+import { checkRevision, checkStep, effectOf, insteadOf } from './verbs.ts';
 import { hotIn } from './way-back.ts';
 
 /**
@@ -21,10 +22,7 @@ export function rollBackByHand(snapshot: Snapshot, rollout: Rollout, options: Ve
     });
   }
   const named = rollout.lanes.filter((lane) => region === null || lane.region === region);
-  if (named.length === 0)
-    throw new AppError('not_found', `the rollout of ${rollout.version} has no lane in ${region ?? 'any region'}`, {
-      hint: `It has lanes in: ${rollout.lanes.map((lane) => lane.region).join(', ')}.`,
-    });
+  if (named.length === 0) throw noLaneIn(rollout, region);
   const rollouts = snapshot.rollouts.filter((one) => one.product === rollout.product);
   const begun = named.filter((lane) => isBegun(snapshot, rollout, lane));
   if (begun.length === 0) throw illegal(rollout, named);
@@ -86,6 +84,6 @@ function illegal({ version }: Rollout, lanes: readonly Lane[]): AppError {
   return new AppError('illegal_transition', `rollback: ${states}`, {
     hint: lanes.every(({ state }) => state.name === 'cancelled')
       ? 'There is nothing to take back there.'
-      : `rollback is for lanes that are ${legalStates('rollback')}.`,
+      : insteadOf('rollback', lanes),
   });
 }

@@ -110,7 +110,7 @@ export interface VerbInput {
 }
 
 /** The states of a lane for which the verb is, in words that follow “lanes that are”. */
-export function legalStates(verb: LaneVerb): string {
+function legalStates(verb: LaneVerb): string {
   const words = (Object.keys(LEGAL[verb]) as LaneStateName[]).map((name) => {
     if (LEGAL[verb][name] === 'silent') return `${wordsOf(name)} and held as silent`;
     return name === 'waiting' ? 'waiting for their turn' : wordsOf(name);
@@ -143,9 +143,7 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   const legal = LEGAL[verb][lane.state.name];
   if (legal === undefined) {
     throw new AppError('illegal_transition', `${verb}: the lane in ${lane.region} is ${wordsOf(lane.state.name)}`, {
-      hint:
-        (verb === 'promote' && insteadOfPromote(lane, input)) ||
-        (insteadOfHalt(verb, [lane]) ?? `${verb} is for lanes that are ${legalStates(verb)}.`),
+      hint: (verb === 'promote' && insteadOfPromote(lane, input)) || insteadOf(verb, [lane]),
     });
   }
   if (!isLegal(verb, lane)) {
@@ -158,9 +156,10 @@ export function applyVerb(lane: Lane, verb: LaneVerb, input: VerbInput): Lane | 
   return legal === 'done' ? undefined : HANDLERS[verb](lane, input);
 }
 
-/** Whoever wants to stop what is everywhere already has other means. */
-export function insteadOfHalt(verb: LaneVerb, lanes: readonly Pick<Lane, 'state'>[]): string | undefined {
-  if (verb !== 'halt' || !lanes.some(({ state }) => state.name === 'completed')) return undefined;
+/** What a person is told who wants the verb of lanes for which it is not. */
+export function insteadOf(verb: LaneVerb, lanes: readonly Pick<Lane, 'state'>[]): string {
+  const isEverywhere = verb === 'halt' && lanes.some(({ state }) => state.name === 'completed');
+  if (!isEverywhere) return `${verb} is for lanes that are ${legalStates(verb)}.`;
   return 'It has gone out there: `rollout rollback` takes it back, `release veto` keeps it from everybody else, and `rollout halt --baseline` from newcomers.';
 }
 

@@ -446,10 +446,10 @@ function heldProducts(
   now: number,
 ): Map<string, ProductHold> {
   const held = new Map<string, ProductHold>();
-  for (const { subject, reason, sentence, until, ...told } of report) {
+  for (const { subject, reason, sentence, since: told, until } of report) {
     if (!('product' in subject)) continue;
     const known = before.get(subject.product);
-    const since = told.since ?? (known?.reason === reason ? known.since : now);
+    const since = told ?? (known?.reason === reason ? known.since : now);
     held.set(subject.product, { product: subject.product, reason, sentence, since, until });
   }
   return held;

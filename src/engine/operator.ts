@@ -4,21 +4,13 @@ import { createHash } from 'node:crypto';
 import { approvalsOf } from '../domain/approval.ts';
 import { isPromoted } from '../domain/approve.ts';
 import type { Brake, Veto } from '../domain/directives.ts';
+import { noLaneIn } from '../domain/named.ts';
 import type { Presence } from '../domain/presence.ts';
 import type { Release } from '../domain/release.ts';
 import type { BrakeOptions, VerbOptions } from '../domain/requests.ts';
 import { isLiveLane, isTerminalLane, type Lane, type LaneState, type Rollout, wordsOf } from '../domain/rollout.ts';
 import { checkSeen } from '../domain/seen.ts';
-import {
-  applyVerb,
-  effectOf,
-  insteadOfHalt,
-  isLegal,
-  isRetried,
-  type LaneVerb,
-  legalStates,
-  type VerbInput,
-} from '../domain/verbs.ts';
+import { applyVerb, effectOf, insteadOf, isLegal, isRetried, type LaneVerb, type VerbInput } from '../domain/verbs.ts';
 import type { Silence } from '../domain/verdict.ts';
 import { allSteps } from '../domain/way-back.ts';
 import { AppError, assert } from '../errors.ts';
@@ -96,14 +88,9 @@ async function namedLanes(tx: Tx, rollout: Rollout, { verb, region, baseline }: 
     : rollout.lanes;
   const named = lanes.filter((lane) => region === null || lane.region === region);
   if (named.length > 0) return named.map((lane) => lane.id);
-  const where = region === null ? 'any region' : region;
-  throw new AppError(
-    'not_found',
-    baseline
-      ? `${rollout.version} is not the baseline of ${where}`
-      : `the rollout of ${rollout.version} has no lane in ${where}`,
-    ...(baseline ? [] : [{ hint: `It has lanes in: ${rollout.lanes.map((lane) => lane.region).join(', ')}.` }]),
-  );
+  throw baseline
+    ? new AppError('not_found', `${rollout.version} is not the baseline of ${region ?? 'any region'}`)
+    : noLaneIn(rollout, region);
 }
 
 /** It is permanent and has no step to wait at: only its budget halts it, or a person. */
@@ -125,7 +112,7 @@ function lanesOf(rollout: Rollout, lanes: Lane[], { verb, region, expectedStep, 
   if (near !== undefined) return [near];
   const states = [...new Set(lanes.map((lane) => wordsOf(lane.state.name)))].join(', ');
   throw new AppError('illegal_transition', `${verb}: the lanes of the rollout of ${rollout.version} are ${states}`, {
-    hint: insteadOfHalt(verb, lanes) ?? `${verb} is for lanes that are ${legalStates(verb)}.`,
+    hint: insteadOf(verb, lanes),
   });
 }
 

@@ -11,7 +11,7 @@ import type { Release } from '../domain/release.ts';
 import type { BacktestOptions, ModelOptions, RehearseOptions } from '../domain/requests.ts';
 import type { ProductRules } from '../domain/snapshot.ts';
 import { schemeOf } from '../domain/version/schemes.ts';
-import { type Host, hostObjection, stopAt, type Way } from '../domain/way.ts';
+import { floorsBelow, type Host, hostObjection, stopAt, type Way } from '../domain/way.ts';
 import { AppError } from '../errors.ts';
 import { listBaselines, listBrakes, listVetoes } from '../store/controls.ts';
 import type { Database } from '../store/database.ts';
@@ -61,7 +61,7 @@ export async function rehearseRelease(deps: RehearseDeps, options: RehearseOptio
   const version = release?.version ?? parsed(product, options.version);
   const surroundings = await surroundingsOf(deps, product);
   const floors = floorsOnTheWay(product, version, releases);
-  const way = wayOf({ product, version, releases, floors, factsKnown: options.fleet === undefined });
+  const way = wayOf({ product, version, releases, factsKnown: options.fleet === undefined });
   const {
     groups: fleet,
     passedOver,
@@ -155,7 +155,6 @@ function floorsOnTheWay(
   const { compare } = schemeOf(scheme);
   return floors
     .filter((floor) => compare(floor.version, version) < 0)
-    .toSorted((a, b) => compare(a.version, b.version))
     .map((floor) => {
       const unpublished = { id: `unpublished ${floor.version}`, product: name, version: floor.version, publishedAt: 0 };
       return releases.find((one) => one.version === floor.version) ?? modelRelease(unpublished, scheme, []);
@@ -166,15 +165,13 @@ interface WayInput {
   product: ProductRules;
   version: string;
   releases: readonly Release[];
-  floors: readonly Release[];
   factsKnown: boolean;
 }
 
 /** As the planner asks hosts, but for the lowest version to come from, which the model knows itself. */
-function wayOf({ product, version, releases, floors, factsKnown }: WayInput): Way {
+function wayOf({ product, version, releases, factsKnown }: WayInput): Way {
   const rules = factsKnown ? product : { ...product, requirements: [] };
-  // Stops that are not published are taken as published for everybody.
-  const stops = floors.filter(({ artifacts }) => artifacts.length > 0);
+  const floors = floorsBelow(rules, version, (floor) => releases.find((one) => one.version === floor));
   return {
     scheme: product.scheme,
     builds: buildsOf(releases, product.name),
@@ -182,10 +179,8 @@ function wayOf({ product, version, releases, floors, factsKnown }: WayInput): Wa
     unknownBuilds: factsKnown ? product.unknownBuilds : 'update',
     // Which policy it will be, the model finds; most products have the same in all of them.
     unhealthy: policiesOf({ product }).every((policy) => unhealthyUnder(policy) === 'hold') ? 'hold' : 'update',
-    stops: [
-      ...stops.map((one) => stopAt(rules, one.version, one, undefined)),
-      stopAt(rules, version, undefined, undefined),
-    ],
+    // Stops that are not published are taken as published for everybody.
+    stops: [...floors.filter(({ artifacts }) => artifacts.length > 0), stopAt(rules, version, undefined, undefined)],
   };
 }
 

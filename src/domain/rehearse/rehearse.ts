@@ -1,5 +1,4 @@
 // A rehearsal: how one release would go out to this fleet, and how far a bad one would come before it halts.
-
 import { considerReleases } from '../choose.ts';
 import type { Release } from '../release.ts';
 import type { Hold } from '../snapshot.ts';
