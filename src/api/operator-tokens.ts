@@ -14,7 +14,13 @@ import {
 } from '../protocol/operator.ts';
 import { appendAudit } from '../store/audit.ts';
 import { transaction } from '../store/database.ts';
-import { insertOperatorToken, listOperatorTokens, operatorNameTaken, revokeOperatorToken } from '../store/tokens.ts';
+import {
+  countingOperatorTokens,
+  insertOperatorToken,
+  listOperatorTokens,
+  operatorTokenNamed,
+  revokeOperatorToken,
+} from '../store/tokens.ts';
 import type { ApiDeps, App } from './deps.ts';
 import { PROBLEMS } from './http-errors.ts';
 
@@ -80,7 +86,7 @@ async function create(
   const secretHash = createHash('sha256').update(secret).digest('hex');
   await transaction(database, async (tx) => {
     // Two people of one name would count as one, and the audit could not tell them apart.
-    if (await operatorNameTaken(tx, name, now)) {
+    if ((await countingOperatorTokens(tx, now)).some((one) => one.name === name)) {
       const hint = 'Choose another name: every person has their own.';
       throw new AppError('conflict', `there is an operator token for ${name}`, { hint });
     }
@@ -97,10 +103,9 @@ async function revoke(
   database: ApiDeps['database'],
 ): Promise<RevokeOperatorTokenReply> {
   return await transaction(database, async (tx) => {
-    const tokens = await listOperatorTokens(tx, MOST);
-    const counting = tokens.filter((one) => one.revokedAt === null && (one.expiresAt === null || one.expiresAt > now));
-    // A name is used again once its token counts no more: then it is the newest that is meant.
-    const found = tokens.find(({ id }) => id === text) ?? [...counting, ...tokens].find(({ name }) => name === text);
+    const counting = await countingOperatorTokens(tx, now);
+    // A name is used again once its token counts no more: then it is the one that counts, or the newest, that is meant.
+    const found = counting.find((one) => one.id === text || one.name === text) ?? (await operatorTokenNamed(tx, text));
     if (found === undefined) {
       const hint = `There are: ${counting.map(({ name }) => name).join(', ')}.`;
       throw new AppError('not_found', `there is no operator token ${text}`, { hint });

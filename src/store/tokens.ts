@@ -96,16 +96,29 @@ export async function findOperatorTokenByHash(
   return row === undefined ? undefined : toOperatorToken(row);
 }
 
-/** Whether a token that counts has this name. `now` in milliseconds since the epoch. */
-export async function operatorNameTaken(db: Db | Tx, name: string, now: number): Promise<boolean> {
-  const row = await db
-    .selectFrom('operator_tokens')
-    .select('id')
-    .where('name', '=', name)
+export type OperatorTokenHead = Omit<OperatorTokenRecord, 'secretHash'>;
+
+/** Those that are neither revoked nor past their time: at most one a name. `now` in milliseconds since the epoch. */
+export async function countingOperatorTokens(db: Db | Tx, now: number): Promise<OperatorTokenHead[]> {
+  return await heads(db)
     .where('revoked_at', 'is', null)
     .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', now)]))
-    .executeTakeFirst();
-  return row !== undefined;
+    .execute();
+}
+
+/** By id, or the newest of that name; whether or not it counts. */
+export async function operatorTokenNamed(db: Db | Tx, text: string): Promise<OperatorTokenHead | undefined> {
+  const named = heads(db).where((where) => where.or([where('id', '=', text), where('name', '=', text)]));
+  return (await named.limit(1).execute())[0];
+}
+
+/** Without secrets, newest first. */
+function heads(db: Db | Tx) {
+  return db
+    .selectFrom('operator_tokens')
+    .select(['id', 'name', 'created_at as createdAt', 'expires_at as expiresAt', 'revoked_at as revokedAt'])
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc');
 }
 
 /** False when there is no such token or it was revoked before. */
@@ -119,19 +132,9 @@ export async function revokeOperatorToken(tx: Tx, id: string, at: number): Promi
   return revoked.numUpdatedRows === 1n;
 }
 
-/** Without secrets, newest first, at most `limit`. */
-export async function listOperatorTokens(
-  db: Db | Tx,
-  limit: number,
-): Promise<Omit<OperatorTokenRecord, 'secretHash'>[]> {
-  const rows = await db
-    .selectFrom('operator_tokens')
-    .select(['id', 'name', 'created_at as createdAt', 'expires_at as expiresAt', 'revoked_at as revokedAt'])
-    .orderBy('created_at', 'desc')
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute();
-  return rows;
+/** Newest first, at most `limit`. */
+export async function listOperatorTokens(db: Db | Tx, limit: number): Promise<OperatorTokenHead[]> {
+  return await heads(db).limit(limit).execute();
 }
 
 /** Those that are not revoked. */

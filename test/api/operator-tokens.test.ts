@@ -7,6 +7,8 @@ import {
   OperatorTokensReply,
   RevokeOperatorTokenReply,
 } from '../../src/protocol/operator.ts';
+import { transaction } from '../../src/store/database.ts';
+import { insertOperatorToken } from '../../src/store/tokens.ts';
 import { rules, testPolicy } from '../support/fixtures.ts';
 import { serveFleet } from './real-engine.ts';
 
@@ -53,4 +55,24 @@ test('a token that is revoked counts no more, although it was used just now; the
   const unknown = await refused('/operator-tokens/kim/revoke', { reason: 'bye' });
   assert.deepEqual([unknown.code, unknown.hint], ['not_found', 'There are: operator.']);
   assert.equal((await refused(path, { reason: '' })).code, 'bad_request');
+});
+
+test('an old token can be revoked however many have been made since', async (t) => {
+  const { fleet, ok } = await serveFleet(t, rules(testPolicy()));
+  const now = fleet.clock.now();
+  await ok(OperatorTokensReply, '/operator-tokens');
+  await transaction(fleet.database, async (tx) => {
+    for (let made = 1; made <= 600; made += 1) {
+      const expiresAt = made === 600 ? null : now - 1;
+      const token = {
+        id: `token-${made}`,
+        name: made === 600 ? 'kim' : 'robot',
+        secretHash: `hash-${made}`,
+        expiresAt,
+      };
+      await insertOperatorToken(tx, { ...token, createdAt: now + made, revokedAt: null });
+    }
+  });
+  const path = '/operator-tokens/operator/revoke';
+  assert.equal((await ok(RevokeOperatorTokenReply, path, { reason: 'it is old' })).changed, true);
 });
