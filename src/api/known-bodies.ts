@@ -3,7 +3,7 @@
 /** As an agent of ours writes it: what is its own comes first, and what many have alike behind it. */
 const HEAD = /^\{"nonce":"([A-Za-z0-9_-]{22})","boot":"([A-Za-z0-9_-]{22})",$/;
 const HEAD_BYTES = 66;
-/** Longer ones tell of facts or attempts, and seldom come again. */
+/** Of a host with many products; longer ones are read each time. */
 const MAX_REST_BYTES = 2_048;
 const MAX_KNOWN = 512;
 
@@ -31,8 +31,9 @@ export function createKnownBodies(): KnownBodies {
     remember(body, value) {
       if (body.length > HEAD_BYTES + MAX_REST_BYTES || !HEAD.test(body.toString('latin1', 0, HEAD_BYTES))) return;
       const { nonce: _, boot: __, ...rest } = value as Record<string, unknown>;
-      // Facts are kept for good, and must not be shared with what is remembered here.
-      if ('facts' in rest) return;
+      // Facts are kept for good, and must not be shared with what is remembered here. Attempts are one agent's own: kept,
+      // those of a large step would push out what many say.
+      if ('facts' in rest || (Array.isArray(rest['attempts']) && rest['attempts'].length > 0)) return;
       // Agents that run many versions: begun anew, it holds what comes often soon enough.
       if (known.size >= MAX_KNOWN) known.clear();
       known.set(body.toString('latin1', HEAD_BYTES), frozen(rest));

@@ -31,7 +31,7 @@ test('what is recalled is what would be read, by the property and over many', ()
   assert(recalled > 200, `${recalled}`);
 });
 
-test('nothing is recalled of what is written otherwise, is long, or tells facts; what is shared cannot be changed', () => {
+test('nothing is recalled of what is written otherwise, is long, or tells facts or attempts; what is shared cannot be changed', () => {
   const [nonce, boot] = ['n'.repeat(22), 'b'.repeat(22)];
   const known = createKnownBodies();
   const remember = (value: object, text = JSON.stringify(value)) => {
@@ -41,6 +41,8 @@ test('nothing is recalled of what is written otherwise, is long, or tells facts;
   assert.equal(remember({ boot, nonce, platform: 'x' }), undefined);
   assert.equal(remember({ nonce, boot, platform: 'x'.repeat(3_000) }), undefined);
   assert.equal(remember({ nonce, boot, facts: { kernel: '6.1' } }), undefined);
+  assert.equal(remember({ nonce, boot, attempts: [{ id: 'one' }] }), undefined);
+  assert.deepEqual(remember({ nonce, boot, attempts: [] }), { nonce, boot, attempts: [] });
   assert.equal(remember({ nonce: 'short', boot, platform: 'x' }), undefined);
   assert.equal(remember({ nonce, boot }), undefined);
   const found = remember({ nonce, boot, products: [{ product: 'a' }] }) as { products: { product: string }[] };
